@@ -1,0 +1,7 @@
+//! The catalog: items, their numbers and their prices.
+
+mod gtin;
+mod item;
+
+pub use gtin::{Gtin, GtinError};
+pub use item::{Item, ItemText, ItemTextError};

@@ -1,0 +1,12 @@
+//! Nouns and rules of the business. Pure: no disk, no socket, no clock, no randomness.
+
+pub mod catalog;
+pub mod fact;
+pub mod ids;
+pub mod journal;
+pub mod money;
+pub mod quantity;
+pub mod sale;
+pub mod stock;
+pub mod tax;
+pub mod time;

@@ -1,0 +1,176 @@
+//! What is recorded of a finished sale and of a refund. Once recorded it never changes.
+//!
+//! Amounts are whole minor units of the document's currency; the totals are recorded as they were decided and can be
+//! recomputed from the lines at any time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{ChannelId, CustomerRef, ReceiptNumber, SaleId, Sku, StaffId};
+use crate::domain::money::{Currency, Minor, Price};
+use crate::domain::quantity::Quantity;
+use crate::domain::tax::{AppliedTax, TaxPolicy, TaxSum};
+use crate::domain::time::{BusinessDay, LocalTime};
+
+/// A finished sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sale {
+    /// The till's own identity of it.
+    pub id: SaleId,
+    /// The receipt's number.
+    pub receipt: ReceiptNumber,
+    /// When it was made, at the till.
+    pub at: LocalTime,
+    /// The business day that it belongs to.
+    pub business_day: BusinessDay,
+    /// The sales channel.
+    pub channel: ChannelId,
+    /// The currency of every amount in it.
+    pub currency: Currency,
+    /// Who bought, where known.
+    pub customer: Option<CustomerRef>,
+    /// Who sold, where known.
+    pub staff: Option<StaffId>,
+    /// The version of the price feed that its prices came from; 0 where the till stated them.
+    pub price_version: u64,
+    /// How tax was computed.
+    pub tax_policy: TaxPolicy,
+    /// The tax classes that occur, in order of first use; lines name them by position.
+    pub taxes: Vec<AppliedTax>,
+    /// What was sold; at least one line.
+    pub lines: Vec<SaleLine>,
+    /// How it was paid; in all at least the total.
+    pub tenders: Vec<Tender>,
+    /// The sums.
+    pub totals: Totals,
+}
+
+/// One line of a sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaleLine {
+    /// What was sold.
+    pub sku: Sku,
+    /// How much of it, over 0.
+    pub quantity: Quantity,
+    /// The price of one unit.
+    pub unit_price: Price,
+    /// The line's own discount, from 0 to its gross amount.
+    pub discount: Minor,
+    /// Its share of the discount on the whole basket.
+    pub basket_discount: Minor,
+    /// The position of its tax class in the sale's `taxes`.
+    pub tax: u8,
+    /// How the goods left.
+    pub fulfilment: Fulfilment,
+}
+
+/// How goods left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fulfilment {
+    /// The customer had them in hand. `debt` is what was beyond the node's rights.
+    InHand {
+        /// Beyond the node's rights; 0 where it had them.
+        debt: Quantity,
+    },
+    /// They had been promised by a hold.
+    Promised {
+        /// The hold's number on its node.
+        hold: u64,
+    },
+}
+
+/// A means of payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenderKind {
+    /// Notes and coins; the only one that gives change.
+    Cash,
+    /// A payment card.
+    Card,
+    /// A gift card.
+    GiftCard,
+    /// A voucher.
+    Voucher,
+    /// The customer's account.
+    Account,
+    /// Anything else.
+    Other,
+}
+
+/// One payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tender {
+    /// The means.
+    pub kind: TenderKind,
+    /// What was given, over 0.
+    pub amount: Minor,
+    /// The means' own reference (authorisation, card number's end), where there is one.
+    pub reference: Option<String>,
+}
+
+/// The sums of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Quantity times price, over all lines.
+    pub gross: Minor,
+    /// All discounts.
+    pub discount: Minor,
+    /// The tax by class, in the order of the document's `taxes`.
+    pub taxes: Vec<TaxSum>,
+    /// What is to be paid, tax and all.
+    pub total: Minor,
+    /// What was given back in cash.
+    pub change: Minor,
+}
+
+/// Goods brought back against a receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// The till's own identity of it, from the same count as its sales.
+    pub id: SaleId,
+    /// The refund's receipt number, from the same series as sales.
+    pub receipt: ReceiptNumber,
+    /// The sale that it takes back from.
+    pub of: SaleId,
+    /// When it was made, at the till.
+    pub at: LocalTime,
+    /// The business day that it belongs to.
+    pub business_day: BusinessDay,
+    /// The sales channel.
+    pub channel: ChannelId,
+    /// The currency of every amount in it.
+    pub currency: Currency,
+    /// Who bought, where known.
+    pub customer: Option<CustomerRef>,
+    /// Who took it back, where known.
+    pub staff: Option<StaffId>,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// How tax was computed on the sale.
+    pub tax_policy: TaxPolicy,
+    /// The tax classes that occur, in order of first use.
+    pub taxes: Vec<AppliedTax>,
+    /// What came back; at least one line.
+    pub lines: Vec<RefundLine>,
+    /// How it was paid back; in all exactly the total.
+    pub tenders: Vec<Tender>,
+    /// The sums, as positive amounts paid back. `change` is 0.
+    pub totals: Totals,
+}
+
+/// One line of a refund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundLine {
+    /// The position of the line in the sale, from 0.
+    pub line: u16,
+    /// What came back.
+    pub sku: Sku,
+    /// How much of it, over 0.
+    pub quantity: Quantity,
+    /// What is paid back for it, as priced (with the tax where prices contain it).
+    pub amount: Minor,
+    /// The tax in it or on it.
+    pub tax_amount: Minor,
+    /// The position of its tax class in the refund's `taxes`.
+    pub tax: u8,
+}
