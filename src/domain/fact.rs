@@ -1,1 +1,240 @@
-//! Facts.
+//! Facts: what has happened, in the form in which it is kept and sent. Immutable once recorded.
+//!
+//! A record is `kind` (varint), `recorded` (varint, a hybrid clock's stamp) and the fact's body in postcard's format,
+//! as `docs/wire.md` describes it for other languages. A changed body is a new kind, never a changed meaning of an
+//! old one. A reader keeps what it does not know as bytes and never drops it.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{Incarnation, NodeId, SiteId};
+use super::journal::{Hash, Head, RecordId};
+use super::sale::{Refund, Sale};
+use super::stock::Movement;
+use super::time::Hlc;
+
+/// Something that has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// The first record of every incarnation.
+    Opened(Opened),
+    /// A finished sale.
+    Sale(Sale),
+    /// Goods brought back against a receipt.
+    Refund(Refund),
+    /// Goods in, opening stock or a correction.
+    Movement(Movement),
+    /// A record of another branch of this node's journal, kept under the present incarnation.
+    Rehomed(Rehomed),
+    /// What a record that was set aside should have said. Headquarters writes it.
+    Correction(Correction),
+    /// What is to be done with an incarnation that was set apart. Headquarters writes it.
+    Settlement(Settlement),
+}
+
+/// The first record of an incarnation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The node.
+    pub node: NodeId,
+    /// Its site.
+    pub site: SiteId,
+    /// The incarnation that opens.
+    pub incarnation: Incarnation,
+    /// Why.
+    pub reason: OpenedReason,
+    /// Where the incarnation before it stood on this disk; none for the first.
+    pub predecessor: Option<Head>,
+    /// The Ed25519 key that signs its batches.
+    pub public_key: [u8; 32],
+}
+
+/// Why an incarnation opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenedReason {
+    /// The node is new.
+    First,
+    /// A person restored a backup.
+    Restored,
+    /// Headquarters has more of the last incarnation than the disk: it was set back behind our back.
+    SetBack,
+    /// Headquarters has other records under the same numbers: the disk was copied.
+    Copied,
+    /// The disk runs in another machine than the one that it was written in.
+    Moved,
+}
+
+/// A record that was written under an incarnation which turned out to have two branches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehomed {
+    /// The incarnation that it was written under.
+    pub incarnation: Incarnation,
+    /// Its number there.
+    pub seq: u64,
+    /// The chain's hash after it there: whoever has the same record at the same place knows it by this.
+    pub hash: Hash,
+    /// The record as it was.
+    pub record: Vec<u8>,
+}
+
+/// The repair of one record that could not be read or applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The record that was set aside.
+    pub of: RecordId,
+    /// What takes its place; a whole record.
+    pub replacement: Vec<u8>,
+    /// Why, in words.
+    pub reason: String,
+    /// Who decided it.
+    pub by: String,
+}
+
+/// An operator's decision about an incarnation that was set apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The node.
+    pub node: NodeId,
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// What is to be done.
+    pub decision: SettlementDecision,
+    /// Why, in words.
+    pub reason: String,
+    /// Who decided it.
+    pub by: String,
+}
+
+/// What is to be done with an incarnation that was set apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettlementDecision {
+    /// It is a real branch: count what it sold, each sale once.
+    Count,
+    /// It is not (a test on a copied disk): keep its facts, count none.
+    Exclude,
+}
+
+/// A fact with the time at which it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The recording node's clock.
+    pub recorded: Hlc,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// Why bytes are not a record that this version understands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A kind that a newer version wrote. It is kept and read after an upgrade.
+    #[error("kind {kind} is not known to this version")]
+    UnknownKind {
+        /// The kind's number.
+        kind: u32,
+    },
+    /// Not a record, or a body that does not fit its kind.
+    #[error("not a readable record of kind {kind}: {reason}")]
+    Malformed {
+        /// The kind's number; 0 where not even that can be read.
+        kind: u32,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+mod kind {
+    pub const OPENED: u32 = 1;
+    pub const SALE: u32 = 2;
+    pub const REFUND: u32 = 3;
+    pub const MOVEMENT: u32 = 4;
+    pub const REHOMED: u32 = 5;
+    pub const CORRECTION: u32 = 6;
+    pub const SETTLEMENT: u32 = 7;
+}
+
+impl Entry {
+    /// The record's bytes: the same entry always gives the same bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let recorded = self.recorded;
+        match &self.fact {
+            Fact::Opened(body) => encode(kind::OPENED, recorded, body),
+            Fact::Sale(body) => encode(kind::SALE, recorded, body),
+            Fact::Refund(body) => encode(kind::REFUND, recorded, body),
+            Fact::Movement(body) => encode(kind::MOVEMENT, recorded, body),
+            Fact::Rehomed(body) => encode(kind::REHOMED, recorded, body),
+            Fact::Correction(body) => encode(kind::CORRECTION, recorded, body),
+            Fact::Settlement(body) => encode(kind::SETTLEMENT, recorded, body),
+        }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// [`RecordError::UnknownKind`] for a kind of a newer version, [`RecordError::Malformed`] for anything else that
+    /// is not the one encoding of an entry.
+    pub fn decode(record: &[u8]) -> Result<Self, RecordError> {
+        let malformed = |kind| move |error: postcard::Error| RecordError::Malformed { kind, reason: error.to_string() };
+        let (kind, rest) = postcard::take_from_bytes::<u32>(record).map_err(malformed(0))?;
+        let (recorded, body) = postcard::take_from_bytes::<Hlc>(rest).map_err(malformed(kind))?;
+        let fact = match kind {
+            kind::OPENED => Fact::Opened(whole(kind, body)?),
+            kind::SALE => Fact::Sale(whole(kind, body)?),
+            kind::REFUND => Fact::Refund(whole(kind, body)?),
+            kind::MOVEMENT => Fact::Movement(whole(kind, body)?),
+            kind::REHOMED => Fact::Rehomed(whole(kind, body)?),
+            kind::CORRECTION => Fact::Correction(whole(kind, body)?),
+            kind::SETTLEMENT => Fact::Settlement(whole(kind, body)?),
+            kind => return Err(RecordError::UnknownKind { kind }),
+        };
+        Ok(Self { recorded, fact })
+    }
+}
+
+fn encode<T: Serialize>(kind: u32, recorded: Hlc, body: &T) -> Vec<u8> {
+    // Writing to a growing vector fails only where a type refuses to be written, and these types do not.
+    postcard::to_allocvec(&(kind, recorded, body)).unwrap_or_default()
+}
+
+fn whole<'a, T: Deserialize<'a>>(kind: u32, body: &'a [u8]) -> Result<T, RecordError> {
+    match postcard::take_from_bytes(body) {
+        Ok((fact, [])) => Ok(fact),
+        Ok((_, rest)) => Err(RecordError::Malformed { kind, reason: format!("{} bytes too many", rest.len()) }),
+        Err(error) => Err(RecordError::Malformed { kind, reason: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::stock::{MovementKind, MovementLine};
+
+    fn entry() -> Entry {
+        let line = MovementLine { sku: "a-1".parse().unwrap(), change: "1.5".parse().unwrap() };
+        let movement = Movement { kind: MovementKind::Receipt, reference: Some("DN 7".into()), lines: vec![line] };
+        Entry { recorded: Hlc(77), fact: Fact::Movement(movement) }
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        assert_eq!(Entry::decode(&entry().encode()).unwrap(), entry());
+    }
+
+    #[test]
+    fn a_newer_kind_and_a_broken_record_are_told_apart() {
+        let newer = postcard::to_allocvec(&(900u32, Hlc(1), "whatever")).unwrap();
+        assert_eq!(Entry::decode(&newer), Err(RecordError::UnknownKind { kind: 900 }));
+        let mut long = entry().encode();
+        long.push(0);
+        assert!(matches!(Entry::decode(&long), Err(RecordError::Malformed { kind: kind::MOVEMENT, .. })));
+        assert!(matches!(Entry::decode(&[]), Err(RecordError::Malformed { kind: 0, .. })));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(0u8..20, 0..200)) {
+            let _ = Entry::decode(&bytes);
+        }
+    }
+}
