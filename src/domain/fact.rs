@@ -175,7 +175,12 @@ impl Entry {
     /// [`RecordError::UnknownKind`] for a kind of a newer version, [`RecordError::Malformed`] for anything else that
     /// is not the one encoding of an entry.
     pub fn decode(record: &[u8]) -> Result<Self, RecordError> {
-        let malformed = |kind| move |error: postcard::Error| RecordError::Malformed { kind, reason: error.to_string() };
+        let malformed = |kind| {
+            move |error: postcard::Error| RecordError::Malformed {
+                kind,
+                reason: error.to_string(),
+            }
+        };
         let (kind, rest) = postcard::take_from_bytes::<u32>(record).map_err(malformed(0))?;
         let (recorded, body) = postcard::take_from_bytes::<Hlc>(rest).map_err(malformed(kind))?;
         let fact = match kind {
@@ -200,8 +205,14 @@ fn encode<T: Serialize>(kind: u32, recorded: Hlc, body: &T) -> Vec<u8> {
 fn whole<'a, T: Deserialize<'a>>(kind: u32, body: &'a [u8]) -> Result<T, RecordError> {
     match postcard::take_from_bytes(body) {
         Ok((fact, [])) => Ok(fact),
-        Ok((_, rest)) => Err(RecordError::Malformed { kind, reason: format!("{} bytes too many", rest.len()) }),
-        Err(error) => Err(RecordError::Malformed { kind, reason: error.to_string() }),
+        Ok((_, rest)) => Err(RecordError::Malformed {
+            kind,
+            reason: format!("{} bytes too many", rest.len()),
+        }),
+        Err(error) => Err(RecordError::Malformed {
+            kind,
+            reason: error.to_string(),
+        }),
     }
 }
 
@@ -211,9 +222,19 @@ mod tests {
     use crate::domain::stock::{MovementKind, MovementLine};
 
     fn entry() -> Entry {
-        let line = MovementLine { sku: "a-1".parse().unwrap(), change: "1.5".parse().unwrap() };
-        let movement = Movement { kind: MovementKind::Receipt, reference: Some("DN 7".into()), lines: vec![line] };
-        Entry { recorded: Hlc(77), fact: Fact::Movement(movement) }
+        let line = MovementLine {
+            sku: "a-1".parse().unwrap(),
+            change: "1.5".parse().unwrap(),
+        };
+        let movement = Movement {
+            kind: MovementKind::Receipt,
+            reference: Some("DN 7".into()),
+            lines: vec![line],
+        };
+        Entry {
+            recorded: Hlc(77),
+            fact: Fact::Movement(movement),
+        }
     }
 
     #[test]
@@ -227,8 +248,17 @@ mod tests {
         assert_eq!(Entry::decode(&newer), Err(RecordError::UnknownKind { kind: 900 }));
         let mut long = entry().encode();
         long.push(0);
-        assert!(matches!(Entry::decode(&long), Err(RecordError::Malformed { kind: kind::MOVEMENT, .. })));
-        assert!(matches!(Entry::decode(&[]), Err(RecordError::Malformed { kind: 0, .. })));
+        assert!(matches!(
+            Entry::decode(&long),
+            Err(RecordError::Malformed {
+                kind: kind::MOVEMENT,
+                ..
+            })
+        ));
+        assert!(matches!(
+            Entry::decode(&[]),
+            Err(RecordError::Malformed { kind: 0, .. })
+        ));
     }
 
     proptest::proptest! {

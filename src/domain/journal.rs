@@ -58,7 +58,11 @@ impl fmt::Debug for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -69,7 +73,10 @@ impl<'de> Deserialize<'de> for Hash {
             return <[u8; 32]>::deserialize(deserializer).map(Self);
         }
         let text = String::deserialize(deserializer)?;
-        let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let byte = |at: usize| {
+            text.get(2 * at..2 * at + 2)
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        };
         let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
         bytes
             .filter(|_| text.len() == 64)
