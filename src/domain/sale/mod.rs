@@ -1,5 +1,12 @@
 //! Sales and refunds: what is recorded of them, and the rules that decide them.
 
+mod decide;
+mod discount;
 mod record;
+#[cfg(test)]
+mod testing;
+mod totals;
 
+pub use decide::{DraftLine, LINES_MAX, SaleDraft, SaleRefusal, SaleRules, TENDERS_MAX, decide};
+pub use discount::{Discount, Percent, PercentError};
 pub use record::{Fulfilment, Refund, RefundLine, Sale, SaleLine, Tender, TenderKind, Totals};
