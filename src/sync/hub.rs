@@ -23,7 +23,11 @@ pub struct HubLimits {
 
 impl Default for HubLimits {
     fn default() -> Self {
-        Self { batch_bytes_max: 64 << 10, page_bytes_max: 64 << 10, page_timeout_ms: 15_000 }
+        Self {
+            batch_bytes_max: 64 << 10,
+            page_bytes_max: 64 << 10,
+            page_timeout_ms: 15_000,
+        }
     }
 }
 
@@ -210,7 +214,12 @@ impl HubEngine {
     /// An engine that knows nobody yet.
     #[must_use]
     pub fn new(limits: HubLimits) -> Self {
-        Self { limits, wire: super::wire::WIRE_VERSION, sessions: HashMap::new(), outputs: VecDeque::new() }
+        Self {
+            limits,
+            wire: super::wire::WIRE_VERSION,
+            sessions: HashMap::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes one input at `now_ms` (monotonic milliseconds). Drain [`poll`](Self::poll) afterwards.
@@ -222,7 +231,12 @@ impl HubEngine {
             }
             Input::Introduced { node, session, result } => self.on_introduced(node, session, result),
             Input::Ingested { node, session, outcome } => self.on_ingested(node, session, outcome),
-            Input::PageLoaded { node, session, feed, page } => self.on_page(now_ms, node, session, &feed, page),
+            Input::PageLoaded {
+                node,
+                session,
+                feed,
+                page,
+            } => self.on_page(now_ms, node, session, &feed, page),
             Input::Published { feed } => {
                 let sessions: Vec<_> = self.sessions.keys().cloned().collect();
                 for (node, session) in sessions {
@@ -264,8 +278,12 @@ impl HubEngine {
             }
             Up::Batch { session, sealed } => self.outputs.push_back(Output::Ingest { node, session, sealed }),
             Up::FeedApplied { session, cursor } => {
-                let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else { return };
-                let Some(feed) = open.feeds.get_mut(&cursor.feed) else { return };
+                let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else {
+                    return;
+                };
+                let Some(feed) = open.feeds.get_mut(&cursor.feed) else {
+                    return;
+                };
                 feed.version = cursor.version;
                 feed.page = PageState::Idle;
                 self.offer(&node, session, &cursor.feed);
@@ -280,15 +298,24 @@ impl HubEngine {
             self.sessions.retain(|(known, _), _| known != node);
         }
         let feeds = feeds.iter().map(|cursor| {
-            let progress = FeedProgress { version: cursor.version, page: PageState::Idle, more: false };
+            let progress = FeedProgress {
+                version: cursor.version,
+                page: PageState::Idle,
+                more: false,
+            };
             (cursor.feed.clone(), progress)
         });
-        self.sessions.insert((node.clone(), session), Session { feeds: feeds.collect() });
+        self.sessions
+            .insert((node.clone(), session), Session { feeds: feeds.collect() });
     }
 
     fn on_introduced(&mut self, node: NodeId, session: u64, result: Introduction) {
         let message = match result {
-            Introduction::Branched { acked, set_back } => Down::Fenced(Fenced { session, acked, set_back }),
+            Introduction::Branched { acked, set_back } => Down::Fenced(Fenced {
+                session,
+                acked,
+                set_back,
+            }),
             Introduction::Known(streams) => Down::Welcome(Welcome {
                 session,
                 wire: self.wire,
@@ -297,7 +324,10 @@ impl HubEngine {
             }),
         };
         let welcome = matches!(message, Down::Welcome(_));
-        self.outputs.push_back(Output::Send { node: node.clone(), message });
+        self.outputs.push_back(Output::Send {
+            node: node.clone(),
+            message,
+        });
         if welcome && let Some(open) = self.sessions.get(&(node.clone(), session)) {
             let feeds: Vec<String> = open.feeds.keys().cloned().collect();
             for feed in feeds {
@@ -310,10 +340,23 @@ impl HubEngine {
         let message = match outcome {
             Outcome::Committed { acked } => Down::Ack(Ack { session, acked }),
             Outcome::Gap { acked } => Down::Resend(Resend { session, acked }),
-            Outcome::Branched { acked } => Down::Fenced(Fenced { session, acked, set_back: false }),
-            Outcome::Unreadable { incarnation: Some(incarnation), first, count, reason } => {
-                Down::Refused(Refused { session, incarnation, first, count, reason })
-            }
+            Outcome::Branched { acked } => Down::Fenced(Fenced {
+                session,
+                acked,
+                set_back: false,
+            }),
+            Outcome::Unreadable {
+                incarnation: Some(incarnation),
+                first,
+                count,
+                reason,
+            } => Down::Refused(Refused {
+                session,
+                incarnation,
+                first,
+                count,
+                reason,
+            }),
             // Not even its header can be read: nothing can be said about it, and the node's own timer brings it again.
             Outcome::Unreadable { incarnation: None, .. } => return,
         };
@@ -321,8 +364,12 @@ impl HubEngine {
     }
 
     fn on_page(&mut self, now_ms: u64, node: NodeId, session: u64, feed: &str, page: Option<FeedPage>) {
-        let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else { return };
-        let Some(progress) = open.feeds.get_mut(feed) else { return };
+        let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else {
+            return;
+        };
+        let Some(progress) = open.feeds.get_mut(feed) else {
+            return;
+        };
         match page {
             None => {
                 progress.page = PageState::Idle;
@@ -331,7 +378,9 @@ impl HubEngine {
                 }
             }
             Some(page) => {
-                progress.page = PageState::Sent { due_ms: now_ms + self.limits.page_timeout_ms };
+                progress.page = PageState::Sent {
+                    due_ms: now_ms + self.limits.page_timeout_ms,
+                };
                 let message = Down::FeedPage(FeedPage { session, ..page });
                 self.outputs.push_back(Output::Send { node, message });
             }
@@ -340,8 +389,12 @@ impl HubEngine {
 
     /// Reads the next page of a feed for a node, unless one is under way.
     fn offer(&mut self, node: &NodeId, session: u64, feed: &str) {
-        let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else { return };
-        let Some(progress) = open.feeds.get_mut(feed) else { return };
+        let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else {
+            return;
+        };
+        let Some(progress) = open.feeds.get_mut(feed) else {
+            return;
+        };
         if progress.page != PageState::Idle {
             progress.more = true;
             return;

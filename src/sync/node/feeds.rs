@@ -22,19 +22,29 @@ pub(super) enum Step {
 
 impl Feeds {
     pub(super) fn new(cursors: Vec<FeedCursor>) -> Self {
-        Self { cursors, applying: Vec::new() }
+        Self {
+            cursors,
+            applying: Vec::new(),
+        }
     }
 
     pub(super) fn on_page(&mut self, page: &FeedPage) -> Step {
         if self.applying.contains(&page.feed) {
             return Step::Wait;
         }
-        let version = self.cursors.iter().find(|cursor| cursor.feed == page.feed).map_or(0, |cursor| cursor.version);
+        let version = self
+            .cursors
+            .iter()
+            .find(|cursor| cursor.feed == page.feed)
+            .map_or(0, |cursor| cursor.version);
         if page.after == version && page.through > version {
             self.applying.push(page.feed.clone());
             Step::Apply
         } else {
-            Step::Tell(FeedCursor { feed: page.feed.clone(), version })
+            Step::Tell(FeedCursor {
+                feed: page.feed.clone(),
+                version,
+            })
         }
     }
 

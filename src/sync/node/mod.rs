@@ -256,8 +256,17 @@ impl NodeEngine {
             }
             Input::Hub(state) => self.on_hub(state),
             Input::Received(message) => self.on_message(now_ms, message),
-            Input::TooLarge { incarnation, first, count } => {
-                self.shrink(incarnation, first, count, "the record is over the broker's largest message");
+            Input::TooLarge {
+                incarnation,
+                first,
+                count,
+            } => {
+                self.shrink(
+                    incarnation,
+                    first,
+                    count,
+                    "the record is over the broker's largest message",
+                );
             }
             Input::Streams { streams, feeds } => self.on_streams(now_ms, &streams, feeds),
             Input::Appended(head) => self.on_appended(head),
@@ -271,12 +280,15 @@ impl NodeEngine {
             Input::FeedApplied(cursor) => {
                 self.feeds.on_applied(cursor.clone());
                 if let Some(session) = self.session {
-                    self.outputs.push_back(Output::Send(Up::FeedApplied { session, cursor }));
+                    self.outputs
+                        .push_back(Output::Send(Up::FeedApplied { session, cursor }));
                 }
             }
             Input::StorageFailed => {
                 self.loading_batch = false;
-                self.phase = Phase::Pausing { due_ms: now_ms + self.limits.answer_timeout_ms };
+                self.phase = Phase::Pausing {
+                    due_ms: now_ms + self.limits.answer_timeout_ms,
+                };
             }
             Input::Timeout => self.on_timeout(now_ms),
         }
@@ -320,7 +332,9 @@ impl NodeEngine {
     }
 
     fn stream(&mut self, incarnation: Incarnation) -> Option<&mut Stream> {
-        self.streams.iter_mut().find(|stream| stream.incarnation() == incarnation)
+        self.streams
+            .iter_mut()
+            .find(|stream| stream.incarnation() == incarnation)
     }
 
     /// Reads everything afresh and introduces itself again.
@@ -346,7 +360,9 @@ impl NodeEngine {
     }
 
     fn on_streams(&mut self, now_ms: u64, streams: &[LocalStream], feeds: Vec<FeedCursor>) {
-        let (Some(session), Phase::Loading) = (self.session, self.phase) else { return };
+        let (Some(session), Phase::Loading) = (self.session, self.phase) else {
+            return;
+        };
         self.streams = streams.iter().map(|local| Stream::new(local, &self.limits)).collect();
         self.feeds = Feeds::new(feeds.clone());
         self.outputs.push_back(Output::Send(Up::Hello(Hello {
@@ -359,15 +375,17 @@ impl NodeEngine {
         })));
         let pause_ms = self.limits.answer_timeout_ms << self.greetings.min(10);
         self.greetings += 1;
-        self.phase = Phase::Greeting { due_ms: now_ms + pause_ms.min(self.limits.pause_max_ms) };
+        self.phase = Phase::Greeting {
+            due_ms: now_ms + pause_ms.min(self.limits.pause_max_ms),
+        };
     }
 
     fn on_appended(&mut self, head: Head) {
-        match self.stream(head.incarnation) {
-            Some(stream) => stream.on_appended(head.seq),
+        if let Some(stream) = self.stream(head.incarnation) {
+            stream.on_appended(head.seq);
+        } else if self.phase == Phase::Open {
             // An incarnation that was not there at the last introduction: introduce it.
-            None if self.phase == Phase::Open => self.start_over(),
-            None => {}
+            self.start_over();
         }
     }
 
@@ -399,7 +417,8 @@ impl NodeEngine {
             Down::FeedPage(page) => match self.feeds.on_page(&page) {
                 feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),
                 feeds::Step::Tell(cursor) => {
-                    self.outputs.push_back(Output::Send(Up::FeedApplied { session, cursor }));
+                    self.outputs
+                        .push_back(Output::Send(Up::FeedApplied { session, cursor }));
                 }
                 feeds::Step::Wait => {}
             },
@@ -414,7 +433,9 @@ impl NodeEngine {
         self.phase = Phase::Open;
         self.batch_bytes_max = welcome.batch_bytes_max.min(self.limits.batch_bytes_max).max(1_024);
         for status in &welcome.streams {
-            let Some(stream) = self.stream(status.acked.incarnation) else { continue };
+            let Some(stream) = self.stream(status.acked.incarnation) else {
+                continue;
+            };
             let (known, head_seq) = (stream.acked(), stream.head_seq());
             stream.on_welcome(status.acked);
             if status.acked.seq > head_seq {
@@ -429,7 +450,9 @@ impl NodeEngine {
     }
 
     fn on_acked(&mut self, acked: Head) {
-        let Some(stream) = self.stream(acked.incarnation) else { return };
+        let Some(stream) = self.stream(acked.incarnation) else {
+            return;
+        };
         match stream.on_ack(acked) {
             stream::Acked::Old => {}
             stream::Acked::Moved => self.outputs.push_back(Output::SaveAck(acked)),
@@ -439,11 +462,18 @@ impl NodeEngine {
 
     fn on_batch(&mut self, now_ms: u64, batch: LoadedBatch) {
         self.loading_batch = false;
-        let (Some(session), Phase::Open) = (self.session, self.phase) else { return };
-        let Some(stream) = self.stream(batch.incarnation) else { return };
+        let (Some(session), Phase::Open) = (self.session, self.phase) else {
+            return;
+        };
+        let Some(stream) = self.stream(batch.incarnation) else {
+            return;
+        };
         match stream.on_loaded(now_ms, &batch) {
             stream::Loaded::Send => {
-                self.outputs.push_back(Output::Send(Up::Batch { session, sealed: batch.sealed }));
+                self.outputs.push_back(Output::Send(Up::Batch {
+                    session,
+                    sealed: batch.sealed,
+                }));
             }
             stream::Loaded::Stale => {}
             stream::Loaded::OtherBranch(acked) => self.rehome(acked, false),
@@ -451,16 +481,26 @@ impl NodeEngine {
     }
 
     fn rehome(&mut self, parents: Head, set_back: bool) {
-        let Some(stream) = self.stream(parents.incarnation) else { return };
+        let Some(stream) = self.stream(parents.incarnation) else {
+            return;
+        };
         let common = stream.acked().seq.min(parents.seq).min(stream.head_seq());
         self.phase = Phase::Rehoming;
-        self.outputs.push_back(Output::Rehome { incarnation: parents.incarnation, common, set_back });
+        self.outputs.push_back(Output::Rehome {
+            incarnation: parents.incarnation,
+            common,
+            set_back,
+        });
     }
 
     fn shrink(&mut self, incarnation: Incarnation, first: u64, count: u32, reason: &str) {
         let Some(stream) = self.stream(incarnation) else { return };
         if let Some(seq) = stream.on_refused(first, count) {
-            self.outputs.push_back(Output::SetAside { incarnation, seq, reason: reason.to_owned() });
+            self.outputs.push_back(Output::SetAside {
+                incarnation,
+                seq,
+                reason: reason.to_owned(),
+            });
         }
     }
 

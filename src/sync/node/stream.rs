@@ -122,7 +122,11 @@ impl Stream {
         if acked.seq <= self.acked.seq {
             return Acked::Old;
         }
-        if self.in_flight.iter().any(|sent| sent.last == acked.seq && sent.after != acked.hash) {
+        if self
+            .in_flight
+            .iter()
+            .any(|sent| sent.last == acked.seq && sent.after != acked.hash)
+        {
             return Acked::OtherBranch;
         }
         self.in_flight.retain(|sent| sent.last > acked.seq);
@@ -138,7 +142,10 @@ impl Stream {
     /// Every batch behind a lost one is answered with the same request: only the first of them counts, until
     /// something moves or a second has passed.
     pub(super) fn on_resend(&mut self, now_ms: u64, acked: Head) -> bool {
-        if self.resent_after.is_some_and(|(seq, at_ms)| seq == acked.seq && now_ms < at_ms + 1_000) {
+        if self
+            .resent_after
+            .is_some_and(|(seq, at_ms)| seq == acked.seq && now_ms < at_ms + 1_000)
+        {
             return false;
         }
         let lowered = acked.seq < self.acked.seq;
@@ -156,7 +163,11 @@ impl Stream {
             return Loaded::OtherBranch(self.acked);
         }
         let last = batch.first + u64::from(batch.count) - 1;
-        self.in_flight.push_back(Sent { last, after: batch.after, sent_ms: now_ms });
+        self.in_flight.push_back(Sent {
+            last,
+            after: batch.after,
+            sent_ms: now_ms,
+        });
         self.next = last + 1;
         Loaded::Send
     }
