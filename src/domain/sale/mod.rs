@@ -2,6 +2,8 @@
 
 mod decide;
 mod discount;
+#[cfg(test)]
+mod properties;
 mod record;
 mod refund;
 #[cfg(test)]
