@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::record::{Refund, Sale, SaleLine, Tender, Totals};
+use super::record::{Refund, RefundLine, Sale, SaleLine, Tender, Totals};
 use crate::domain::money::{Currency, Minor, MoneyError, Rounding};
 use crate::domain::tax::{AppliedTax, TaxBasis, TaxPolicy, TaxSum, TaxSumsError, tax_by_line, tax_sums};
 
@@ -86,30 +86,7 @@ impl Refund {
     /// sale took.
     #[must_use]
     pub fn recompute_totals(&self) -> Option<Totals> {
-        let mut taxes: Vec<TaxSum> = Vec::with_capacity(self.taxes.len());
-        for applied in &self.taxes {
-            let (net, tax, applied) = (Minor(0), Minor(0), applied.clone());
-            taxes.push(TaxSum { applied, net, tax });
-        }
-        let (mut gross, mut total) = (Minor(0), Minor(0));
-        for line in &self.lines {
-            let (net, to_pay) = match self.tax_policy.basis {
-                TaxBasis::Included => (line.amount.checked_sub(line.tax_amount)?, line.amount),
-                TaxBasis::Added => (line.amount, line.amount.checked_add(line.tax_amount)?),
-            };
-            let sum = taxes.get_mut(usize::from(line.tax))?;
-            sum.net = sum.net.checked_add(net)?;
-            sum.tax = sum.tax.checked_add(line.tax_amount)?;
-            gross = gross.checked_add(line.amount)?;
-            total = total.checked_add(to_pay)?;
-        }
-        Some(Totals {
-            gross,
-            discount: Minor(0),
-            taxes,
-            total,
-            change: Minor(0),
-        })
+        refund_totals(self.tax_policy, &self.taxes, &self.lines)
     }
 }
 
@@ -146,6 +123,34 @@ pub(super) fn sale_totals(
         taxes,
         total,
         change,
+    })
+}
+
+/// The sums of a refund. None where they do not fit or a line names a tax that is not listed.
+pub(super) fn refund_totals(policy: TaxPolicy, taxes: &[AppliedTax], lines: &[RefundLine]) -> Option<Totals> {
+    let mut sums: Vec<TaxSum> = Vec::with_capacity(taxes.len());
+    for applied in taxes {
+        let (net, tax, applied) = (Minor(0), Minor(0), applied.clone());
+        sums.push(TaxSum { applied, net, tax });
+    }
+    let (mut gross, mut total) = (Minor(0), Minor(0));
+    for line in lines {
+        let (net, to_pay) = match policy.basis {
+            TaxBasis::Included => (line.amount.checked_sub(line.tax_amount)?, line.amount),
+            TaxBasis::Added => (line.amount, line.amount.checked_add(line.tax_amount)?),
+        };
+        let sum = sums.get_mut(usize::from(line.tax))?;
+        sum.net = sum.net.checked_add(net)?;
+        sum.tax = sum.tax.checked_add(line.tax_amount)?;
+        gross = gross.checked_add(line.amount)?;
+        total = total.checked_add(to_pay)?;
+    }
+    Some(Totals {
+        gross,
+        discount: Minor(0),
+        taxes: sums,
+        total,
+        change: Minor(0),
     })
 }
 
