@@ -9,3 +9,5 @@ pub mod sync;
 
 #[cfg(feature = "node")]
 pub mod store;
+#[cfg(feature = "node")]
+pub mod http;
