@@ -3,6 +3,7 @@
 //! Amounts that people pay are whole minor units of their currency ([`Money`]); prices may be finer ([`Price`]).
 //! Rounding happens in [`rounding`] alone, by a named rule.
 
+mod allocate;
 mod currency;
 mod price;
 pub mod rounding;
@@ -13,6 +14,7 @@ use rust_decimal::Decimal;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+pub use allocate::allocate;
 pub use currency::{Currency, CurrencyError};
 pub use price::{Price, PriceError};
 pub use rounding::Rounding;

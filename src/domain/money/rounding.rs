@@ -1,9 +1,9 @@
 //! The one place where an exact amount becomes whole minor units.
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{Currency, Money, MoneyError};
+use super::{Currency, Minor, Money, MoneyError};
 
 /// A named rounding rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,20 +26,37 @@ impl Rounding {
     /// # Errors
     /// [`MoneyError::TooLarge`] where the result does not fit.
     pub fn to_minor(self, amount: Decimal, currency: Currency) -> Result<Money, MoneyError> {
-        let strategy = match self {
-            Self::HalfUp => RoundingStrategy::MidpointAwayFromZero,
-            Self::HalfEven => RoundingStrategy::MidpointNearestEven,
-            Self::Down => RoundingStrategy::ToZero,
-        };
-        let digits = currency.minor_digits();
-        let mut rounded = amount.round_dp_with_strategy(digits, strategy);
-        rounded.rescale(digits);
-        if rounded.scale() != digits {
+        // A decimal is mantissa / 10^scale with a mantissa under 2^96 and a scale of at most 28; the minor unit has at
+        // most 3 digits. So both products stay under 2^127.
+        self.divide(
+            amount.mantissa() * 10i128.pow(currency.minor_digits()),
+            10i128.pow(amount.scale()),
+        )
+        .map(|minor| minor.of(currency))
+    }
+
+    /// `amount × part / whole`, rounded once: a tax out of a price, the share of a line that came back.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`] where the result does not fit, or where `whole` is not over 0.
+    pub fn proportion(self, amount: Minor, part: i64, whole: i64) -> Result<Minor, MoneyError> {
+        // Two numbers of 64 bits: the product is exact in 128.
+        self.divide(i128::from(amount.0) * i128::from(part), whole.into())
+    }
+
+    /// The rule itself, on an exact fraction; `denominator` is over 0.
+    fn divide(self, numerator: i128, denominator: i128) -> Result<Minor, MoneyError> {
+        if denominator <= 0 {
             return Err(MoneyError::TooLarge);
         }
-        i64::try_from(rounded.mantissa())
-            .map(|minor| Money::from_minor(minor, currency))
-            .map_err(|_| MoneyError::TooLarge)
+        let (whole, rest) = (numerator / denominator, (numerator % denominator).abs());
+        let away_from_zero = match self {
+            Self::HalfUp => rest >= denominator - rest,
+            Self::HalfEven => rest > denominator - rest || (rest == denominator - rest && whole % 2 != 0),
+            Self::Down => false,
+        };
+        let rounded = whole + if away_from_zero { numerator.signum() } else { 0 };
+        i64::try_from(rounded).map(Minor).map_err(|_| MoneyError::TooLarge)
     }
 }
 
@@ -69,5 +86,41 @@ mod tests {
             Rounding::HalfUp.to_minor(Decimal::MAX, Currency::KWD),
             Err(MoneyError::TooLarge)
         );
+    }
+
+    #[test]
+    fn a_proportion_is_exact_over_the_whole_range() {
+        let share = |rule: Rounding, amount, part, whole| rule.proportion(Minor(amount), part, whole);
+        assert_eq!(
+            share(Rounding::HalfUp, i64::MAX, i64::MAX, i64::MAX),
+            Ok(Minor(i64::MAX))
+        );
+        assert_eq!(
+            share(Rounding::HalfUp, i64::MIN, i64::MIN, 1),
+            Err(MoneyError::TooLarge)
+        );
+        assert_eq!(share(Rounding::HalfUp, 1, 1, 0), Err(MoneyError::TooLarge));
+        assert_eq!(share(Rounding::HalfUp, -5, 1, 2), Ok(Minor(-3)));
+        assert_eq!(share(Rounding::HalfEven, 5, 1, 2), Ok(Minor(2)));
+        assert_eq!(share(Rounding::HalfEven, 7, 1, 2), Ok(Minor(4)));
+        assert_eq!(share(Rounding::Down, -5, 1, 2), Ok(Minor(-2)));
+    }
+
+    proptest::proptest! {
+        /// `rust_decimal` rounds with other code: both must agree.
+        #[test]
+        fn the_rules_agree_with_rust_decimal(mantissa: i64, scale in 0u32..=28, rule in 0usize..3) {
+            let (ours, theirs) = [
+                (Rounding::HalfUp, rust_decimal::RoundingStrategy::MidpointAwayFromZero),
+                (Rounding::HalfEven, rust_decimal::RoundingStrategy::MidpointNearestEven),
+                (Rounding::Down, rust_decimal::RoundingStrategy::ToZero),
+            ][rule];
+            let amount = Decimal::new(mantissa, scale);
+            if let Ok(money) = ours.to_minor(amount, Currency::KWD) {
+                proptest::prop_assert_eq!(money.to_decimal(), amount.round_dp_with_strategy(3, theirs));
+            } else {
+                proptest::prop_assert!(scale < 3);
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Tax by class: included in the price or added on top, rounded by line or by document.
 
+mod sums;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub use super::ids::TaxClass;
 use super::money::{Minor, Rounding};
+pub use sums::{TaxSumsError, tax_by_line, tax_sums};
 
 /// A tax rate in per cent with at most four decimal places, from 0 to 1000.
 ///
@@ -108,7 +111,7 @@ pub enum TaxBasis {
 pub enum TaxRoundingBy {
     /// Each line by itself; the document's tax is their sum.
     Line,
-    /// Once for each rate over the whole document.
+    /// Once for each class over the whole document.
     Document,
 }
 
