@@ -174,10 +174,3 @@ pub struct RefundLine {
     /// The position of its tax class in the refund's `taxes`.
     pub tax: u8,
 }
-
-impl Sale {
-    /// stub
-    pub fn recompute_totals(&self) -> Option<Totals> {
-        None
-    }
-}
