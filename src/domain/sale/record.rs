@@ -109,7 +109,7 @@ pub struct Tender {
 }
 
 /// The sums of a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Quantity times price, over all lines.
     pub gross: Minor,
