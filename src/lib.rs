@@ -12,3 +12,9 @@ pub mod store;
 
 #[cfg(feature = "node")]
 pub mod import;
+
+#[cfg(feature = "node")]
+pub mod node;
+
+#[cfg(feature = "node")]
+pub mod cli;
