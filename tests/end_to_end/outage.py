@@ -75,15 +75,16 @@ def run(options, sites, folder, processes) -> None:
     print(f"{count} baskets of {', '.join(sites)}; broker with {options.broker} configuration")
 
     broker = Broker(processes, folder, options.broker)
+    accounts = {user: broker.credentials(user) for user in ["hq", *sites]}
     broker.start()
     # The nodes reach the broker through these, headquarters reaches it directly.
     links = {site: Link(broker.port) for site in sites}
     hq = processes.start("hq", "hq", "--data", folder / "hq", "--listen", f"127.0.0.1:{free_port()}",
-                         "--broker", f"127.0.0.1:{broker.port}", *prices(), *broker.credentials("hq"))
+                         "--broker", f"127.0.0.1:{broker.port}", *prices(), *accounts["hq"])
     for site in sites:
         processes.start(site, "node", "--data", folder / site, "--node", site, "--site", site,
                         "--listen", f"127.0.0.1:{free_port()}", "--broker", f"127.0.0.1:{links[site].port}",
-                        *prices(), *broker.credentials(site))
+                        *prices(), *accounts[site])
     processes.command("import", "catalog", options.folder / "catalog.csv", "--to", folder / "hq")
     hq = Api(folder / "hq")
     nodes = {site: Api(folder / site) for site in sites}
@@ -298,21 +299,38 @@ class Broker:
         self.folder.mkdir()
 
     def configuration(self) -> str:
+        shipped = ROOT / "firmware-config" / "mosquitto"
         if self.kind == "stock":
-            return f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-        template = (ROOT / "firmware-config" / "mosquitto" / "loopback-test.conf").read_text()
-        return template.replace("@PORT@", str(self.port)).replace("@DIR@", str(self.folder))
+            template = (shipped / "loopback-test.conf").read_text()
+            return template.replace("@PORT@", str(self.port)).replace("@DIR@", str(self.folder))
+        # As the file itself says for a place without certificates: a private listener and passwords.
+        lines, certificates = [], False
+        for line in (shipped / "finalmarket.conf").read_text().splitlines():
+            certificates = certificates or line.startswith("cafile")
+            if line.startswith("listener"):
+                line = f"listener {self.port} 127.0.0.1"
+            elif line.startswith("acl_file"):
+                line = f"acl_file {shipped / 'acl'}"
+            if not certificates:
+                lines.append(line)
+            if line.startswith("use_identity_as_username"):
+                certificates = False
+        return "\n".join([*lines, f"password_file {self.folder / 'passwords'}",
+                          f"persistence_location {self.folder}/", "log_dest stdout", "user root", ""])
 
-    def credentials(self, _user: str) -> list:
-        return []
+    def credentials(self, user: str) -> list:
+        if self.kind == "stock":
+            return []
+        password = self.folder / f"{user}.password"
+        password.write_text(f"{user}-secret\n")
+        passwords = self.folder / "passwords"
+        create = [] if passwords.exists() else ["-c"]
+        subprocess.run(["mosquitto_passwd", "-b", *create, str(passwords), user, f"{user}-secret"], check=True)
+        return ["--broker-user", user, "--broker-password-file", password]
 
     def start(self) -> None:
         file = self.folder / "mosquitto.conf"
         file.write_text(self.configuration())
-        if os.geteuid() == 0:
-            # mosquitto gives up being root, and then could not write here.
-            shutil.chown(self.folder, "mosquitto")
-            os.chmod(self.folder.parent, 0o755)
         log = open(self.folder.parent / "broker.log", "ab")
         path = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.process = subprocess.Popen([path, "-c", str(file)], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
