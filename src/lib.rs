@@ -9,3 +9,12 @@ pub mod sync;
 
 #[cfg(feature = "node")]
 pub mod store;
+
+#[cfg(feature = "node")]
+pub mod import;
+
+#[cfg(feature = "node")]
+pub mod node;
+
+#[cfg(feature = "node")]
+pub mod cli;

@@ -1,3 +1,9 @@
-//! How a node's facts reach its parent, each once. Pure: no disk, no socket, no clock, no randomness of its own.
+//! How a node's facts reach its parent, each once, and how feeds come back. Pure: no disk, no socket, no clock, no
+//! randomness of its own.
+//!
+//! Both sides are state machines: `handle(now, input)`, then outputs are drained with `poll` until none is left. Time
+//! is whatever monotonic milliseconds the caller counts. A storage failure is an input like any other.
 
+pub mod hub;
+pub mod node;
 pub mod wire;

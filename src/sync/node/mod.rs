@@ -1,0 +1,543 @@
+//! The node's side of the link.
+//!
+//! Promises: nothing is sent that the caller has not committed; every record is offered until the parent has
+//! acknowledged it; only the parent's acknowledgement moves the cursor, a broker's never does; a record that the parent
+//! or the broker cannot take is set aside and the rest goes on; two branches of one incarnation are never mixed.
+
+mod feeds;
+mod stream;
+
+use std::collections::VecDeque;
+
+use self::feeds::Feeds;
+use self::stream::Stream;
+use super::wire::{Down, FeedCursor, FeedPage, Fenced, Hello, HubState, StreamHead, Up, WIRE_VERSION, Welcome};
+use crate::domain::ids::{Incarnation, SiteId};
+use crate::domain::journal::{Hash, Head};
+
+/// What bounds a node's sending.
+#[derive(Debug, Clone)]
+pub struct NodeLimits {
+    /// How many batches may be under way at once.
+    pub in_flight_max: usize,
+    /// The most records in a batch.
+    pub batch_records_max: u32,
+    /// The most bytes in a batch; the parent may ask for less.
+    pub batch_bytes_max: u32,
+    /// How long an answer may take before the question is repeated, in milliseconds.
+    pub answer_timeout_ms: u64,
+    /// The longest pause between two introductions that nobody answers, in milliseconds.
+    pub pause_max_ms: u64,
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        Self {
+            in_flight_max: 8,
+            batch_records_max: 2_000,
+            batch_bytes_max: 64 << 10,
+            answer_timeout_ms: 5_000,
+            pause_max_ms: 60_000,
+        }
+    }
+}
+
+/// What happens to the engine.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The transport is connected and its subscriptions stand. `session` is a fresh random number.
+    Connected {
+        /// The session's number.
+        session: u64,
+    },
+    /// The transport is gone.
+    Disconnected,
+    /// The parent's retained state.
+    Hub(HubState),
+    /// A message from the parent.
+    Received(Down),
+    /// The transport cannot carry this batch: it is over the broker's limit.
+    TooLarge {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// Its first record.
+        first: u64,
+        /// How many records it has.
+        count: u32,
+    },
+    /// The answer to [`Output::LoadStreams`].
+    Streams {
+        /// Every incarnation on this disk that is not abandoned, oldest first; the last is the one being written.
+        streams: Vec<LocalStream>,
+        /// How far each feed is on disk.
+        feeds: Vec<FeedCursor>,
+    },
+    /// The journal has grown; its present head.
+    Appended(Head),
+    /// The answer to [`Output::LoadBatch`].
+    BatchLoaded(LoadedBatch),
+    /// The record is set aside; the answer to [`Output::SetAside`].
+    SetAside {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// The record.
+        seq: u64,
+    },
+    /// The branch is settled on this disk; the answer to [`Output::Rehome`].
+    Rehomed,
+    /// A feed's page is on disk; the answer to [`Output::ApplyFeed`].
+    FeedApplied(FeedCursor),
+    /// Storage could not do what an output asked. The engine pauses, then starts over from what is on disk.
+    StorageFailed,
+    /// The deadline has passed.
+    Timeout,
+}
+
+/// One incarnation as it stands on this disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalStream {
+    /// What the parent is told.
+    pub head: StreamHead,
+    /// The last acknowledgement that was saved.
+    pub acked: Head,
+}
+
+/// A batch as the caller packed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedBatch {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// Its first record.
+    pub first: u64,
+    /// How many records it has; at least 1.
+    pub count: u32,
+    /// The chain's hash before its first record.
+    pub before: Hash,
+    /// The chain's hash after its last record.
+    pub after: Hash,
+    /// The sealed bytes.
+    pub sealed: Vec<u8>,
+}
+
+/// What the engine wants done. The caller does it and answers with the input named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send a message to the parent. No answer.
+    Send(Up),
+    /// Read the incarnations and feeds; answer with [`Input::Streams`].
+    LoadStreams,
+    /// Read and seal records; answer with [`Input::BatchLoaded`].
+    LoadBatch {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// The first record.
+        from: u64,
+        /// At most so many records.
+        records_max: u32,
+        /// At most about so many bytes when sealed; one record may be larger.
+        bytes_max: u32,
+    },
+    /// The parent's acknowledgement, to be saved. It may be lower than the last where the parent was set back. No
+    /// answer.
+    SaveAck(Head),
+    /// The parent cannot take this record: keep it, withhold it; answer with [`Input::SetAside`].
+    SetAside {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// The record.
+        seq: u64,
+        /// Why, for people.
+        reason: String,
+    },
+    /// The parent knows another branch of this incarnation. Keep every record behind `acked` under an incarnation of
+    /// its own and write no more to this one; answer with [`Input::Rehomed`].
+    Rehome {
+        /// The incarnation that has two branches.
+        incarnation: Incarnation,
+        /// Up to here both branches are the same for certain.
+        common: u64,
+        /// True where this disk was simply set back.
+        set_back: bool,
+    },
+    /// Put a feed's page on disk with its cursor; answer with [`Input::FeedApplied`].
+    ApplyFeed(FeedPage),
+}
+
+/// Why the engine wants to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakeReason {
+    /// The parent has not answered an introduction.
+    HelloUnanswered,
+    /// The parent has not acknowledged a batch.
+    BatchUnacknowledged,
+    /// Storage failed and is tried again.
+    StoragePause,
+}
+
+/// Where the link stands, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkState {
+    /// No connection to the broker.
+    Offline,
+    /// Connected, but the parent is not there.
+    WaitingForParent,
+    /// Introducing itself.
+    Introducing,
+    /// Sending and receiving.
+    Online,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing to do until the transport and the parent are there.
+    Idle,
+    /// Reading the incarnations from disk.
+    Loading,
+    /// The parent was asked; answer due at `due_ms`.
+    Greeting { due_ms: u64 },
+    /// The parent answered.
+    Open,
+    /// A branch is being kept apart on disk.
+    Rehoming,
+    /// Storage failed; start over at `due_ms`.
+    Pausing { due_ms: u64 },
+}
+
+/// The node's engine.
+#[derive(Debug)]
+pub struct NodeEngine {
+    limits: NodeLimits,
+    software: String,
+    site: SiteId,
+    session: Option<u64>,
+    hub: Option<HubState>,
+    phase: Phase,
+    greetings: u32,
+    batch_bytes_max: u32,
+    streams: Vec<Stream>,
+    feeds: Feeds,
+    loading_batch: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl NodeEngine {
+    /// An engine at rest. `software` is the program's version, for people.
+    #[must_use]
+    pub fn new(site: SiteId, software: String, limits: NodeLimits) -> Self {
+        Self {
+            batch_bytes_max: limits.batch_bytes_max,
+            limits,
+            software,
+            site,
+            session: None,
+            hub: None,
+            phase: Phase::Idle,
+            greetings: 0,
+            streams: Vec::new(),
+            feeds: Feeds::default(),
+            loading_batch: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input at `now_ms` (monotonic milliseconds). Drain [`poll`](Self::poll) afterwards.
+    pub fn handle(&mut self, now_ms: u64, input: Input) {
+        match input {
+            Input::Connected { session } => {
+                self.session = Some(session);
+                self.greetings = 0;
+                self.start_over();
+            }
+            Input::Disconnected => {
+                self.session = None;
+                self.hub = None;
+                self.phase = Phase::Idle;
+                self.loading_batch = false;
+            }
+            Input::Hub(state) => self.on_hub(state),
+            Input::Received(message) => self.on_message(now_ms, message),
+            Input::TooLarge {
+                incarnation,
+                first,
+                count,
+            } => {
+                self.shrink(
+                    incarnation,
+                    first,
+                    count,
+                    "the record is over the broker's largest message",
+                );
+            }
+            Input::Streams { streams, feeds } => self.on_streams(now_ms, &streams, feeds),
+            Input::Appended(head) => self.on_appended(head),
+            Input::BatchLoaded(batch) => self.on_batch(now_ms, batch),
+            Input::SetAside { incarnation, seq } => {
+                if let Some(stream) = self.stream(incarnation) {
+                    stream.on_set_aside(seq);
+                }
+            }
+            Input::Rehomed => self.start_over(),
+            Input::FeedApplied(cursor) => {
+                self.feeds.on_applied(cursor.clone());
+                if let Some(session) = self.session {
+                    self.outputs
+                        .push_back(Output::Send(Up::FeedApplied { session, cursor }));
+                }
+            }
+            Input::StorageFailed => {
+                self.loading_batch = false;
+                self.phase = Phase::Pausing {
+                    due_ms: now_ms + self.limits.answer_timeout_ms,
+                };
+            }
+            Input::Timeout => self.on_timeout(now_ms),
+        }
+        self.pump();
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When, in the caller's milliseconds, [`Input::Timeout`] is due, and why.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(u64, WakeReason)> {
+        match self.phase {
+            Phase::Greeting { due_ms } => Some((due_ms, WakeReason::HelloUnanswered)),
+            Phase::Pausing { due_ms } => Some((due_ms, WakeReason::StoragePause)),
+            Phase::Open => self
+                .streams
+                .iter()
+                .filter_map(Stream::oldest_sent_ms)
+                .min()
+                .map(|sent_ms| (sent_ms + self.limits.answer_timeout_ms, WakeReason::BatchUnacknowledged)),
+            Phase::Idle | Phase::Loading | Phase::Rehoming => None,
+        }
+    }
+
+    /// Where the link stands.
+    #[must_use]
+    pub fn link_state(&self) -> LinkState {
+        match (self.session, self.hub_is_online(), self.phase) {
+            (None, ..) => LinkState::Offline,
+            (_, false, _) => LinkState::WaitingForParent,
+            (_, true, Phase::Open) => LinkState::Online,
+            (_, true, _) => LinkState::Introducing,
+        }
+    }
+
+    fn hub_is_online(&self) -> bool {
+        self.hub.as_ref().is_some_and(|hub| hub.online)
+    }
+
+    fn stream(&mut self, incarnation: Incarnation) -> Option<&mut Stream> {
+        self.streams
+            .iter_mut()
+            .find(|stream| stream.incarnation() == incarnation)
+    }
+
+    /// Reads everything afresh and introduces itself again.
+    fn start_over(&mut self) {
+        self.loading_batch = false;
+        self.phase = Phase::Idle;
+        if self.session.is_some() && self.hub_is_online() {
+            self.phase = Phase::Loading;
+            self.outputs.push_back(Output::LoadStreams);
+        }
+    }
+
+    fn on_hub(&mut self, state: HubState) {
+        let restarted = self.hub.as_ref().map(|hub| hub.run) != Some(state.run);
+        let online = state.online;
+        self.hub = Some(state);
+        if !online {
+            self.phase = Phase::Idle;
+        } else if restarted || self.phase == Phase::Idle {
+            self.greetings = 0;
+            self.start_over();
+        }
+    }
+
+    fn on_streams(&mut self, now_ms: u64, streams: &[LocalStream], feeds: Vec<FeedCursor>) {
+        let (Some(session), Phase::Loading) = (self.session, self.phase) else {
+            return;
+        };
+        self.streams = streams.iter().map(|local| Stream::new(local, &self.limits)).collect();
+        self.feeds = Feeds::new(feeds.clone());
+        self.outputs.push_back(Output::Send(Up::Hello(Hello {
+            session,
+            wire: WIRE_VERSION,
+            software: self.software.clone(),
+            site: self.site.clone(),
+            streams: streams.iter().map(|local| local.head.clone()).collect(),
+            feeds,
+        })));
+        let pause_ms = self.limits.answer_timeout_ms << self.greetings.min(10);
+        self.greetings += 1;
+        self.phase = Phase::Greeting {
+            due_ms: now_ms + pause_ms.min(self.limits.pause_max_ms),
+        };
+    }
+
+    fn on_appended(&mut self, head: Head) {
+        if let Some(stream) = self.stream(head.incarnation) {
+            stream.on_appended(head.seq);
+        } else if self.phase == Phase::Open {
+            // An incarnation that was not there at the last introduction: introduce it.
+            self.start_over();
+        }
+    }
+
+    fn on_message(&mut self, now_ms: u64, message: Down) {
+        let session = match &message {
+            Down::Welcome(Welcome { session, .. }) | Down::Fenced(Fenced { session, .. }) => *session,
+            Down::Ack(ack) => ack.session,
+            Down::Resend(resend) => resend.session,
+            Down::Refused(refused) => refused.session,
+            Down::FeedPage(page) => page.session,
+        };
+        // Another copy of this disk may share our name: its answers are not ours.
+        if self.session != Some(session) {
+            return;
+        }
+        match message {
+            Down::Welcome(welcome) => self.on_welcome(&welcome),
+            Down::Ack(ack) => self.on_acked(ack.acked),
+            Down::Resend(resend) => {
+                if let (Phase::Open, Some(stream)) = (self.phase, self.stream(resend.acked.incarnation)) {
+                    let lowered = stream.on_resend(now_ms, resend.acked);
+                    self.outputs.extend(lowered.then_some(Output::SaveAck(resend.acked)));
+                }
+            }
+            Down::Refused(refused) => {
+                self.shrink(refused.incarnation, refused.first, refused.count, &refused.reason);
+            }
+            Down::Fenced(fenced) => self.rehome(fenced.acked, fenced.set_back),
+            Down::FeedPage(page) => match self.feeds.on_page(&page) {
+                feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),
+                feeds::Step::Tell(cursor) => {
+                    self.outputs
+                        .push_back(Output::Send(Up::FeedApplied { session, cursor }));
+                }
+                feeds::Step::Wait => {}
+            },
+        }
+    }
+
+    fn on_welcome(&mut self, welcome: &Welcome) {
+        if !matches!(self.phase, Phase::Greeting { .. }) {
+            return;
+        }
+        self.greetings = 0;
+        self.phase = Phase::Open;
+        self.batch_bytes_max = welcome.batch_bytes_max.min(self.limits.batch_bytes_max).max(1_024);
+        for status in &welcome.streams {
+            let Some(stream) = self.stream(status.acked.incarnation) else {
+                continue;
+            };
+            let (known, head_seq) = (stream.acked(), stream.head_seq());
+            stream.on_welcome(status.acked);
+            if status.acked.seq > head_seq {
+                // A parent says so with a fence; one that does not is believed all the same.
+                self.rehome(status.acked, true);
+                return;
+            }
+            if status.acked != known {
+                self.outputs.push_back(Output::SaveAck(status.acked));
+            }
+        }
+    }
+
+    fn on_acked(&mut self, acked: Head) {
+        let Some(stream) = self.stream(acked.incarnation) else {
+            return;
+        };
+        match stream.on_ack(acked) {
+            stream::Acked::Old => {}
+            stream::Acked::Moved => self.outputs.push_back(Output::SaveAck(acked)),
+            stream::Acked::OtherBranch => self.rehome(acked, false),
+        }
+    }
+
+    fn on_batch(&mut self, now_ms: u64, batch: LoadedBatch) {
+        self.loading_batch = false;
+        let (Some(session), Phase::Open) = (self.session, self.phase) else {
+            return;
+        };
+        let Some(stream) = self.stream(batch.incarnation) else {
+            return;
+        };
+        match stream.on_loaded(now_ms, &batch) {
+            stream::Loaded::Send => {
+                self.outputs.push_back(Output::Send(Up::Batch {
+                    session,
+                    sealed: batch.sealed,
+                }));
+            }
+            stream::Loaded::Stale => {}
+            stream::Loaded::OtherBranch(acked) => self.rehome(acked, false),
+        }
+    }
+
+    fn rehome(&mut self, parents: Head, set_back: bool) {
+        let Some(stream) = self.stream(parents.incarnation) else {
+            return;
+        };
+        let common = stream.acked().seq.min(parents.seq).min(stream.head_seq());
+        self.phase = Phase::Rehoming;
+        self.outputs.push_back(Output::Rehome {
+            incarnation: parents.incarnation,
+            common,
+            set_back,
+        });
+    }
+
+    fn shrink(&mut self, incarnation: Incarnation, first: u64, count: u32, reason: &str) {
+        let Some(stream) = self.stream(incarnation) else { return };
+        if let Some(seq) = stream.on_refused(first, count) {
+            self.outputs.push_back(Output::SetAside {
+                incarnation,
+                seq,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    fn on_timeout(&mut self, now_ms: u64) {
+        match self.phase {
+            Phase::Greeting { due_ms } | Phase::Pausing { due_ms } if now_ms >= due_ms => self.start_over(),
+            Phase::Open => {
+                let timeout_ms = self.limits.answer_timeout_ms;
+                let late = |stream: &Stream| stream.oldest_sent_ms().is_some_and(|sent| now_ms >= sent + timeout_ms);
+                // Whoever does not acknowledge has lost the batch, or the session, or its memory: an introduction
+                // finds out which, and sending goes on from what the parent has.
+                if self.streams.iter().any(late) {
+                    self.start_over();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks for the next batch where one may be sent. Older incarnations go first.
+    fn pump(&mut self) {
+        if self.phase != Phase::Open || self.loading_batch {
+            return;
+        }
+        let under_way: usize = self.streams.iter().map(Stream::in_flight).sum();
+        if under_way >= self.limits.in_flight_max {
+            return;
+        }
+        let bytes_max = self.batch_bytes_max;
+        if let Some(stream) = self.streams.iter().find(|stream| stream.has_more()) {
+            self.loading_batch = true;
+            self.outputs.push_back(Output::LoadBatch {
+                incarnation: stream.incarnation(),
+                from: stream.next(),
+                records_max: stream.records_max(),
+                bytes_max,
+            });
+        }
+    }
+}
