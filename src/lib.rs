@@ -11,6 +11,9 @@ pub mod sync;
 pub mod store;
 
 #[cfg(feature = "node")]
+pub mod operations;
+
+#[cfg(feature = "node")]
 pub mod import;
 
 #[cfg(feature = "node")]
