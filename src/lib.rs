@@ -9,5 +9,18 @@ pub mod sync;
 
 #[cfg(feature = "node")]
 pub mod store;
+
+#[cfg(feature = "node")]
+pub mod operations;
+
 #[cfg(feature = "node")]
 pub mod http;
+
+#[cfg(feature = "node")]
+pub mod import;
+
+#[cfg(feature = "node")]
+pub mod node;
+
+#[cfg(feature = "node")]
+pub mod cli;
