@@ -9,3 +9,6 @@ pub mod sync;
 
 #[cfg(feature = "node")]
 pub mod store;
+
+#[cfg(feature = "node")]
+pub mod hq;
