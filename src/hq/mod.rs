@@ -10,9 +10,11 @@ mod headquarters;
 mod ingest;
 mod introduce;
 mod own_journal;
+mod projection;
 mod storage;
 
 pub use headquarters::{Admission, Headquarters, Settings};
 pub use ingest::{Incoming, Ingested};
 pub use introduce::IntroduceError;
-pub use storage::{OpenError, StorageError};
+pub use projection::Projection;
+pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError};

@@ -9,6 +9,10 @@ mod identity;
 mod ledger;
 mod nodes;
 mod origins;
+mod projections;
+mod sales;
+mod stock;
+mod totals;
 mod value;
 mod writer;
 
@@ -25,10 +29,18 @@ pub(in crate::hq) use identity::Identity;
 pub(in crate::hq) use ledger::{Hole, LedgerBatch, NewBatch};
 pub(in crate::hq) use nodes::Node;
 pub(in crate::hq) use origins::{NewOrigin, Origin, OriginId};
+pub(in crate::hq) use projections::SetAside;
+pub use projections::SetAsideState;
+pub use sales::SaleKind;
+pub(in crate::hq) use sales::{NewRepeat, NewSale};
+pub use totals::DailyTotal;
 use writer::Writer;
 
 /// Append-only: a released migration is never changed.
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("../../../migrations/hq/0001_ledger.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("../../../migrations/hq/0001_ledger.sql")),
+    M::up(include_str!("../../../migrations/hq/0002_projections.sql")),
+];
 
 /// How many connections wait for readers between reads.
 const READERS_KEPT_MAX: usize = 4;
