@@ -11,4 +11,6 @@ pub mod sync;
 pub mod store;
 
 #[cfg(feature = "node")]
+pub mod hq;
+#[cfg(feature = "node")]
 pub mod import;
