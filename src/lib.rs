@@ -12,3 +12,11 @@ pub mod store;
 
 #[cfg(feature = "node")]
 pub mod hq;
+#[cfg(feature = "node")]
+pub mod import;
+
+#[cfg(feature = "node")]
+pub mod node;
+
+#[cfg(feature = "node")]
+pub mod cli;

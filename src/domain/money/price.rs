@@ -34,6 +34,9 @@ impl Price {
     /// The highest price: a billion.
     pub const MAX: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
 
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
     /// The price as a decimal.
     #[must_use]
     pub const fn to_decimal(self) -> Decimal {

@@ -4,6 +4,7 @@ mod decide;
 mod discount;
 #[cfg(test)]
 mod properties;
+mod receipt;
 mod record;
 mod refund;
 #[cfg(test)]
@@ -12,5 +13,6 @@ mod totals;
 
 pub use decide::{DraftLine, LINES_MAX, SaleDraft, SaleRefusal, SaleRules, TENDERS_MAX, decide};
 pub use discount::{Discount, Percent, PercentError};
+pub use receipt::{ReceiptStyle, refund_receipt, sale_receipt};
 pub use record::{Fulfilment, Refund, RefundLine, Sale, SaleLine, Tender, TenderKind, Totals};
 pub use refund::{RefundDraft, RefundRefusal, RefundedLine, decide_refund};

@@ -67,6 +67,15 @@ impl Sale {
         sale_totals(self.tax_policy, self.currency, &self.taxes, &self.lines, &self.tenders).ok()
     }
 
+    /// What is to be paid, from the lines and the tax policy alone. None where the sums do not fit or a line names a
+    /// tax that is not listed.
+    #[must_use]
+    pub fn to_pay(&self) -> Option<Minor> {
+        totals_to_pay(self.tax_policy, self.currency, &self.taxes, &self.lines)
+            .ok()
+            .map(|totals| totals.total)
+    }
+
     /// What was paid for each line as priced, and the tax in it or on it; by class the taxes sum to exactly those of
     /// the totals. None as for [`Sale::recompute_totals`].
     #[must_use]
@@ -98,6 +107,25 @@ pub(super) fn sale_totals(
     lines: &[SaleLine],
     tenders: &[Tender],
 ) -> Result<Totals, TotalsError> {
+    let totals = totals_to_pay(policy, currency, taxes, lines)?;
+    let given = sum(tenders.iter().map(|tender| tender.amount))?;
+    let change = given.checked_sub(totals.total).ok_or(MoneyError::TooLarge)?;
+    if change < Minor(0) {
+        return Err(TotalsError::Short {
+            total: totals.total,
+            given,
+        });
+    }
+    Ok(Totals { change, ..totals })
+}
+
+/// The sums of a sale that nothing has been given for yet; the change is 0.
+fn totals_to_pay(
+    policy: TaxPolicy,
+    currency: Currency,
+    taxes: &[AppliedTax],
+    lines: &[SaleLine],
+) -> Result<Totals, TotalsError> {
     let mut gross = Minor(0);
     let mut amounts = Vec::with_capacity(lines.len());
     for line in lines {
@@ -112,17 +140,12 @@ pub(super) fn sale_totals(
         TaxBasis::Included => paid,
         TaxBasis::Added => sum(std::iter::once(paid).chain(taxes.iter().map(|tax| tax.tax)))?,
     };
-    let given = sum(tenders.iter().map(|tender| tender.amount))?;
-    let change = given.checked_sub(total).ok_or(MoneyError::TooLarge)?;
-    if change < Minor(0) {
-        return Err(TotalsError::Short { total, given });
-    }
     Ok(Totals {
         gross,
         discount,
         taxes,
         total,
-        change,
+        change: Minor(0),
     })
 }
 

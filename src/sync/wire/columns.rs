@@ -28,7 +28,7 @@ const WITHHELD: u8 = 1;
 const SALE: u8 = 2;
 
 /// Lays slots out as columns.
-pub(super) fn pack(slots: &[Slot]) -> Vec<u8> {
+pub fn pack(slots: &[Slot]) -> Vec<u8> {
     let mut columns = Columns::default();
     let mut sales = SaleWriter::default();
     for slot in slots {
@@ -64,7 +64,7 @@ fn push_sale(sales: &mut SaleWriter, entry: &Entry) -> bool {
 ///
 /// # Errors
 /// Says in words what is wrong with the columns.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<Slot>, String> {
+pub fn unpack(bytes: &[u8]) -> Result<Vec<Slot>, String> {
     let columns: Columns = postcard::from_bytes(bytes).map_err(|error| error.to_string())?;
     let (mut raw, mut withheld) = (columns.raw.into_iter(), columns.withheld.into_iter());
     let mut sales = SaleReader::new(columns.sales);

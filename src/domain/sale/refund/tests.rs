@@ -106,6 +106,31 @@ fn tax_that_was_added_is_paid_back_too() {
 }
 
 #[test]
+fn a_refund_never_holds_more_tax_than_money() {
+    // Ten for two cents, one of which is tax. By quantity alone the fifth refund would hold a cent of tax and no money.
+    let mut rules = rules();
+    rules.tax_rates.insert("half".parse().unwrap(), "100".parse().unwrap());
+    let lines = vec![draft_line("10", "0.002", "half")];
+    let sale = decide(draft(lines, vec![tender(TenderKind::Card, 2)]), number(), &rules).unwrap();
+    let mut already = Vec::new();
+    let mut paid_back = Vec::new();
+    for _ in 0..10 {
+        let refund = [0, 1]
+            .into_iter()
+            .find_map(|given| decide_refund(&sale, &already, asks(&[(0, 1000)], given), number()).ok())
+            .unwrap();
+        paid_back.push((refund.totals.total.0, refund.totals.taxes[0].tax.0));
+        already.extend(refund.lines.iter().map(RefundedLine::from));
+    }
+    let moved: Vec<_> = paid_back
+        .into_iter()
+        .zip(1..)
+        .filter(|(paid, _)| paid.0 + paid.1 != 0)
+        .collect();
+    assert_eq!(moved, [((1, 1), 3), ((1, 0), 8)]);
+}
+
+#[test]
 fn a_line_named_twice_counts_as_its_sum() {
     let refund = decide_refund(&sold(), &[], asks(&[(0, 1000), (1, 500), (0, 1000)], 696), number()).unwrap();
     let lines: Vec<_> = refund

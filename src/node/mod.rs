@@ -1,0 +1,3 @@
+//! The wiring of a node: configuration, clock, store, API, link.
+
+pub mod tls;
