@@ -128,7 +128,9 @@ impl Headquarters {
             let mut origins = HashMap::new();
             for batch in &kept {
                 if !origins.contains_key(&batch.origin) {
-                    let origin = reading.origin_by_id(batch.origin)?.ok_or_else(|| missing(batch.origin))?;
+                    let origin = reading
+                        .origin_by_id(batch.origin)?
+                        .ok_or_else(|| missing(batch.origin))?;
                     origins.insert(batch.origin, Arc::new(origin));
                 }
             }

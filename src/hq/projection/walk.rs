@@ -223,7 +223,9 @@ impl<F: Figures> Walk<'_, F> {
         let mut rehomed = outermost.clone();
         for _ in 0..REHOMED_DEPTH_MAX {
             if self.ledger_has(place.node, &rehomed)?
-                || !self.writing.add_rehomed(F::NAME, place.node, rehomed.incarnation, rehomed.seq, rehomed.hash)?
+                || !self
+                    .writing
+                    .add_rehomed(F::NAME, place.node, rehomed.incarnation, rehomed.seq, rehomed.hash)?
             {
                 return Ok(());
             }
@@ -245,11 +247,17 @@ impl<F: Figures> Walk<'_, F> {
             Some(origin) if rehomed.seq <= origin.acked.seq => origin,
             _ => return Ok(false),
         };
-        let known = self.compared.as_ref().and_then(|chain| chain.at(origin.id, rehomed.seq));
+        let known = self
+            .compared
+            .as_ref()
+            .and_then(|chain| chain.at(origin.id, rehomed.seq));
         if known.is_none() {
             self.compared = chain_with(self.writing, origin.id, rehomed.seq)?;
         }
-        let known = self.compared.as_ref().and_then(|chain| chain.at(origin.id, rehomed.seq));
+        let known = self
+            .compared
+            .as_ref()
+            .and_then(|chain| chain.at(origin.id, rehomed.seq));
         Ok(known == Some(rehomed.hash))
     }
 

@@ -34,8 +34,7 @@ pub struct DailyTotal {
     pub returned_units: Quantity,
 }
 
-const COLUMNS: &str =
-    "sales, gross, discount, tax, total, units, refunds, refunded_tax, refunded, returned_units";
+const COLUMNS: &str = "sales, gross, discount, tax, total, units, refunds, refunded_tax, refunded, returned_units";
 
 impl Reading<'_> {
     /// The totals of a site, a day and a currency.
