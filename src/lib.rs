@@ -8,12 +8,16 @@ pub mod domain;
 pub mod sync;
 
 #[cfg(feature = "node")]
+pub mod import;
+
+#[cfg(feature = "node")]
 pub mod store;
 
 #[cfg(feature = "node")]
-pub mod hq;
+pub mod operations;
+
 #[cfg(feature = "node")]
-pub mod import;
+pub mod hq;
 
 #[cfg(feature = "node")]
 pub mod node;
