@@ -87,11 +87,16 @@ impl WriteTransaction<'_> {
     pub(crate) fn put_item(&mut self, item: &Item) -> Result<(), StorageError> {
         let sql = "SELECT ix, name, brand, department, size FROM item WHERE sku = ?1";
         let known = self.one(sql, (item.sku.as_str(),), |row| {
-            let same = [(1, &item.name), (2, &item.brand), (3, &item.department), (4, &item.size)]
-                .into_iter()
-                .try_fold(true, |same, (column, text)| {
-                    Ok::<_, rusqlite::Error>(same && row.get_ref(column)?.as_str()? == text.as_str())
-                })?;
+            let same = [
+                (1, &item.name),
+                (2, &item.brand),
+                (3, &item.department),
+                (4, &item.size),
+            ]
+            .into_iter()
+            .try_fold(true, |same, (column, text)| {
+                Ok::<_, rusqlite::Error>(same && row.get_ref(column)?.as_str()? == text.as_str())
+            })?;
             Ok((row.get::<_, i64>(0)?, same))
         })?;
         let gtin = item.gtin.map(|gtin| (gtin_number(gtin), gtin.to_string().len() as i64));
@@ -149,10 +154,7 @@ impl WriteTransaction<'_> {
         self.write(
             "INSERT INTO price (sku, override) VALUES (?1, ?2) \
              ON CONFLICT (sku) DO UPDATE SET override = excluded.override",
-            (
-                sku.as_str(),
-                price.map(|price| super::keys::row_count(price.packed())),
-            ),
+            (sku.as_str(), price.map(|price| super::keys::row_count(price.packed()))),
         )?;
         Ok(())
     }
@@ -190,7 +192,10 @@ pub(super) fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     let gtin = match (row.get::<_, Option<i64>>(1)?, row.get::<_, Option<u8>>(2)?) {
         (Some(number), Some(digits)) => {
             let text = format!("{number:0width$}", width = usize::from(digits));
-            Some(text.parse().map_err(|error: crate::domain::catalog::GtinError| unreadable(1, error))?)
+            Some(
+                text.parse()
+                    .map_err(|error: crate::domain::catalog::GtinError| unreadable(1, error))?,
+            )
         }
         _ => None,
     };

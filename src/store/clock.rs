@@ -29,7 +29,9 @@ impl Now {
     #[must_use]
     pub fn local(self) -> LocalTime {
         let offset = FixedOffset::east_opt(i32::from(self.utc_offset_minutes) * 60);
-        let instant = i64::try_from(self.unix_ms).ok().and_then(DateTime::from_timestamp_millis);
+        let instant = i64::try_from(self.unix_ms)
+            .ok()
+            .and_then(DateTime::from_timestamp_millis);
         // A clock beyond the calendar shows the beginning of 1970: selling goes on, and the jump is reported.
         let instant = instant.unwrap_or_default();
         match offset {
@@ -159,9 +161,6 @@ mod tests {
     #[test]
     fn the_wall_shows_the_site_s_time() {
         assert_eq!(now(0, 0).local().to_string(), "1970-01-01T01:00:00+01:00");
-        assert_eq!(
-            now(u64::MAX, 0).local().to_string(),
-            "1970-01-01T01:00:00+01:00"
-        );
+        assert_eq!(now(u64::MAX, 0).local().to_string(), "1970-01-01T01:00:00+01:00");
     }
 }

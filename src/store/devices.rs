@@ -246,7 +246,11 @@ pub(super) fn rights(row: &Row<'_>, column: usize) -> rusqlite::Result<Rights> {
 }
 
 fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
-    let till = match (parsed_option(row, 5)?, row.get::<_, Option<i64>>(6)?, parsed_option(row, 7)?) {
+    let till = match (
+        parsed_option(row, 5)?,
+        row.get::<_, Option<i64>>(6)?,
+        parsed_option(row, 7)?,
+    ) {
         (Some(register), Some(ix), Some(series)) => Some(Till {
             register,
             series,

@@ -129,7 +129,15 @@ impl WriteTransaction<'_> {
         self.write(
             "INSERT INTO idempotency (device, key, fingerprint, position, status, body, day) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            (device.0, key.as_str(), answered.fingerprint.0, position, status, body, now.day()),
+            (
+                device.0,
+                key.as_str(),
+                answered.fingerprint.0,
+                position,
+                status,
+                body,
+                now.day(),
+            ),
         )?;
         Ok(())
     }

@@ -186,7 +186,9 @@ impl WriteTransaction<'_> {
 /// The next incarnation's name. Its tag is unlike any before it on this disk, because receipt series carry it.
 fn next_name(before: &[IncarnationRow], random: u64) -> Incarnation {
     const NEXT_TAG: u64 = 1 << 44;
-    let counter = before.last().map_or(1, |last| last.incarnation.counter.saturating_add(1));
+    let counter = before
+        .last()
+        .map_or(1, |last| last.incarnation.counter.saturating_add(1));
     let mut name = Incarnation { counter, random };
     while before.iter().any(|row| row.incarnation.tag() == name.tag()) {
         name.random = name.random.wrapping_add(NEXT_TAG);

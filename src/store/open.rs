@@ -190,7 +190,8 @@ impl WriterCore {
     /// Knows whose the database is, makes it the new node's where it is nobody's, and finds a moved disk.
     fn settle_identity(&mut self, options: &StoreOptions, now: Now) -> Result<Opening, OpenError> {
         let machine = Machine::from_id(&options.machine_id);
-        let (known, before) = self.read(|snapshot| Ok::<_, StorageError>((snapshot.identity()?, snapshot.machine()?)))?;
+        let (known, before) =
+            self.read(|snapshot| Ok::<_, StorageError>((snapshot.identity()?, snapshot.machine()?)))?;
         let (node, reason) = match (known, &options.create) {
             (None, None) => return Err(OpenError::Missing(options.directory.clone())),
             (None, Some(new)) => (new.clone(), Some(OpenedReason::First)),

@@ -48,10 +48,7 @@ impl Readers {
     ///
     /// # Errors
     /// Those of `read`, or where the database cannot be read.
-    pub fn read<T, E: From<StorageError>>(
-        &self,
-        read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn read<T, E: From<StorageError>>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>) -> Result<T, E> {
         let borrowed = Borrowed::from(&self.pool);
         let connection = borrowed.connection.as_ref().ok_or(StorageError::Stopped)?;
         // Dropping it ends the transaction; there is nothing to undo.

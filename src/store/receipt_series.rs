@@ -87,14 +87,21 @@ fn receipt_series(
     register: &RegisterId,
     incarnation: Incarnation,
 ) -> Result<ReceiptSeries, StorageError> {
-    let name = format!("{}-R{}-{}", upper(site.as_str()), upper(register.as_str()), incarnation.tag());
-    name.parse().map_err(|error| StorageError::unreadable("a receipt series", error))
+    let name = format!(
+        "{}-R{}-{}",
+        upper(site.as_str()),
+        upper(register.as_str()),
+        incarnation.tag()
+    );
+    name.parse()
+        .map_err(|error| StorageError::unreadable("a receipt series", error))
 }
 
 /// `<SITE>-T<number>-<TAG>`.
 pub(super) fn till_series(site: &SiteId, number: i64, incarnation: Incarnation) -> Result<Series, StorageError> {
     let name = format!("{}-T{number}-{}", upper(site.as_str()), incarnation.tag());
-    name.parse().map_err(|error| StorageError::unreadable("a till series", error))
+    name.parse()
+        .map_err(|error| StorageError::unreadable("a till series", error))
 }
 
 fn upper(name: &str) -> String {

@@ -53,7 +53,10 @@ where
 {
     match row.get_ref(column)?.as_str_or_null()? {
         None => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|error: T::Err| unreadable(column, error)),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error: T::Err| unreadable(column, error)),
     }
 }
 

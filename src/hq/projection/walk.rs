@@ -108,11 +108,7 @@ pub(super) fn read_waiting<F: Figures>(writing: &Writing<'_>, headquarters: &Nod
 }
 
 /// What a record of the ledger says; none where the ledger does not have it.
-pub(in crate::hq) fn kept_content(
-    reading: &Reading<'_>,
-    origin: OriginId,
-    seq: u64,
-) -> Result<Option<Content>, StorageError> {
+fn kept_content(reading: &Reading<'_>, origin: OriginId, seq: u64) -> Result<Option<Content>, StorageError> {
     Ok(kept_slot(reading, origin, seq)?.map(|slot| content(&slot)))
 }
 
@@ -223,7 +219,9 @@ impl<F: Figures> Walk<'_, F> {
         let mut rehomed = outermost.clone();
         for _ in 0..REHOMED_DEPTH_MAX {
             if self.ledger_has(place.node, &rehomed)?
-                || !self.writing.add_rehomed(F::NAME, place.node, rehomed.incarnation, rehomed.seq, rehomed.hash)?
+                || !self
+                    .writing
+                    .add_rehomed(F::NAME, place.node, rehomed.incarnation, rehomed.seq, rehomed.hash)?
             {
                 return Ok(());
             }
@@ -245,11 +243,17 @@ impl<F: Figures> Walk<'_, F> {
             Some(origin) if rehomed.seq <= origin.acked.seq => origin,
             _ => return Ok(false),
         };
-        let known = self.compared.as_ref().and_then(|chain| chain.at(origin.id, rehomed.seq));
+        let known = self
+            .compared
+            .as_ref()
+            .and_then(|chain| chain.at(origin.id, rehomed.seq));
         if known.is_none() {
             self.compared = chain_with(self.writing, origin.id, rehomed.seq)?;
         }
-        let known = self.compared.as_ref().and_then(|chain| chain.at(origin.id, rehomed.seq));
+        let known = self
+            .compared
+            .as_ref()
+            .and_then(|chain| chain.at(origin.id, rehomed.seq));
         Ok(known == Some(rehomed.hash))
     }
 

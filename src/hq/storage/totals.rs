@@ -2,12 +2,13 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::value::{number, unsigned};
+use super::value::{business_day, number, parsed, unsigned};
 use super::{Reading, StorageError, Writing};
 use crate::domain::ids::SiteId;
 use crate::domain::money::{Currency, Minor};
 use crate::domain::quantity::Quantity;
 use crate::domain::time::BusinessDay;
+use crate::hq::totals::SiteDay;
 
 /// What was sold and taken back at a site on one business day, in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,8 +35,7 @@ pub struct DailyTotal {
     pub returned_units: Quantity,
 }
 
-const COLUMNS: &str =
-    "sales, gross, discount, tax, total, units, refunds, refunded_tax, refunded, returned_units";
+const COLUMNS: &str = "sales, gross, discount, tax, total, units, refunds, refunded_tax, refunded, returned_units";
 
 impl Reading<'_> {
     /// The totals of a site, a day and a currency.
@@ -50,6 +50,32 @@ impl Reading<'_> {
         ))?;
         let key = (day.number(), site.as_str(), currency.code());
         Ok(statement.query_row(key, |row| read(row, 0)).optional()?)
+    }
+}
+
+impl Reading<'_> {
+    /// The totals of a run of days, of one site or of all.
+    pub(in crate::hq) fn daily_totals(
+        &self,
+        from: BusinessDay,
+        to: BusinessDay,
+        site: Option<&SiteId>,
+    ) -> Result<Vec<SiteDay>, StorageError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT site, business_day, currency, {COLUMNS} FROM daily_total
+             WHERE business_day BETWEEN ?1 AND ?2 AND (?3 = '' OR site = ?3)
+             ORDER BY business_day, site, currency"
+        ))?;
+        let key = (from.number(), to.number(), site.map_or("", SiteId::as_str));
+        let days = statement.query_map(key, |row| {
+            Ok(SiteDay {
+                site: parsed(row, 0)?,
+                business_day: business_day(row, 1)?,
+                currency: parsed(row, 2)?,
+                total: read(row, 3)?,
+            })
+        })?;
+        Ok(days.collect::<Result<_, _>>()?)
     }
 }
 
@@ -90,7 +116,7 @@ impl Writing<'_> {
 }
 
 /// Reads a total from ten columns on.
-pub(super) fn read(row: &Row<'_>, from: usize) -> rusqlite::Result<DailyTotal> {
+fn read(row: &Row<'_>, from: usize) -> rusqlite::Result<DailyTotal> {
     let minor = |column| row.get(from + column).map(Minor);
     let quantity = |column| row.get(from + column).map(Quantity::from_thousandths);
     Ok(DailyTotal {

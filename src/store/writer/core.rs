@@ -195,7 +195,9 @@ impl WriterCore {
         };
         // SQLite gives up the whole transaction by itself where the disk fails.
         let lost = self.connection.is_autocommit() && !undone_alone;
-        let ended = ended.err().or_else(|| lost.then(|| StorageError::Disk("the transaction was lost".into())));
+        let ended = ended
+            .err()
+            .or_else(|| lost.then(|| StorageError::Disk("the transaction was lost".into())));
         (reply, ended)
     }
 
