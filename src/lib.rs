@@ -11,6 +11,8 @@ pub mod sync;
 pub mod store;
 
 #[cfg(feature = "node")]
+pub mod hq;
+#[cfg(feature = "node")]
 pub mod import;
 
 #[cfg(feature = "node")]
