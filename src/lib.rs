@@ -20,6 +20,9 @@ pub mod operations;
 pub mod hq;
 
 #[cfg(feature = "node")]
+pub mod web;
+
+#[cfg(feature = "node")]
 pub mod node;
 
 #[cfg(feature = "node")]
