@@ -17,10 +17,10 @@ pub mod store;
 pub mod operations;
 
 #[cfg(feature = "node")]
-pub mod hq;
+pub mod web;
 
 #[cfg(feature = "node")]
-pub mod web;
+pub mod hq;
 
 #[cfg(feature = "node")]
 pub mod node;
