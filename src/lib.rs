@@ -14,6 +14,9 @@ pub mod store;
 pub mod import;
 
 #[cfg(feature = "node")]
+pub mod mqtt;
+
+#[cfg(feature = "node")]
 pub mod node;
 
 #[cfg(feature = "node")]
