@@ -23,6 +23,9 @@ pub mod web;
 pub mod hq;
 
 #[cfg(feature = "node")]
+pub mod mqtt;
+
+#[cfg(feature = "node")]
 pub mod node;
 
 #[cfg(feature = "node")]
