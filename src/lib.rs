@@ -20,10 +20,10 @@ pub mod operations;
 pub mod web;
 
 #[cfg(feature = "node")]
-pub mod hq;
+pub mod mqtt;
 
 #[cfg(feature = "node")]
-pub mod mqtt;
+pub mod hq;
 
 #[cfg(feature = "node")]
 pub mod node;
