@@ -17,6 +17,9 @@ pub mod store;
 pub mod operations;
 
 #[cfg(feature = "node")]
+pub mod http;
+
+#[cfg(feature = "node")]
 pub mod web;
 
 #[cfg(feature = "node")]
