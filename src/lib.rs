@@ -11,12 +11,13 @@ pub mod sync;
 pub mod store;
 
 #[cfg(feature = "node")]
-pub mod hq;
-#[cfg(feature = "node")]
-pub mod import;
+pub mod web;
 
 #[cfg(feature = "node")]
-pub mod web;
+pub mod hq;
+
+#[cfg(feature = "node")]
+pub mod import;
 
 #[cfg(feature = "node")]
 pub mod node;
