@@ -17,6 +17,7 @@ const SHARED: &[(&str, &str, &str)] = &[
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
     ("session.js", JAVASCRIPT, include_str!("assets/session.js")),
     ("stream.js", JAVASCRIPT, include_str!("assets/stream.js")),
+    ("rows.js", JAVASCRIPT, include_str!("assets/rows.js")),
     ("show.js", JAVASCRIPT, include_str!("assets/show.js")),
 ];
 

@@ -3,6 +3,7 @@
 // Every figure is read from the node; the page only counts what it shows as counted here ("selling fastest").
 
 import { clock, count, duration, make, money, number, put, throttled } from "./show.js";
+import { Rows } from "./rows.js";
 import { Problem, read, whenLetIn, write } from "./session.js";
 import { follow } from "./stream.js";
 
@@ -24,7 +25,7 @@ const page = {
   documents: [],
   /** By SKU: name and what is left, as far as they were asked for. */
   items: new Map(),
-  held: false,
+  rows: null,
 };
 
 const refresh = throttled(async () => {
@@ -102,8 +103,7 @@ async function switchLink(event) {
 
 async function readLatest() {
   try {
-    const answer = await read(`/v1/sales?limit=${SELLERS_OF}&order=newest`);
-    page.documents = answer.sales;
+    page.documents = (await read(`/v1/sales?limit=${SELLERS_OF}&order=newest`)).sales.map(keyed);
     showDocuments();
     showSellers();
   } catch {
@@ -111,59 +111,32 @@ async function readLatest() {
   }
 }
 
+function keyed(document) {
+  return { ...document, key: document.receipt };
+}
+
 function arrived(document) {
-  if (page.documents.some((known) => known.receipt === document.receipt)) return;
-  page.documents.unshift(document);
+  if (page.documents.some((known) => known.key === document.receipt)) return;
+  page.documents.unshift(keyed(document));
   page.documents.length = Math.min(page.documents.length, SELLERS_OF);
   showDocuments();
   showSellers();
 }
 
-function holdStill(event) {
-  page.held = !page.held;
-  event.currentTarget.setAttribute("aria-pressed", String(page.held));
-  showDocuments();
-}
-
-/** Rows that are on the page, by receipt, so that a row is made once and only its mark changes afterwards. */
-const rows = new Map();
-
 function showDocuments() {
-  const list = document.getElementById("arriving");
-  document.getElementById("arriving-none").hidden = page.documents.length > 0;
-  if (!page.held) {
-    const shown = page.documents.slice(0, SHOWN_MAX);
-    const wanted = new Set(shown.map((sale) => sale.receipt));
-    for (const [receipt, row] of rows) {
-      if (wanted.has(receipt)) continue;
-      row.element.remove();
-      rows.delete(receipt);
-    }
-    const first = rows.size === 0;
-    shown.forEach((sale, place) => {
-      let row = rows.get(sale.receipt);
-      if (row === undefined) {
-        row = rowOf(sale);
-        if (!first) row.element.classList.add("new");
-        rows.set(sale.receipt, row);
-      }
-      if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] ?? null);
-    });
-  }
-  for (const row of rows.values()) markRow(row);
+  page.rows.show(page.documents);
 }
 
 function rowOf(sale) {
   const refund = sale.kind === "refund";
-  const mark = make("span", "mark");
   const amount = make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency));
-  const element = make(
+  const place = make("span", "quiet", make("span", "whole", clock(sale.at)), " ", make("span", "whole", sale.receipt));
+  return make(
     "li",
     refund ? "back" : "",
-    make("div", "what", make("span", "", summary(sale)), make("span", "quiet", make("span", "whole", clock(sale.at)), " ", make("span", "whole", sale.receipt))),
-    make("div", "amount", amount, mark),
+    make("div", "what", make("span", "", summary(sale)), place),
+    make("div", "amount", amount, make("span", "mark")),
   );
-  return { sale, element, mark };
 }
 
 function summary(sale) {
@@ -173,11 +146,10 @@ function summary(sale) {
   return `${items}, ${paid}${sale.channel === "kiosk" ? ", at the kiosk" : ""}`;
 }
 
-function markRow({ sale, mark }) {
+function markRow(row, sale) {
+  const mark = row.querySelector(".mark");
   const there = page.sync !== null && sale.seq <= page.sync.acknowledged_seq;
-  const text = there ? "✓ at headquarters" : "kept here";
-  if (mark.textContent === text) return;
-  mark.textContent = text;
+  mark.textContent = there ? "✓ at headquarters" : "kept here";
   mark.className = `mark ${there ? "there" : "here"}`;
 }
 
@@ -222,6 +194,14 @@ function left({ sku, quantity }) {
 }
 
 whenLetIn(() => {
+  page.rows = new Rows({
+    list: document.getElementById("arriving"),
+    none: document.getElementById("arriving-none"),
+    hold: document.getElementById("hold"),
+    rows_max: SHOWN_MAX,
+    make: rowOf,
+    mark: markRow,
+  });
   follow("/v1/events", {
     open: () => Promise.all([refresh(), readLatest()]),
     event: (name, data) => {
@@ -233,6 +213,5 @@ whenLetIn(() => {
   });
   setInterval(refresh, READ_EVERY_MS);
   setInterval(showLink, 1_000);
-  document.getElementById("hold").addEventListener("click", holdStill);
   document.getElementById("switch").addEventListener("click", switchLink);
 });

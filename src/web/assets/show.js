@@ -65,3 +65,27 @@ export function throttled(work, pause_ms) {
     busy = false;
   };
 }
+
+const PLACES = 4;
+
+/** A decimal text ("-12.3") in ten-thousandths, exact. */
+function parsed(amount) {
+  const [, minus, whole, part] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(amount);
+  const value = BigInt(whole + (part ?? "").padEnd(PLACES, "0").slice(0, PLACES));
+  return minus === "-" ? -value : value;
+}
+
+function written(value) {
+  const digits = String(value < 0n ? -value : value).padStart(PLACES + 1, "0");
+  return `${value < 0n ? "-" : ""}${digits.slice(0, -PLACES)}.${digits.slice(-PLACES)}`;
+}
+
+/** The sum of amounts as the server writes them, exact. */
+export function sum(amounts) {
+  return written(amounts.map(parsed).reduce((total, amount) => total + amount, 0n));
+}
+
+/** `from` less `amount`, exact. */
+export function difference(from, amount) {
+  return written(parsed(from) - parsed(amount));
+}
