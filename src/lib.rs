@@ -8,6 +8,9 @@ pub mod domain;
 pub mod sync;
 
 #[cfg(feature = "node")]
+pub mod import;
+
+#[cfg(feature = "node")]
 pub mod store;
 
 #[cfg(feature = "node")]
@@ -17,7 +20,13 @@ pub mod operations;
 pub mod http;
 
 #[cfg(feature = "node")]
-pub mod import;
+pub mod web;
+
+#[cfg(feature = "node")]
+pub mod mqtt;
+
+#[cfg(feature = "node")]
+pub mod hq;
 
 #[cfg(feature = "node")]
 pub mod node;

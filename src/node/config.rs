@@ -140,7 +140,39 @@ pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigErro
     })
 }
 
+impl NodeConfig {
+    /// A node that stands alone on this machine, with the default of everything else.
+    #[must_use]
+    pub fn of(data: PathBuf, node: NodeId, site: SiteId, sale: SaleConfig) -> Self {
+        Self {
+            data,
+            org: default_org(),
+            node,
+            site,
+            listen: default_listen(),
+            broker: None,
+            sale,
+            receipt_header: Vec::new(),
+            keep_days: default_keep_days(),
+        }
+    }
+}
+
 impl SaleConfig {
+    /// Sales with the default of everything else.
+    #[must_use]
+    pub fn of(currency: Currency, tax_basis: TaxBasis, tax_rates: BTreeMap<TaxClass, TaxRate>) -> Self {
+        Self {
+            currency,
+            tax_basis,
+            tax_rounding_by: default_rounding_by(),
+            tax_rounding: default_rounding(),
+            tax_rates,
+            day_starts_at: NaiveTime::default(),
+            backdate_days: default_backdate_days(),
+        }
+    }
+
     /// The rules as the domain wants them.
     #[must_use]
     pub fn rules(&self) -> SaleRules {

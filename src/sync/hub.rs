@@ -41,7 +41,8 @@ pub enum Input {
         /// What it says.
         message: Up,
     },
-    /// The node has left, by its will or by its own word.
+    /// The node has left, by its will or by its own word. Copies of its disk that are still there introduce themselves
+    /// again when they notice that nobody answers.
     Gone {
         /// The node.
         node: NodeId,
