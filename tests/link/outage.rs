@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use finalmarket::mqtt::{LinkEvent, PublishFailed, Topic, Trouble};
 
 use crate::mosquitto::{Mosquitto, STOCK, free_port};
-use crate::peer::{KEEP_ALIVE, Peer, down, in_long_time, in_time, node_id, up};
+use crate::peer::{KEEP_ALIVE, Peer, down, in_long_time, in_time, up};
 
 /// The caller keeps what the other side has not answered for, and sends it again whenever either side is new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
