@@ -57,7 +57,7 @@ CREATE TABLE sale (
     -- Days since 1970-01-01.
     business_day BIGINT NOT NULL,
     -- Seconds of the till's clock since 1970, and its minutes east of UTC where known.
-    at BIGINT NOT NULL,
+    sold_at BIGINT NOT NULL,
     offset_minutes BIGINT,
     recorded BIGINT NOT NULL,
     receipt_series TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE sale (
     PRIMARY KEY (series, counter)
 );
 
-CREATE INDEX sale_by_day ON sale (business_day, site, at, series, counter);
+CREATE INDEX sale_by_day ON sale (business_day, site, sold_at, series, counter);
 
 CREATE TABLE sale_repeat (
     -- A sale that came again under the same identity with another content (conflict) or the same one (repeat).

@@ -67,6 +67,26 @@ pub struct Device {
     pub revoked_ms: Option<u64>,
 }
 
+impl Device {
+    /// The operator of the process itself, who needs no pairing: a manager with every right and no register.
+    #[must_use]
+    pub fn operator(token: TokenHash) -> Self {
+        Self {
+            ix: DeviceIx(0),
+            token,
+            name: "operator".into(),
+            role: Role::Manager,
+            rights: Rights {
+                backdate: true,
+                state_prices: true,
+            },
+            till: None,
+            created_ms: 0,
+            revoked_ms: None,
+        }
+    }
+}
+
 /// A device's place to sell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Till {

@@ -16,10 +16,11 @@ use std::sync::{Arc, PoisonError};
 use super::headquarters::Headquarters;
 use super::storage::{LedgerBatch, OriginId, StorageError, Writing};
 use record::DecodedBatch;
-pub(super) use record::unpack;
+pub(super) use record::{Content, content as slot_content, unpack};
 use sales::Sales;
 use stock::Stock;
 use walk::Figures;
+pub(super) use walk::{innermost, kept_slot};
 
 /// How much is taken into one transaction: enough that waiting for the disk costs little, and so little that an
 /// acknowledgement is not kept waiting long behind it.

@@ -108,11 +108,7 @@ pub(super) fn read_waiting<F: Figures>(writing: &Writing<'_>, headquarters: &Nod
 }
 
 /// What a record of the ledger says; none where the ledger does not have it.
-pub(in crate::hq) fn kept_content(
-    reading: &Reading<'_>,
-    origin: OriginId,
-    seq: u64,
-) -> Result<Option<Content>, StorageError> {
+fn kept_content(reading: &Reading<'_>, origin: OriginId, seq: u64) -> Result<Option<Content>, StorageError> {
     Ok(kept_slot(reading, origin, seq)?.map(|slot| content(&slot)))
 }
 

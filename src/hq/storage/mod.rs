@@ -5,6 +5,7 @@
 //! consistent moment and never wait for the writer. Never here: a rule of the business.
 
 mod error;
+mod feeds;
 mod identity;
 mod ledger;
 mod nodes;
@@ -12,6 +13,7 @@ mod origins;
 mod projections;
 mod sales;
 mod stock;
+mod tokens;
 mod totals;
 mod value;
 mod writer;
@@ -33,6 +35,7 @@ pub(in crate::hq) use projections::SetAside;
 pub use projections::SetAsideState;
 pub use sales::SaleKind;
 pub(in crate::hq) use sales::{NewRepeat, NewSale};
+pub use tokens::{Token, TokenRole};
 pub use totals::DailyTotal;
 use writer::Writer;
 
@@ -40,6 +43,8 @@ use writer::Writer;
 const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0001_ledger.sql")),
     M::up(include_str!("../../../migrations/hq/0002_projections.sql")),
+    M::up(include_str!("../../../migrations/hq/0003_feeds.sql")),
+    M::up(include_str!("../../../migrations/hq/0004_tokens.sql")),
 ];
 
 /// How many connections wait for readers between reads.

@@ -1,5 +1,7 @@
 //! How far projections are, and what they share: records that they set aside or met under a later incarnation.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension as _, Row};
 
 use super::value::{damaged, number, unsigned};
@@ -65,6 +67,56 @@ impl Reading<'_> {
         ))?;
         let found = statement.query_row((projection, origin.0, number(seq)?), read_set_aside);
         Ok(found.optional()?)
+    }
+
+    /// A record as each projection that set it aside has it.
+    pub(in crate::hq) fn set_aside_by_all(&self, origin: OriginId, seq: u64) -> Result<Vec<SetAside>, StorageError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SET_ASIDE} FROM set_aside WHERE origin = ?1 AND seq = ?2 ORDER BY projection"
+        ))?;
+        let found = statement.query_map((origin.0, number(seq)?), read_set_aside)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// Records that were set aside, in the order of their journals, behind one of them: the rows of `limit` records.
+    /// With `state`, only of those that a projection has in that state.
+    pub(in crate::hq) fn set_aside_behind(
+        &self,
+        state: Option<SetAsideState>,
+        after: Option<(OriginId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<SetAside>, StorageError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {SET_ASIDE} FROM set_aside
+             WHERE (origin, seq) IN (SELECT DISTINCT origin, seq FROM set_aside
+                 WHERE (origin, seq) > (?1, ?2) AND (?3 = '' OR state = ?3) ORDER BY origin, seq LIMIT ?4)
+             ORDER BY origin, seq, projection"
+        ))?;
+        let (origin, seq) = after.unwrap_or((OriginId(0), 0));
+        let state = state.map_or("", SetAsideState::text);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let found = statement.query_map((origin.0, number(seq)?, state, limit), read_set_aside)?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// How many records are set aside and wait for a person or an upgrade.
+    pub(in crate::hq) fn set_aside_count(&self) -> Result<u64, StorageError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM (SELECT DISTINCT origin, seq FROM set_aside
+                 WHERE state = 'open' OR state = 'waiting') AS undone",
+        )?;
+        Ok(statement.query_row([], |row| unsigned(row, 0))?)
+    }
+
+    /// How far each origin is in a projection: its last record and when its node recorded that.
+    pub(in crate::hq) fn reaches(&self, projection: &str) -> Result<HashMap<OriginId, (u64, Hlc)>, StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT origin, seq, recorded FROM projection_reach WHERE projection = ?1")?;
+        let reaches = statement.query_map([projection], |row| {
+            Ok((OriginId(row.get(0)?), (unsigned(row, 1)?, Hlc(unsigned(row, 2)?))))
+        })?;
+        Ok(reaches.collect::<Result<_, _>>()?)
     }
 
     /// What a projection has set aside for a newer version of this program.

@@ -2,12 +2,13 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::value::{number, unsigned};
+use super::value::{business_day, number, parsed, unsigned};
 use super::{Reading, StorageError, Writing};
 use crate::domain::ids::SiteId;
 use crate::domain::money::{Currency, Minor};
 use crate::domain::quantity::Quantity;
 use crate::domain::time::BusinessDay;
+use crate::hq::totals::SiteDay;
 
 /// What was sold and taken back at a site on one business day, in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +53,32 @@ impl Reading<'_> {
     }
 }
 
+impl Reading<'_> {
+    /// The totals of a run of days, of one site or of all.
+    pub(in crate::hq) fn daily_totals(
+        &self,
+        from: BusinessDay,
+        to: BusinessDay,
+        site: Option<&SiteId>,
+    ) -> Result<Vec<SiteDay>, StorageError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT site, business_day, currency, {COLUMNS} FROM daily_total
+             WHERE business_day BETWEEN ?1 AND ?2 AND (?3 = '' OR site = ?3)
+             ORDER BY business_day, site, currency"
+        ))?;
+        let key = (from.number(), to.number(), site.map_or("", SiteId::as_str));
+        let days = statement.query_map(key, |row| {
+            Ok(SiteDay {
+                site: parsed(row, 0)?,
+                business_day: business_day(row, 1)?,
+                currency: parsed(row, 2)?,
+                total: read(row, 3)?,
+            })
+        })?;
+        Ok(days.collect::<Result<_, _>>()?)
+    }
+}
+
 impl Writing<'_> {
     /// Writes the totals of a site, a day and a currency.
     pub(in crate::hq) fn save_daily_total(
@@ -89,7 +116,7 @@ impl Writing<'_> {
 }
 
 /// Reads a total from ten columns on.
-pub(super) fn read(row: &Row<'_>, from: usize) -> rusqlite::Result<DailyTotal> {
+fn read(row: &Row<'_>, from: usize) -> rusqlite::Result<DailyTotal> {
     let minor = |column| row.get(from + column).map(Minor);
     let quantity = |column| row.get(from + column).map(Quantity::from_thousandths);
     Ok(DailyTotal {

@@ -61,7 +61,7 @@ impl<'g> WriteTransaction<'g> {
     }
 
     /// Tells, after the commit, that something changed.
-    pub(in crate::store) fn changed(&mut self, change: Change) {
+    pub(crate) fn changed(&mut self, change: Change) {
         self.changes.push(change);
     }
 
