@@ -20,6 +20,7 @@ mod stock;
 mod storage;
 mod tokens;
 mod totals;
+pub mod web;
 
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
 pub use headquarters::{Admission, Headquarters, Settings};
