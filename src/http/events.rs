@@ -51,8 +51,14 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let place = StreamPlace::take(&api, &caller)?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let start = api.readers.run(move |snapshot| reading::start(snapshot, last.as_deref())).await?;
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .map(str::to_owned);
+    let start = api
+        .readers
+        .run(move |snapshot| reading::start(snapshot, last.as_deref()))
+        .await?;
     let (events, waiting) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
         // Dropped with the task: whoever goes gives the place back.
@@ -143,7 +149,11 @@ impl Feeder {
     async fn catch_up(&self, mut place: Place) -> Result<Place, Ended> {
         loop {
             let from = place.clone();
-            let read = self.api.readers.run(move |snapshot| reading::read(snapshot, &from)).await;
+            let read = self
+                .api
+                .readers
+                .run(move |snapshot| reading::read(snapshot, &from))
+                .await;
             let page = match read {
                 Ok(page) => page,
                 Err(error) => {
@@ -179,11 +189,7 @@ impl Feeder {
         }
     }
 
-    async fn send_link(
-        &self,
-        link: &mut watch::Receiver<super::sync::LinkReport>,
-        place: &Place,
-    ) -> Result<(), Ended> {
+    async fn send_link(&self, link: &mut watch::Receiver<super::sync::LinkReport>, place: &Place) -> Result<(), Ended> {
         let body = LinkBody::from(&*link.borrow_and_update());
         self.send("link", Some(place), &body).await
     }

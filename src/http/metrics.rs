@@ -134,33 +134,55 @@ impl Metrics {
         to.register_with_unit("http_request_duration", help, Unit::Seconds, self.durations.clone());
         to.register("http_requests_under_way", "Requests under way", self.in_flight.clone());
         to.register("event_streams", "Event streams that are open", self.streams.clone());
-        to.register("journal_seq", "The newest record of the journal", self.journal_seq.clone());
+        to.register(
+            "journal_seq",
+            "The newest record of the journal",
+            self.journal_seq.clone(),
+        );
         let help = "The last record that headquarters has acknowledged";
         to.register("acked_seq", help, self.acked_seq.clone());
         let help = "Records that headquarters has not acknowledged";
         to.register("pending_records", help, self.pending.clone());
         let help = "Age of the oldest record that headquarters has not acknowledged";
-        to.register_with_unit("oldest_pending", help, Unit::Seconds, self.oldest_pending_seconds.clone());
-        to.register("set_aside", "Records and entries that were set aside", self.set_aside.clone());
+        to.register_with_unit(
+            "oldest_pending",
+            help,
+            Unit::Seconds,
+            self.oldest_pending_seconds.clone(),
+        );
+        to.register(
+            "set_aside",
+            "Records and entries that were set aside",
+            self.set_aside.clone(),
+        );
         to.register("link", "1 for the state that the link is in", self.link.clone());
         let help = "Time since the node started";
         to.register_with_unit("uptime", help, Unit::Seconds, self.uptime_seconds.clone());
         let help = "Memory of the process that is in use";
-        to.register_with_unit("process_resident_memory", help, Unit::Bytes, self.resident_bytes.clone());
+        to.register_with_unit(
+            "process_resident_memory",
+            help,
+            Unit::Bytes,
+            self.resident_bytes.clone(),
+        );
     }
 
     fn set_pending(&self, pending: &Pending, now_ms: u64) {
         self.journal_seq.set(signed(pending.head.seq));
         self.acked_seq.set(signed(pending.acknowledged.seq));
         self.pending.set(signed(pending.records));
-        let age_ms = pending.oldest_ms.map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
+        let age_ms = pending
+            .oldest_ms
+            .map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
         self.oldest_pending_seconds.set(signed(age_ms / 1000));
         self.set_aside.set(signed(pending.set_aside));
     }
 
     fn set_link(&self, now: Link) {
         for state in Link::ALL {
-            self.link.get_or_create(&LinkLabels { state }).set((state == now).into());
+            self.link
+                .get_or_create(&LinkLabels { state })
+                .set((state == now).into());
         }
     }
 }

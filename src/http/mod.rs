@@ -18,6 +18,7 @@ mod guard;
 mod health;
 mod imports;
 mod kept;
+mod link;
 mod metrics;
 mod money;
 mod openapi;
@@ -36,7 +37,7 @@ mod stock;
 mod sync;
 mod tenders;
 
-pub use commits::{Committed, Commits};
+pub use commits::{Commits, Committed};
 pub use rate::Rate;
 pub use router::router;
 pub use serve::{Peer, ServeLimits, serve};

@@ -56,6 +56,7 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/receipts/{number}", EVERY),
     rule(&Method::POST, "/v1/refunds", STAFF),
     rule(&Method::GET, "/v1/sync", EVERY),
+    rule(&Method::POST, "/v1/link", MANAGER),
     // A kiosk hears of stock and of the link, not of others' sales.
     rule(&Method::GET, "/v1/events", EVERY),
     rule(&Method::GET, "/v1/status", MANAGER),

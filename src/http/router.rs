@@ -11,7 +11,7 @@ use super::guard::Guard;
 use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
-use super::{devices, docs, events, health, imports, metrics, pairing, products, sales, status, stock, sync};
+use super::{devices, docs, events, health, imports, link, metrics, pairing, products, sales, status, stock, sync};
 
 /// The whole API. Made once for a state.
 #[must_use]
@@ -49,6 +49,7 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(stock::by_sku),
         routes!(sales::create),
         routes!(sync::show),
+        routes!(link::switch),
         routes!(events::stream),
         routes!(status::show),
     ];

@@ -81,6 +81,8 @@ pub struct ApiParts {
     pub commits: Commits,
     /// Where the link stands.
     pub link: watch::Receiver<LinkReport>,
+    /// Cuts the link where it is sent true; nothing where the node has no headquarters.
+    pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.
     pub stop: watch::Receiver<bool>,
     /// Bounds.
@@ -164,7 +166,12 @@ impl ApiState {
     /// What a device uses. There are as many as devices were ever paired.
     pub(super) fn asker(&self, device: DeviceIx) -> Arc<Asker> {
         // The map is whole after every write, so that a panic elsewhere spoils nothing.
-        let known = self.askers.read().unwrap_or_else(PoisonError::into_inner).get(&device).cloned();
+        let known = self
+            .askers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&device)
+            .cloned();
         known.unwrap_or_else(|| {
             let mut askers = self.askers.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(askers.entry(device).or_default())
@@ -175,5 +182,9 @@ impl ApiState {
 /// Tells how long to wait.
 pub(super) fn too_many_requests(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    Problem::new(&kind::TOO_MANY_REQUESTS, "asked more often than this device or address may").retry_after(seconds)
+    Problem::new(
+        &kind::TOO_MANY_REQUESTS,
+        "asked more often than this device or address may",
+    )
+    .retry_after(seconds)
 }

@@ -18,6 +18,8 @@ use crate::store::{IncarnationRow, Snapshot, StorageError};
 pub enum Link {
     /// The node has no headquarters configured.
     Disabled,
+    /// A person has cut it.
+    Cut,
     /// No connection to the broker.
     Offline,
     /// Connected, but headquarters is not there.
@@ -30,8 +32,9 @@ pub enum Link {
 
 impl Link {
     /// All states.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Disabled,
+        Self::Cut,
         Self::Offline,
         Self::WaitingForParent,
         Self::Introducing,
@@ -43,6 +46,7 @@ impl Link {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
+            Self::Cut => "cut",
             Self::Offline => "offline",
             Self::WaitingForParent => "waiting_for_parent",
             Self::Introducing => "introducing",
@@ -225,7 +229,9 @@ pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
         pending: PendingBody {
             records: pending.records,
             oldest_at: pending.oldest_ms.map(instant),
-            oldest_age_seconds: pending.oldest_ms.map(|oldest_ms| now_ms.saturating_sub(oldest_ms) / 1000),
+            oldest_age_seconds: pending
+                .oldest_ms
+                .map(|oldest_ms| now_ms.saturating_sub(oldest_ms) / 1000),
         },
         alerts: alerts(api, &pending),
         incarnations: pending.lives,
@@ -236,18 +242,30 @@ pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
 fn alerts(api: &ApiState, pending: &Pending) -> Vec<AlertBody> {
     let mut alerts = Vec::new();
     if pending.set_aside > 0 {
-        let detail = format!("{} records or entries were set aside; `status` lists them", pending.set_aside);
-        alerts.push(AlertBody { code: "set_aside", detail });
+        let detail = format!(
+            "{} records or entries were set aside; `status` lists them",
+            pending.set_aside
+        );
+        alerts.push(AlertBody {
+            code: "set_aside",
+            detail,
+        });
     }
     let left = pending.lives.iter().filter(|life| life.left).count();
     if left > 0 {
         let detail = format!("{left} incarnations of this disk had another branch; headquarters settles them");
-        alerts.push(AlertBody { code: "branch_left", detail });
+        alerts.push(AlertBody {
+            code: "branch_left",
+            detail,
+        });
     }
     if let Some(jump) = api.commits.follow().borrow().clock_jump {
         let held = if jump.held_back { "; stamps are held back" } else { "" };
         let detail = format!("the machine's clock jumped by {} s{held}", jump.by_ms / 1000);
-        alerts.push(AlertBody { code: "clock_jumped", detail });
+        alerts.push(AlertBody {
+            code: "clock_jumped",
+            detail,
+        });
     }
     alerts
 }

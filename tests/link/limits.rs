@@ -18,8 +18,13 @@ async fn what_is_over_the_announced_limit_is_not_sent() {
     let connected = node.connected().await;
     assert_eq!(connected.payload_bytes_max, 20_000 - 128);
     let large = node.publish(up("store-1"), vec![1; 20_000]).await;
-    assert!(matches!(in_time(large).await, Err(PublishFailed::TooLarge { bytes: 20_001.. })));
-    let largest = node.publish(up("store-1"), vec![2; connected.payload_bytes_max as usize]).await;
+    assert!(matches!(
+        in_time(large).await,
+        Err(PublishFailed::TooLarge { bytes: 20_001.. })
+    ));
+    let largest = node
+        .publish(up("store-1"), vec![2; connected.payload_bytes_max as usize])
+        .await;
     assert_eq!(in_time(largest).await, Ok(()), "in the same session");
     assert_eq!(hub.message_on(&up("store-1")).await.payload[0], 2);
 }
@@ -36,8 +41,14 @@ async fn what_is_over_a_limit_that_was_not_announced_is_found_out() {
     let larger = node.publish(up("store-1"), vec![3; 30_000]).await;
     let small = node.publish(up("store-1"), vec![4; 11]).await;
     assert_eq!(in_time(before).await, Ok(()));
-    assert!(matches!(in_time(large).await, Err(PublishFailed::TooLarge { bytes: 20_001..20_100 })));
-    assert!(matches!(in_time(larger).await, Err(PublishFailed::TooLarge { bytes: 30_001..30_100 })));
+    assert!(matches!(
+        in_time(large).await,
+        Err(PublishFailed::TooLarge { bytes: 20_001..20_100 })
+    ));
+    assert!(matches!(
+        in_time(larger).await,
+        Err(PublishFailed::TooLarge { bytes: 30_001..30_100 })
+    ));
     assert_eq!(in_time(small).await, Err(PublishFailed::Disconnected));
     assert_eq!(node.disconnected().await, Trouble::PacketTooLarge);
 
@@ -64,7 +75,10 @@ async fn a_broker_that_hangs_up_without_a_word_is_understood_in_the_end() {
         }
         node.connected().await;
     };
-    assert!(matches!(refused, Err(PublishFailed::TooLarge { bytes: 50_001.. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PublishFailed::TooLarge { bytes: 50_001.. })),
+        "{refused:?}"
+    );
     assert_eq!((lost, proxy.cuts()), (2, 3));
     let connected = node.connected().await;
     assert!(connected.payload_bytes_max < 50_000);

@@ -102,7 +102,10 @@ pub fn start(snapshot: &Snapshot<'_>, last: Option<&str>) -> Result<Start, Stora
     let lives = snapshot.incarnations()?;
     let end = end(&lives)?;
     let Some(last) = last else {
-        return Ok(Start { place: end, reset: None });
+        return Ok(Start {
+            place: end,
+            reset: None,
+        });
     };
     let known = last.rsplit_once('-').and_then(|(tag, position)| {
         let position = position.parse().ok()?;
