@@ -29,7 +29,10 @@ pub struct CatalogImportRequest {
 
 /// One item of a catalog. Texts have at most 200 characters and may be empty.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "describes the JSON of an item, which is read as the domain's own type")]
+#[expect(
+    dead_code,
+    reason = "describes the JSON of an item, which is read as the domain's own type"
+)]
 pub struct ItemRequest {
     /// The organisation's own number.
     #[schema(example = "1029743")]

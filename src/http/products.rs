@@ -122,7 +122,12 @@ pub(super) async fn list(
     InQuery(query): InQuery<ProductsQuery>,
 ) -> Result<Json<ProductsBody>, Problem> {
     let limit = page_limit(query.limit)?;
-    if [query.gtin.is_some(), query.search.is_some(), query.cursor.is_some()].iter().filter(|given| **given).count() > 1 {
+    if [query.gtin.is_some(), query.search.is_some(), query.cursor.is_some()]
+        .iter()
+        .filter(|given| **given)
+        .count()
+        > 1
+    {
         let detail = "give one of gtin, search and cursor: each lists in an order of its own";
         return Err(Problem::new(&kind::INVALID_PARAMETER, detail));
     }

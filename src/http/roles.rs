@@ -58,6 +58,8 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/sync", EVERY),
     // A kiosk hears of stock and of the link, not of others' sales.
     rule(&Method::GET, "/v1/events", EVERY),
+    rule(&Method::POST, "/v1/link", MANAGER),
+    rule(&Method::GET, "/v1/today", STAFF),
     rule(&Method::GET, "/v1/status", MANAGER),
 ];
 

@@ -113,7 +113,11 @@ pub(super) async fn create(
 
 impl SaleRequest {
     fn into_command(self, role: Role) -> Result<SellCommand, Problem> {
-        let lines = self.lines.into_iter().zip(0..).map(|(line, index)| line.into_line(index));
+        let lines = self
+            .lines
+            .into_iter()
+            .zip(0..)
+            .map(|(line, index)| line.into_line(index));
         Ok(SellCommand {
             counter: self.counter,
             at: self.at,
@@ -136,7 +140,8 @@ impl SaleLineRequest {
             (Some(sku), None) => ItemRef::Sku(sku),
             (None, Some(gtin)) => ItemRef::Gtin(gtin),
             _ => {
-                let detail = format!("/lines/{index}: a line names its item by sku or by gtin, and by one of them only");
+                let detail =
+                    format!("/lines/{index}: a line names its item by sku or by gtin, and by one of them only");
                 return Err(Problem::new(&kind::INVALID_FIELD, detail)
                     .at(format!("/lines/{index}"))
                     .with("line", index + 1));

@@ -47,7 +47,11 @@ pub(super) fn stated_tenders(tenders: Vec<TenderRequest>) -> Result<Vec<StatedTe
         .zip(0..)
         .map(|(tender, index)| {
             if let Some(reference) = &tender.reference {
-                check_text(reference, REFERENCE_CHARACTERS_MAX, &format!("/tenders/{index}/reference"))?;
+                check_text(
+                    reference,
+                    REFERENCE_CHARACTERS_MAX,
+                    &format!("/tenders/{index}/reference"),
+                )?;
             }
             Ok(StatedTender {
                 kind: tender.kind,

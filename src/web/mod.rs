@@ -15,7 +15,10 @@ pub use page::Page;
 #[must_use]
 pub fn router<S: Clone + Send + Sync + 'static>(name: &str, link_switch: bool) -> Router<S> {
     let offered = if link_switch { "true" } else { "false" };
-    Page::new(include_str!("assets/node.html"), &[("name", name), ("link_switch", offered)])
-        .with_script("node.js", include_str!("assets/node.js"))
-        .router()
+    Page::new(
+        include_str!("assets/node.html"),
+        &[("name", name), ("link_switch", offered)],
+    )
+    .with_script("node.js", include_str!("assets/node.js"))
+    .router()
 }

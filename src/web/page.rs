@@ -130,12 +130,18 @@ mod tests {
     /// Whatever a page names is served by the page itself, and nothing in it is inline or from elsewhere.
     #[tokio::test]
     async fn the_nodes_page_is_whole() {
-        let page = Page::new(include_str!("assets/node.html"), &[("name", "Harbour"), ("link_switch", "true")])
-            .with_script("node.js", include_str!("assets/node.js"));
+        let page = Page::new(
+            include_str!("assets/node.html"),
+            &[("name", "Harbour"), ("link_switch", "true")],
+        )
+        .with_script("node.js", include_str!("assets/node.js"));
         let (status, _, html) = get_text(&page, "/").await;
         assert_eq!(status, StatusCode::OK);
         assert!(!html.contains("{{"), "a value is missing");
-        assert!(!html.contains("://") && !html.contains("style=") && !html.contains(" on"), "{html}");
+        assert!(
+            !html.contains("://") && !html.contains("style=") && !html.contains(" on"),
+            "{html}"
+        );
         for reference in named(&html) {
             assert_eq!(get_text(&page, &reference).await.0, StatusCode::OK, "{reference}");
         }
@@ -143,6 +149,9 @@ mod tests {
 
     /// Every address in `src` and `href`.
     fn named(html: &str) -> Vec<String> {
-        html.split(['"']).filter(|part| part.starts_with("/assets/")).map(str::to_owned).collect()
+        html.split(['"'])
+            .filter(|part| part.starts_with("/assets/"))
+            .map(str::to_owned)
+            .collect()
     }
 }
