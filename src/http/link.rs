@@ -1,32 +1,38 @@
-//! `POST /v1/link`: cuts the link to headquarters by hand, and mends it. The node goes on selling.
+//! `POST /v1/link`: cuts the link by hand, and mends it, where the node was started so that a person may.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body;
+use super::command::Command;
 use super::problem::{Problem, kind};
 use super::state::ApiState;
 
-/// Whether the link is to be cut.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+/// What is to be done with the link.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LinkSwitch {
-    /// True cuts it, false mends it.
+    /// True to cut it, false to mend it.
     cut: bool,
 }
 
-/// Cuts the link or mends it. It stays so until it is switched again or the node starts anew.
+/// Cuts or mends the link. It is mended too when the node starts anew.
 #[utoipa::path(
     post, path = "/v1/link", tag = "node", request_body = LinkSwitch,
+    params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 200, body = LinkSwitch)),
 )]
-pub(super) async fn switch(State(api): State<ApiState>, request: Request) -> Result<Json<LinkSwitch>, Problem> {
-    let wish: LinkSwitch = body::parse(&body::read(request).await?)?;
-    let Some(cut) = &api.cut else {
-        return Err(Problem::new(&kind::NO_LINK, "this node has no headquarters configured"));
-    };
-    cut.send_replace(wish.cut);
-    Ok(Json(wish))
+pub(super) async fn switch(
+    State(api): State<ApiState>,
+    command: Command<LinkSwitch>,
+) -> Result<Json<LinkSwitch>, Problem> {
+    let switch = api
+        .cut
+        .as_ref()
+        .ok_or_else(|| Problem::new(&kind::NO_LINK, "this node has no link that could be cut"))?;
+    // Only a change is told on: whoever follows would take a repeat for one.
+    let cut = command.body.cut;
+    switch.send_if_modified(|now| std::mem::replace(now, cut) != cut);
+    Ok(Json(LinkSwitch { cut }))
 }

@@ -59,6 +59,7 @@ pub const RULES: &[Rule] = &[
     rule(&Method::POST, "/v1/link", MANAGER),
     // A kiosk hears of stock and of the link, not of others' sales.
     rule(&Method::GET, "/v1/events", EVERY),
+    rule(&Method::GET, "/v1/today", STAFF),
     rule(&Method::GET, "/v1/status", MANAGER),
 ];
 

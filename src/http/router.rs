@@ -11,7 +11,10 @@ use super::guard::Guard;
 use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
-use super::{devices, docs, events, health, imports, link, metrics, pairing, products, sales, status, stock, sync};
+use super::{
+    devices, docs, events, health, history, imports, link, metrics, pairing, products, receipts, sales, status, stock,
+    sync,
+};
 
 /// The whole API. Made once for a state.
 #[must_use]
@@ -47,10 +50,13 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(imports::catalog),
         routes!(stock::list),
         routes!(stock::by_sku),
-        routes!(sales::create),
+        routes!(sales::create, history::list),
+        routes!(history::by_identity),
+        routes!(history::today),
+        routes!(receipts::by_number),
         routes!(sync::show),
-        routes!(link::switch),
         routes!(events::stream),
+        routes!(link::switch),
         routes!(status::show),
     ];
     let start = OpenApiRouter::with_openapi(Description::openapi());

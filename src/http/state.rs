@@ -75,13 +75,15 @@ pub struct ApiParts {
     pub devices: Devices,
     /// What sales follow.
     pub settings: Settings,
+    /// What stands above every receipt: name, address, tax number.
+    pub receipt_header: Vec<String>,
     /// The clocks.
     pub clock: Clock,
     /// What the store tells after its commits.
     pub commits: Commits,
     /// Where the link stands.
     pub link: watch::Receiver<LinkReport>,
-    /// Cuts the link where it is sent true; nothing where the node has no headquarters.
+    /// Takes true to cut the link by hand and false to mend it, where there is one.
     pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.
     pub stop: watch::Receiver<bool>,

@@ -109,6 +109,7 @@ impl Node {
             readers: store.readers.clone(),
             devices: store.devices.clone(),
             settings: settings(&config),
+            receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
             commits: commits.clone(),
             link: link_report.clone(),

@@ -112,7 +112,6 @@ impl SyncLoop {
     /// Says where the link stands, where that is another place than before.
     fn tell(&self, state: LinkState, reason: Option<&str>) {
         let state = match state {
-            _ if *self.cut.borrow() => Link::Cut,
             LinkState::Offline => Link::Offline,
             LinkState::WaitingForParent => Link::WaitingForParent,
             LinkState::Introducing => Link::Introducing,

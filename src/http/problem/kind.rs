@@ -105,8 +105,8 @@ kinds! {
          very old ones may have been pruned here.";
     DEVICE_UNKNOWN = NOT_FOUND "device-unknown" "There is no such device"
         "No device is paired under this number.";
-    NO_LINK = NOT_FOUND "no-link" "There is no link to switch"
-        "This node stands alone: its configuration names no broker.";
+    NO_LINK = NOT_FOUND "no-link" "The node has no link"
+        "The node has no headquarters configured, so there is nothing to cut or to mend.";
     PROBLEM_NOT_FOUND = NOT_FOUND "problem-not-found" "There is no such problem"
         "The list of problems is at /problems.";
 
