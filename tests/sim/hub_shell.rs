@@ -11,6 +11,7 @@ use super::hub_disk::{Done, HubDisk, Work};
 use super::network::{HUB, Packet};
 use super::planted::Planted;
 use super::promise::Checked;
+use super::trace;
 use super::world::World;
 
 /// A record with these bytes in it is one that headquarters cannot even unpack.
@@ -114,12 +115,12 @@ impl World {
         if self.hub.life != life {
             return;
         }
-        self.note(|| format!("headquarters <- {}", short(&input)));
+        self.note(|| format!("headquarters <- {}", trace::hub_input(&input)));
         if let Some(engine) = &mut self.hub.engine {
             engine.handle(self.now_ms, input);
         }
         while let Some(output) = self.hub.engine.as_mut().and_then(HubEngine::poll) {
-            self.note(|| format!("headquarters -> {}", short(&output)));
+            self.note(|| format!("headquarters -> {}", trace::hub_output(&output)));
             self.hub_does(output);
         }
         if let Some(at_ms) = self.hub.engine.as_ref().and_then(HubEngine::deadline_ms)
@@ -262,12 +263,4 @@ fn unreadable(sealed: &[u8]) -> Option<Outcome> {
         count: batch.header.count,
         reason: "cannot be unpacked".to_owned(),
     })
-}
-
-fn short(thing: &impl std::fmt::Debug) -> String {
-    let text = format!("{thing:?}");
-    match text.char_indices().nth(300) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
 }

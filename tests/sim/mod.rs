@@ -23,4 +23,5 @@ pub mod rng;
 pub mod run;
 pub mod runner;
 pub mod tills;
+pub mod trace;
 pub mod world;

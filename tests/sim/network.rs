@@ -11,6 +11,7 @@ use finalmarket::sync::wire::{Down, HubState, Up};
 
 use super::events::Event;
 use super::promise::Checked;
+use super::trace;
 use super::world::World;
 
 /// Who is connected to the broker: headquarters is the first, then the machines in their order.
@@ -386,12 +387,14 @@ impl World {
 pub fn describe(packet: &Packet) -> String {
     match packet {
         Packet::Up(node, bytes) => match Up::decode(bytes) {
-            Ok(Up::Batch { session, sealed }) => format!("{node} batch of {} bytes in {session:04x}", sealed.len()),
-            Ok(message) => format!("{node} {message:?}"),
+            Ok(message) => format!("{node}: {}", trace::up(&message)),
             Err(error) => format!("{node}: {error}"),
         },
-        Packet::Down(node, bytes) => format!("to {node}: {:?}", Down::decode(bytes)),
+        Packet::Down(node, bytes) => match Down::decode(bytes) {
+            Ok(message) => format!("to {node}: {}", trace::down(&message)),
+            Err(error) => format!("to {node}: {error}"),
+        },
         Packet::Hub(state) => format!("{state:?}"),
-        Packet::Gone(node, session) => format!("{node} left session {session:04x}"),
+        Packet::Gone(node, _) => format!("{node} has left"),
     }
 }

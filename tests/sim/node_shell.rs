@@ -17,6 +17,7 @@ use super::node_disk::{NodeDisk, Write, Written};
 use super::planted::Planted;
 use super::promise::Checked;
 use super::requests::Request;
+use super::trace;
 use super::world::World;
 
 /// A machine.
@@ -242,12 +243,12 @@ impl World {
             return Ok(());
         }
         let name = self.machines[machine].name.clone();
-        self.note(|| format!("{name} <- {}", short(&input)));
+        self.note(|| format!("{name} <- {}", trace::node_input(&input)));
         if let Some(engine) = &mut self.machines[machine].engine {
             engine.handle(self.now_ms, input);
         }
         while let Some(output) = self.machines[machine].engine.as_mut().and_then(NodeEngine::poll) {
-            self.note(|| format!("{name} -> {}", short(&output)));
+            self.note(|| format!("{name} -> {}", trace::node_output(&output)));
             self.node_does(machine, output)?;
         }
         let deadline_ms = self.machines[machine].engine.as_ref().and_then(NodeEngine::deadline);
@@ -469,13 +470,5 @@ impl World {
             let input = Box::new(Input::Received(message));
             self.schedule(self.now_ms, Event::NodeInput(machine, life, input));
         }
-    }
-}
-
-fn short(thing: &impl std::fmt::Debug) -> String {
-    let text = format!("{thing:?}");
-    match text.char_indices().nth(300) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
     }
 }
