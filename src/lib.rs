@@ -8,9 +8,28 @@ pub mod domain;
 pub mod sync;
 
 #[cfg(feature = "node")]
+pub mod import;
+
+#[cfg(feature = "node")]
 pub mod store;
 
 #[cfg(feature = "node")]
-pub mod hq;
+pub mod operations;
+
 #[cfg(feature = "node")]
-pub mod import;
+pub mod http;
+
+#[cfg(feature = "node")]
+pub mod web;
+
+#[cfg(feature = "node")]
+pub mod mqtt;
+
+#[cfg(feature = "node")]
+pub mod hq;
+
+#[cfg(feature = "node")]
+pub mod node;
+
+#[cfg(feature = "node")]
+pub mod cli;

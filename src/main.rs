@@ -1,1 +1,7 @@
-fn main() {}
+//! Arguments, then a command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    finalmarket::cli::run()
+}

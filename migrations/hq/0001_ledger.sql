@@ -6,7 +6,7 @@
 
 CREATE TABLE headquarters (
     -- One row: who this headquarters is.
-    only BIGINT NOT NULL PRIMARY KEY CHECK (only = 1),
+    singleton BIGINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
     node TEXT NOT NULL,
     counter BIGINT NOT NULL,
     random BIGINT NOT NULL,

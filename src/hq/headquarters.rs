@@ -1,6 +1,7 @@
 //! The handle to a headquarters on this machine.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use super::own_journal;
 use super::storage::{Database, OpenError, StorageError};
@@ -32,6 +33,8 @@ pub struct Headquarters {
     pub(super) database: Database,
     pub(super) name: NodeId,
     pub(super) admission: Admission,
+    /// One at a time makes figures.
+    pub(super) projecting: Mutex<()>,
 }
 
 impl Headquarters {
@@ -50,10 +53,13 @@ impl Headquarters {
             let found = format!("this is the database of headquarters {opened:?}, not of {name:?}");
             return Err(StorageError::Failed(found).into());
         }
-        Ok(Self {
+        let headquarters = Self {
             database,
             name,
             admission,
-        })
+            projecting: Mutex::new(()),
+        };
+        headquarters.project_waiting()?;
+        Ok(headquarters)
     }
 }

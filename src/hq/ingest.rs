@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::headquarters::{Admission, Headquarters};
+use super::projection::unpack;
 use super::storage::{NewBatch, NewOrigin, Origin, Reading, StorageError, Writing};
 use crate::domain::fact::{Entry, Fact, Opened};
 use crate::domain::ids::{Incarnation, NodeId};
@@ -105,9 +106,8 @@ pub(super) fn committed_hash(reading: &Reading<'_>, origin: &Origin, seq: u64) -
     let Some(kept) = reading.batch_with(origin.id, seq)? else {
         return Ok(None);
     };
-    let read = Batch::open(&kept.sealed).and_then(|batch| Ok((batch.slots()?, batch.header)));
-    match read {
-        Ok((slots, header)) => Ok(hub_judge::batch_hash_at(&header, &slots, seq)),
+    match unpack(&kept) {
+        Ok((header, slots)) => Ok(hub_judge::batch_hash_at(&header, &slots, seq)),
         Err(error) => {
             // A batch that rotted on this disk must not stop what else is in its group.
             tracing::error!(node = %origin.node, seq, %error, "a batch of the ledger cannot be read");

@@ -66,6 +66,7 @@ impl Headquarters {
             node.site.clone_from(&hello.site);
             node.last_heard_ms = now_ms;
             writing.save_node(&node)?;
+            super::feeds::overtake(writing, &hello.feeds)?;
             compare_all(writing, &sender, &hello, now_ms)
         })
     }

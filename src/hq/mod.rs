@@ -6,13 +6,34 @@
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
+mod feeds;
 mod headquarters;
 mod ingest;
 mod introduce;
+mod link_loop;
+mod nodes;
 mod own_journal;
+mod projection;
+mod sales;
+mod set_aside;
+mod settle;
+mod stock;
 mod storage;
+mod tokens;
+mod totals;
+pub mod web;
 
+pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
 pub use headquarters::{Admission, Headquarters, Settings};
 pub use ingest::{Incoming, Ingested};
 pub use introduce::IntroduceError;
-pub use storage::{OpenError, StorageError};
+pub use link_loop::LinkLoop;
+pub use nodes::{Complete, IncarnationStatus, NodeStatus};
+pub use projection::Projection;
+pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
+pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
+pub use settle::SettleError;
+pub use stock::StockLine;
+pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
+pub use tokens::TokenError;
+pub use totals::{SiteDay, Totals};

@@ -42,8 +42,8 @@ impl Writing<'_> {
     /// Writes who this headquarters is, or how far its clock is.
     pub(in crate::hq) fn save_identity(&self, identity: &Identity) -> Result<(), StorageError> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO headquarters (only, node, counter, random, secret_key, recorded) VALUES (1, ?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (only) DO UPDATE SET node = excluded.node, counter = excluded.counter,
+            "INSERT INTO headquarters (singleton, node, counter, random, secret_key, recorded) VALUES (1, ?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (singleton) DO UPDATE SET node = excluded.node, counter = excluded.counter,
                  random = excluded.random, secret_key = excluded.secret_key, recorded = excluded.recorded",
         )?;
         statement.execute((

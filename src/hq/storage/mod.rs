@@ -5,10 +5,16 @@
 //! consistent moment and never wait for the writer. Never here: a rule of the business.
 
 mod error;
+mod feeds;
 mod identity;
 mod ledger;
 mod nodes;
 mod origins;
+mod projections;
+mod sales;
+mod stock;
+mod tokens;
+mod totals;
 mod value;
 mod writer;
 
@@ -25,10 +31,21 @@ pub(in crate::hq) use identity::Identity;
 pub(in crate::hq) use ledger::{Hole, LedgerBatch, NewBatch};
 pub(in crate::hq) use nodes::Node;
 pub(in crate::hq) use origins::{NewOrigin, Origin, OriginId};
+pub(in crate::hq) use projections::SetAside;
+pub use projections::SetAsideState;
+pub use sales::SaleKind;
+pub(in crate::hq) use sales::{NewRepeat, NewSale};
+pub use tokens::{Token, TokenRole};
+pub use totals::DailyTotal;
 use writer::Writer;
 
 /// Append-only: a released migration is never changed.
-const MIGRATIONS: &[M<'_>] = &[M::up(include_str!("../../../migrations/hq/0001_ledger.sql"))];
+const MIGRATIONS: &[M<'_>] = &[
+    M::up(include_str!("../../../migrations/hq/0001_ledger.sql")),
+    M::up(include_str!("../../../migrations/hq/0002_projections.sql")),
+    M::up(include_str!("../../../migrations/hq/0003_feeds.sql")),
+    M::up(include_str!("../../../migrations/hq/0004_tokens.sql")),
+];
 
 /// How many connections wait for readers between reads.
 const READERS_KEPT_MAX: usize = 4;

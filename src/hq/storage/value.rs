@@ -9,6 +9,7 @@ use rusqlite::types::Type;
 use super::StorageError;
 use crate::domain::ids::Incarnation;
 use crate::domain::journal::Hash;
+use crate::domain::time::BusinessDay;
 
 /// A count, a number or a time, which must keep its order.
 pub(super) fn number(value: u64) -> Result<i64, StorageError> {
@@ -63,6 +64,13 @@ pub(super) fn incarnation(row: &Row<'_>, column: usize) -> rusqlite::Result<Inca
         counter: u32::try_from(counter).map_err(|error| damaged(column, Type::Integer, &error))?,
         random: random.cast_unsigned(),
     })
+}
+
+/// A business day by its number.
+pub(super) fn business_day(row: &Row<'_>, column: usize) -> rusqlite::Result<BusinessDay> {
+    let days: i32 = row.get(column)?;
+    BusinessDay::from_number(days)
+        .ok_or_else(|| damaged(column, Type::Integer, &format!("no day has the number {days}")))
 }
 
 /// JSON in a text column.

@@ -1,0 +1,74 @@
+//! The command line: one file a command.
+//!
+//! A command ends with 0 where everything was done, 1 where something was not, 2 where its arguments are wrong.
+//! Results go to standard output; progress, logs and errors go to standard error.
+
+mod broker;
+mod client;
+mod import;
+mod node;
+mod progress;
+mod replay;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The Final Market: stores and kiosks that go on selling without the internet, and their headquarters.
+///
+/// Try it first: `finalmarket demo` runs a headquarters, a broker, two stores and a kiosk on this machine and prints
+/// where to look.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Node(node::Arguments),
+    Import(import::Arguments),
+    Replay(replay::Arguments),
+}
+
+/// What a command could not do, in words for the person who called it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the command that the process's arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Node(arguments) => node::run(arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Replay(arguments) => replay::run(arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            let told = failure.to_string();
+            eprintln!("finalmarket: {told}");
+            let mut cause = failure.source();
+            while let Some(error) = cause {
+                // Most errors tell their cause in their own words.
+                if !told.contains(&error.to_string()) {
+                    eprintln!("  because: {error}");
+                }
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        super::Arguments::command().debug_assert();
+    }
+}

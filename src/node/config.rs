@@ -1,0 +1,230 @@
+//! What a node is told by its configuration file. Every value has a meaning of its own type, every mistake is told
+//! with file, line and column, and nothing starts with half a configuration.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveTime;
+use serde::Deserialize;
+
+use crate::domain::ids::{NodeId, OrgId, SiteId};
+use crate::domain::money::{Currency, Rounding};
+use crate::domain::sale::SaleRules;
+use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
+use crate::mqtt::BrokerConfig;
+
+/// A node's configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The folder with the database. Made at the first start.
+    pub data: PathBuf,
+    /// The organisation.
+    #[serde(default = "default_org")]
+    pub org: OrgId,
+    /// The node's name, unique within the organisation.
+    pub node: NodeId,
+    /// The site that it stands in.
+    pub site: SiteId,
+    /// Where tills and kiosks reach it.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The broker; without one the node sells all the same and keeps everything for later.
+    pub broker: Option<BrokerConfig>,
+    /// How sales are computed.
+    pub sale: SaleConfig,
+    /// What stands above every receipt: name, address, tax number.
+    #[serde(default)]
+    pub receipt_header: Vec<String>,
+    /// Whether the node's page offers to cut the link, as the demo's does.
+    #[serde(default)]
+    pub link_switch: bool,
+    /// How many days acknowledged records stay on this disk. Headquarters may still ask for them after a restore of
+    /// its own.
+    #[serde(default = "default_keep_days")]
+    pub keep_days: u32,
+}
+
+/// How sales are computed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaleConfig {
+    /// The currency of prices and tenders.
+    pub currency: Currency,
+    /// Whether prices contain tax.
+    #[serde(default = "default_basis")]
+    pub tax_basis: TaxBasis,
+    /// Where tax is rounded.
+    #[serde(default = "default_rounding_by")]
+    pub tax_rounding_by: TaxRoundingBy,
+    /// How tax is rounded.
+    #[serde(default = "default_rounding")]
+    pub tax_rounding: Rounding,
+    /// Each tax class with its rate in per cent.
+    pub tax_rates: BTreeMap<TaxClass, TaxRate>,
+    /// When a business day begins on the wall's clock: sales before it belong to the day before.
+    #[serde(default)]
+    pub day_starts_at: NaiveTime,
+    /// How many days back a till may date a sale that it made while it was cut off from the node.
+    #[serde(default = "default_backdate_days")]
+    pub backdate_days: u32,
+}
+
+fn default_org() -> OrgId {
+    // The literal is a valid name; a test holds it to that.
+    "market".parse().unwrap_or_else(|_| unreachable!("a valid name"))
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+const fn default_basis() -> TaxBasis {
+    TaxBasis::Included
+}
+
+const fn default_rounding_by() -> TaxRoundingBy {
+    TaxRoundingBy::Document
+}
+
+const fn default_rounding() -> Rounding {
+    Rounding::HALF_UP
+}
+
+const fn default_keep_days() -> u32 {
+    180
+}
+
+const fn default_backdate_days() -> u32 {
+    7
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A value is missing, unknown or wrong.
+    #[error("{}, line {line}, column {column}: {message}", file.display())]
+    Wrong {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// Tells the file, the line and the column of the first thing that is wrong.
+pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        ConfigError::Wrong {
+            file: file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+            message: error.message().to_owned(),
+        }
+    })
+}
+
+impl NodeConfig {
+    /// A node that stands alone on this machine, with the default of everything else.
+    #[must_use]
+    pub fn of(data: PathBuf, node: NodeId, site: SiteId, sale: SaleConfig) -> Self {
+        Self {
+            data,
+            org: default_org(),
+            node,
+            site,
+            listen: default_listen(),
+            broker: None,
+            sale,
+            receipt_header: Vec::new(),
+            link_switch: false,
+            keep_days: default_keep_days(),
+        }
+    }
+}
+
+impl SaleConfig {
+    /// Sales with the default of everything else.
+    #[must_use]
+    pub fn of(currency: Currency, tax_basis: TaxBasis, tax_rates: BTreeMap<TaxClass, TaxRate>) -> Self {
+        Self {
+            currency,
+            tax_basis,
+            tax_rounding_by: default_rounding_by(),
+            tax_rounding: default_rounding(),
+            tax_rates,
+            day_starts_at: NaiveTime::default(),
+            backdate_days: default_backdate_days(),
+        }
+    }
+
+    /// The rules as the domain wants them.
+    #[must_use]
+    pub fn rules(&self) -> SaleRules {
+        SaleRules {
+            currency: self.currency,
+            tax_policy: TaxPolicy {
+                basis: self.tax_basis,
+                rounding_by: self.tax_rounding_by,
+                rounding: self.tax_rounding,
+            },
+            tax_rates: self.tax_rates.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Result<NodeConfig, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read(file.path())
+    }
+
+    #[test]
+    fn the_file_that_ships_is_right() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-config/node.toml");
+        let config: NodeConfig = read(&file).unwrap();
+        assert_eq!(config.org, default_org());
+        assert!(config.broker.is_some());
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place() {
+        let wrong =
+            config("data = \"/d\"\nnode = \"n\"\nsite = \"Store 1\"\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
+        let text = wrong.unwrap_err().to_string();
+        assert!(
+            text.contains("line 3, column 8: site has the character 'S' at position 1"),
+            "{text}"
+        );
+        let unknown = config(
+            "data = \"/d\"\nnode = \"n\"\nsite = \"s\"\ncolour = 1\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n",
+        );
+        let text = unknown.unwrap_err().to_string();
+        assert!(text.contains("line 4, column 1: unknown field `colour`"), "{text}");
+    }
+}
