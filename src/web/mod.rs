@@ -9,13 +9,12 @@ use axum::Router;
 
 pub use page::Page;
 
-/// The node's page at `/`, and what it consists of under `/assets/`.
-///
-/// `name` is what people call the store. `link_switch` shows the button that cuts and mends the link.
+/// The node's page at `/`, and what it consists of under `/assets/`. `name` is what people call the store.
 #[must_use]
-pub fn router<S: Clone + Send + Sync + 'static>(name: &str, link_switch: bool) -> Router<S> {
-    let offered = if link_switch { "true" } else { "false" };
-    Page::new(include_str!("assets/node.html"), &[("name", name), ("link_switch", offered)])
-        .with_script("node.js", include_str!("assets/node.js"))
-        .router()
+pub fn router<S: Clone + Send + Sync + 'static>(name: &str) -> Router<S> {
+    page(name).router()
+}
+
+fn page(name: &str) -> Page {
+    Page::new(include_str!("assets/node.html"), &[("name", name)]).with_script("node.js", include_str!("assets/node.js"))
 }

@@ -130,8 +130,7 @@ mod tests {
     /// Whatever a page names is served by the page itself, and nothing in it is inline or from elsewhere.
     #[tokio::test]
     async fn the_nodes_page_is_whole() {
-        let page = Page::new(include_str!("assets/node.html"), &[("name", "Harbour"), ("link_switch", "true")])
-            .with_script("node.js", include_str!("assets/node.js"));
+        let page = crate::web::page("Harbour");
         let (status, _, html) = get_text(&page, "/").await;
         assert_eq!(status, StatusCode::OK);
         assert!(!html.contains("{{"), "a value is missing");
