@@ -129,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_nodes_page_is_whole() {
-        assert_whole(crate::web::page("Harbour")).await;
+        assert_whole(crate::web::page("Harbour", true)).await;
     }
 
     #[tokio::test]

@@ -26,6 +26,16 @@ impl Figures {
         }
     }
 
+    /// Counts a sale.
+    pub(super) fn sold(&mut self, total: Minor) {
+        self.add(1, total, 0, Minor::default());
+    }
+
+    /// Counts a refund.
+    pub(super) fn took_back(&mut self, total: Minor) {
+        self.add(0, Minor::default(), 1, total);
+    }
+
     /// Counts sales of `sold` in all and refunds of `refunded` in all.
     pub(super) fn add(&mut self, sales: u64, sold: Minor, refunds: u64, refunded: Minor) {
         self.sales += sales;

@@ -46,10 +46,9 @@ pub(super) struct Till {
 /// A document that the node has recorded.
 #[derive(Debug, Clone)]
 pub(super) struct Done {
-    pub(super) receipt: String,
-    /// Sales positive, refunds negative.
+    /// What was paid, or paid back.
     pub(super) total: Decimal,
-    pub(super) lines: usize,
+    pub(super) is_refund: bool,
 }
 
 /// A sale as the node answers.
@@ -57,7 +56,6 @@ pub(super) struct Done {
 struct Sold {
     series: String,
     counter: u64,
-    receipt: String,
     lines: Vec<SoldLine>,
     totals: Totals,
 }
@@ -76,8 +74,6 @@ struct Totals {
 
 #[derive(Debug, Deserialize)]
 struct Refunded {
-    receipt: String,
-    lines: Vec<Value>,
     totals: Totals,
 }
 
@@ -170,11 +166,7 @@ impl Till {
             "tenders": [{"kind": customer.payment.name(), "amount": given.to_string()}],
         });
         let sold: Sold = self.ask("/v1/sales", &body).await?;
-        let done = Done {
-            receipt: sold.receipt.clone(),
-            total: sold.totals.total,
-            lines: sold.lines.len(),
-        };
+        let done = Done { total: sold.totals.total, is_refund: false };
         self.latest = Some(sold);
         Ok(done)
     }
@@ -191,11 +183,7 @@ impl Till {
             "tenders": [{"kind": "cash", "amount": line.amount.to_string()}],
         });
         let refunded: Refunded = self.ask("/v1/refunds", &body).await?;
-        Ok(Done {
-            receipt: refunded.receipt,
-            total: -refunded.totals.total,
-            lines: refunded.lines.len(),
-        })
+        Ok(Done { total: refunded.totals.total, is_refund: true })
     }
 
     /// Asks with one key until there is an answer: what was recorded once is answered the same again.

@@ -4,7 +4,7 @@
 
 import { clock, count, duration, make, money, number, put, throttled } from "./show.js";
 import { Rows } from "./rows.js";
-import { Problem, inDemo, read, whenLetIn, write } from "./session.js";
+import { Problem, read, whenLetIn, write } from "./session.js";
 import { follow } from "./stream.js";
 
 const SHOWN_MAX = 16;
@@ -80,7 +80,7 @@ function showLink() {
   put("oldest", late ? duration(age_ms / 1_000) : "–");
   document.getElementById("pending-box").classList.toggle("waits", late);
   const button = document.getElementById("switch");
-  button.hidden = !inDemo();
+  button.hidden = button.dataset.offered !== "true";
   button.textContent = link === "cut" ? "Mend the link" : "Cut the link";
 }
 

@@ -2,21 +2,14 @@
 // token comes in the address's fragment, which no server sees, or from a pairing code that a person types.
 
 const KEY = "finalmarket.token";
-const DEMO = "finalmarket.demo";
 const PAIR = "/v1/pair";
 
 /** Takes a token out of the address, so that it is neither bookmarked nor seen over a shoulder. */
 function takeTokenFromAddress() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  if (!given.has("token")) return;
-  sessionStorage.setItem(KEY, given.get("token"));
-  sessionStorage.setItem(DEMO, String(given.has("demo")));
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given === null) return;
+  sessionStorage.setItem(KEY, given);
   history.replaceState(null, "", location.pathname + location.search);
-}
-
-/** Whether the demo's address brought this browser here: then the page offers to break things. */
-export function inDemo() {
-  return sessionStorage.getItem(DEMO) === "true";
 }
 
 /** What the process answered when it did not do what was asked. */
