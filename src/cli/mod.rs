@@ -3,10 +3,13 @@
 //! A command ends with 0 where everything was done, 1 where something was not, 2 where its arguments are wrong.
 //! Results go to standard output; progress, logs and errors go to standard error.
 
+mod broker;
 mod client;
 mod import;
+mod node;
 mod progress;
 mod replay;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -25,6 +28,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Node(node::Arguments),
     Import(import::Arguments),
     Replay(replay::Arguments),
 }
@@ -37,6 +41,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
+        Command::Node(arguments) => node::run(arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
     };

@@ -193,7 +193,10 @@ pub fn spawn(
         trouble: None,
     };
     tokio::spawn(link.run());
-    let handle = LinkHandle { commands, stop: Arc::new(stop) };
+    let handle = LinkHandle {
+        commands,
+        stop: Arc::new(stop),
+    };
     (handle, events)
 }
 
@@ -226,7 +229,9 @@ struct Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
     }
 }
 

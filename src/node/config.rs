@@ -37,6 +37,9 @@ pub struct NodeConfig {
     /// What stands above every receipt: name, address, tax number.
     #[serde(default)]
     pub receipt_header: Vec<String>,
+    /// Whether the node's page offers to cut the link, as the demo's does.
+    #[serde(default)]
+    pub link_switch: bool,
     /// How many days acknowledged records stay on this disk. Headquarters may still ask for them after a restore of
     /// its own.
     #[serde(default = "default_keep_days")]
@@ -127,8 +130,10 @@ pub enum ConfigError {
 /// # Errors
 /// Tells the file, the line and the column of the first thing that is wrong.
 pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
     toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         ConfigError::Wrong {
@@ -153,6 +158,7 @@ impl NodeConfig {
             broker: None,
             sale,
             receipt_header: Vec::new(),
+            link_switch: false,
             keep_days: default_keep_days(),
         }
     }
@@ -208,10 +214,16 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_with_its_place() {
-        let wrong = config("data = \"/d\"\nnode = \"n\"\nsite = \"Store 1\"\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
+        let wrong =
+            config("data = \"/d\"\nnode = \"n\"\nsite = \"Store 1\"\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
         let text = wrong.unwrap_err().to_string();
-        assert!(text.contains("line 3, column 8: site has the character 'S' at position 1"), "{text}");
-        let unknown = config("data = \"/d\"\nnode = \"n\"\nsite = \"s\"\ncolour = 1\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
+        assert!(
+            text.contains("line 3, column 8: site has the character 'S' at position 1"),
+            "{text}"
+        );
+        let unknown = config(
+            "data = \"/d\"\nnode = \"n\"\nsite = \"s\"\ncolour = 1\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n",
+        );
         let text = unknown.unwrap_err().to_string();
         assert!(text.contains("line 4, column 1: unknown field `colour`"), "{text}");
     }

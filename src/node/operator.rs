@@ -56,9 +56,14 @@ impl Operator {
     /// Where it is not there or damaged.
     pub fn read(folder: &Path) -> Result<Self, OperatorError> {
         let file = folder.join(OPERATOR_FILE);
-        let text = fs::read_to_string(&file)
-            .map_err(|source| OperatorError::Unreadable { file: file.clone(), source })?;
-        serde_json::from_str(&text).map_err(|error| OperatorError::Damaged { file, reason: error.to_string() })
+        let text = fs::read_to_string(&file).map_err(|source| OperatorError::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|error| OperatorError::Damaged {
+            file,
+            reason: error.to_string(),
+        })
     }
 
     /// Writes a data folder's file, whole or not at all.
@@ -73,10 +78,17 @@ impl Operator {
             if new.exists() {
                 fs::remove_file(&new)?;
             }
-            let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            let mut out = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&new)?;
             out.write_all(&serde_json::to_vec(self)?)?;
             fs::rename(&new, &file)
         };
-        write().map_err(|source| OperatorError::Unwritable { file: file.clone(), source })
+        write().map_err(|source| OperatorError::Unwritable {
+            file: file.clone(),
+            source,
+        })
     }
 }

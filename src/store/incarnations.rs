@@ -175,10 +175,15 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    /// Marks an incarnation as one of two branches: its records no longer go up under its own name.
-    pub(super) fn set_fenced(&mut self, ix: IncarnationIx, rehomed_through: Position) -> Result<(), StorageError> {
+    /// Marks an incarnation as one of two branches: its records no longer go up under its own name. The last copy of
+    /// them stands at `rehomed_through`, where there was anything to copy.
+    pub(crate) fn leave_branch(
+        &mut self,
+        ix: IncarnationIx,
+        rehomed_through: Option<Position>,
+    ) -> Result<(), StorageError> {
         let sql = "UPDATE incarnation SET rehomed_through = ?2 WHERE ix = ?1";
-        self.write(sql, (ix.0, rehomed_through.0))?;
+        self.write(sql, (ix.0, rehomed_through.map_or(0, |position| position.0)))?;
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ impl Default for HubLimits {
     fn default() -> Self {
         Self {
             batch_bytes_max: 64 << 10,
-            page_bytes_max: 64 << 10,
+            page_bytes_max: 8 << 10,
             page_timeout_ms: 15_000,
         }
     }

@@ -19,6 +19,9 @@ pub fn router<S: Clone + Send + Sync + 'static>(name: &str, link_switch: bool) -
 
 fn page(name: &str, link_switch: bool) -> Page {
     let offered = if link_switch { "true" } else { "false" };
-    Page::new(include_str!("assets/node.html"), &[("name", name), ("link_switch", offered)])
-        .with_script("node.js", include_str!("assets/node.js"))
+    Page::new(
+        include_str!("assets/node.html"),
+        &[("name", name), ("link_switch", offered)],
+    )
+    .with_script("node.js", include_str!("assets/node.js"))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use finalmarket::mqtt::{LinkEvent, PublishFailed, Topic, Trouble};
 
 use crate::mosquitto::{Mosquitto, STOCK, free_port};
-use crate::peer::{KEEP_ALIVE, Peer, down, in_long_time, in_time, node_id, up};
+use crate::peer::{KEEP_ALIVE, Peer, down, in_long_time, in_time, up};
 
 /// The caller keeps what the other side has not answered for, and sends it again whenever either side is new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +127,10 @@ async fn a_broker_that_has_forgotten_everything_is_told_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_falls_silent_is_left_and_found_again() {
     let mosquitto = Mosquitto::start(STOCK);
-    let (mut idle, mut busy) = (Peer::node("store-1", mosquitto.port()), Peer::node("store-2", mosquitto.port()));
+    let (mut idle, mut busy) = (
+        Peer::node("store-1", mosquitto.port()),
+        Peer::node("store-2", mosquitto.port()),
+    );
     idle.connected().await;
     busy.connected().await;
     mosquitto.pause();
@@ -153,7 +156,10 @@ async fn a_broker_that_is_not_there_yet_is_waited_for() {
     let port = free_port();
     let mut node = Peer::node("store-1", port);
     let trouble = node.disconnected().await;
-    assert!(matches!(&trouble, Trouble::Unreachable(why) if why.contains("refused")), "{trouble:?}");
+    assert!(
+        matches!(&trouble, Trouble::Unreachable(why) if why.contains("refused")),
+        "{trouble:?}"
+    );
     let lost = node.publish(up("store-1"), "nobody is there").await;
     assert_eq!(in_time(lost).await, Err(PublishFailed::Disconnected));
     let _mosquitto = Mosquitto::start(&STOCK.replace("@PORT@", &port.to_string()));

@@ -79,12 +79,21 @@ kinds! {
         "The token was never given out by this node, or its device was removed. Pair again.";
     ROLE_FORBIDDEN = FORBIDDEN "role-forbidden" "The device's role may not do this"
         "The device is paired with a role that this call is not for. A manager can pair it with another one.";
-    RIGHT_MISSING = FORBIDDEN "right-missing" "The device lacks a right"
-        "Stating prices and reporting sales of other days needs a right that is given at pairing.";
-    SERIES_MISSING = FORBIDDEN "series-missing" "The device has no series to sell under"
-        "Only a device that is paired with a register has a series. Pair it with one.";
-    PAIRING_CODE_UNKNOWN = FORBIDDEN "pairing-code-unknown" "The pairing code is not valid"
-        "The code was mistyped, has been used, or is over its time. A manager makes a new one.";
+    NOT_A_TILL = FORBIDDEN "not-a-till" "The device has no register"
+        "Only a device that is paired with a register has a series to sell under. Pair it with one.";
+    PRICE_NOT_ALLOWED = FORBIDDEN "price-not-allowed" "The device may not state prices"
+        "The till states a price that is not the item's. Leave `unit_price` out, or pair the device with the permission \
+         `state_prices`.";
+    TIME_OUTSIDE_WINDOW = FORBIDDEN "time-outside-window" "The time is too far from the node's"
+        "A till that was cut off may report within the days that the node is configured for. For older sales pair the \
+         device with the permission `backdate`; for others look at both clocks.";
+    PAIRING_CODE_UNKNOWN = FORBIDDEN "pairing-code-unknown" "There is no such pairing code"
+        "The code was mistyped, or its time has been over for long. A manager makes a new one.";
+    PAIRING_CODE_EXPIRED = FORBIDDEN "pairing-code-expired" "The pairing code's time is over"
+        "A code is good for ten minutes. A manager makes a new one.";
+    PAIRING_CODE_USED = FORBIDDEN "pairing-code-used" "The pairing code was used"
+        "A code is good for one device. A repeat with the same Idempotency-Key gets the same token again; anyone else \
+         needs a new code.";
     TOO_MANY_REQUESTS = TOO_MANY_REQUESTS "too-many-requests" "Too many requests"
         "This device or address asks more often than it may. Wait as long as the header Retry-After says.";
 
@@ -94,12 +103,31 @@ kinds! {
     DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"
         "This node has recorded no sale or refund under this number. Documents of other nodes are at headquarters; \
          very old ones may have been pruned here.";
-    DEVICE_NOT_FOUND = NOT_FOUND "device-not-found" "There is no such device"
+    DEVICE_UNKNOWN = NOT_FOUND "device-unknown" "There is no such device"
         "No device is paired under this number.";
+    NO_LINK = NOT_FOUND "no-link" "The node has no link"
+        "The node has no headquarters configured, so there is nothing to cut or to mend.";
     PROBLEM_NOT_FOUND = NOT_FOUND "problem-not-found" "There is no such problem"
         "The list of problems is at /problems.";
 
     // Why a sale is not made.
+    ID_USED = CONFLICT "id-used" "The identity belongs to another sale or refund"
+        "The till's series and counter were used before, with other content. Nothing was done. A till counts on with \
+         every sale and refund; one that has lost its count is paired anew and gets a new series.";
+    COUNTER_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "counter-out-of-range" "The counter is out of range"
+        "A till counts its sales and refunds from 1.";
+    UNKNOWN_SKU = UNPROCESSABLE_ENTITY "unknown-sku" "An item is not in the catalog"
+        "The catalog of this node has no item with this SKU. Nothing was done.";
+    UNKNOWN_GTIN = UNPROCESSABLE_ENTITY "unknown-gtin" "A bar code is not in the catalog"
+        "The catalog of this node has no item with this bar code. Nothing was done.";
+    AMBIGUOUS_GTIN = UNPROCESSABLE_ENTITY "ambiguous-gtin" "A bar code belongs to several items"
+        "Several items of the catalog carry this bar code. Name the item by its SKU.";
+    DISCOUNT_AMOUNT = UNPROCESSABLE_ENTITY "discount-amount" "A discount is not an amount of the currency"
+        "A discount is whole minor units of the currency, such as cents.";
+    TENDER_AMOUNT = UNPROCESSABLE_ENTITY "tender-amount" "A tender is not an amount of the currency"
+        "A payment is whole minor units of the currency, such as cents.";
+    DEVICE_NAME = UNPROCESSABLE_ENTITY "device-name" "A device's name is not valid"
+        "A name has 1 to 60 characters, none of them control characters.";
     NO_LINES = UNPROCESSABLE_ENTITY "no-lines" "There are no lines"
         "A sale, a refund and a movement each need at least one line.";
     TOO_MANY_LINES = UNPROCESSABLE_ENTITY "too-many-lines" "There are too many lines"

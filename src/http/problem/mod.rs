@@ -5,8 +5,9 @@
 //! makes by itself; a problem never tells the inside of the node: a fault's cause is logged, once, under the number
 //! that the answer's `instance` ends with.
 
+mod faults;
 pub mod kind;
-mod pages;
+pub(super) mod pages;
 mod refusals;
 
 use std::borrow::Cow;
@@ -17,7 +18,6 @@ use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 
 pub use kind::Kind;
-pub(super) use pages::{explain, list};
 
 /// Why a request was not done. Becomes the answer's body once the path is known; see [`render`].
 #[derive(Debug, Clone)]

@@ -7,6 +7,10 @@ use axum::response::{IntoResponse, Response};
 use super::{Problem, kind};
 
 /// All kinds of problems, one a line: code, status, title.
+#[utoipa::path(
+    get, path = "/problems", tag = "node",
+    responses((status = 200, description = "The list", content_type = "text/plain", body = String)),
+)]
 pub async fn list() -> Response {
     let lines = kind::ALL
         .iter()
@@ -15,6 +19,11 @@ pub async fn list() -> Response {
 }
 
 /// What one kind means and what to do about it.
+#[utoipa::path(
+    get, path = "/problems/{code}", tag = "node",
+    params(("code" = String, Path, description = "The last part of a problem's type")),
+    responses((status = 200, description = "The explanation", content_type = "text/plain", body = String)),
+)]
 pub async fn explain(Path(code): Path<String>) -> Result<Response, Problem> {
     let found = kind::find(&code);
     let kind = found.ok_or_else(|| Problem::new(&kind::PROBLEM_NOT_FOUND, "no problem has this name"))?;

@@ -3,6 +3,90 @@
 use super::{Problem, kind};
 use crate::domain::money::Money;
 use crate::domain::sale::{RefundRefusal, SaleRefusal};
+use crate::http::kept::KeptRefusal;
+use crate::operations::{PairRefusal, RedeemRefusal, RevokeRefusal, SellRefusal, TillRefusal};
+use crate::store::Failure;
+
+impl<R: Into<Problem>> From<Failure<R>> for Problem {
+    fn from(failure: Failure<R>) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Storage(error) => error.into(),
+        }
+    }
+}
+
+impl<R: Into<Problem>> From<KeptRefusal<R>> for Problem {
+    fn from(refusal: KeptRefusal<R>) -> Self {
+        match refusal {
+            KeptRefusal::KeyReused => TillRefusal::KeyReused.into(),
+            KeptRefusal::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<TillRefusal> for Problem {
+    fn from(refusal: TillRefusal) -> Self {
+        use TillRefusal as R;
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            R::NotATill | R::KeyReused => problem,
+            R::CounterOutOfRange(_) => problem.at("/counter"),
+            R::AtOutsideWindow { .. } => problem.at("/at"),
+            R::TenderAmount { tender, .. } => on_tender(problem, tender),
+            R::IdUsed { receipt, .. } => problem.at("/counter").with("receipt", receipt.to_string()),
+        }
+    }
+}
+
+impl From<SellRefusal> for Problem {
+    fn from(refusal: SellRefusal) -> Self {
+        use SellRefusal as R;
+        let (code, detail) = (refusal.code(), refusal.to_string());
+        match refusal {
+            R::Till(refusal) => refusal.into(),
+            R::Sale(refusal) => refusal.into(),
+            R::UnknownSku { line, .. } => on_line(refused(code, detail), line, "/sku"),
+            R::UnknownGtin { line, .. } => on_line(refused(code, detail), line, "/gtin"),
+            R::AmbiguousGtin { line, skus, .. } => {
+                let skus: Vec<String> = skus.into_iter().map(String::from).collect();
+                on_line(refused(code, detail), line, "/gtin").with("skus", skus)
+            }
+            R::PriceStated { line, price, .. } => {
+                on_line(refused(code, detail), line, "/unit_price").with("price", price.to_string())
+            }
+            R::DiscountAmount { line: 0, .. } => refused(code, detail).at("/discount"),
+            R::DiscountAmount { line, .. } => on_line(refused(code, detail), line, "/discount"),
+        }
+    }
+}
+
+impl From<PairRefusal> for Problem {
+    fn from(refusal: PairRefusal) -> Self {
+        match refusal {
+            PairRefusal::Name => refused(refusal.code(), refusal.to_string()).at("/name"),
+        }
+    }
+}
+
+impl From<RedeemRefusal> for Problem {
+    fn from(refusal: RedeemRefusal) -> Self {
+        use RedeemRefusal as R;
+        let pointer = match refusal {
+            R::Unknown | R::Expired | R::Used => "/code",
+            R::Name => "/name",
+        };
+        refused(refusal.code(), refusal.to_string()).at(pointer)
+    }
+}
+
+impl From<RevokeRefusal> for Problem {
+    fn from(refusal: RevokeRefusal) -> Self {
+        match refusal {
+            RevokeRefusal::Unknown => refused(refusal.code(), refusal.to_string()),
+        }
+    }
+}
 
 impl From<SaleRefusal> for Problem {
     fn from(refusal: SaleRefusal) -> Self {
@@ -47,7 +131,11 @@ impl From<RefundRefusal> for Problem {
 fn refused(code: &'static str, detail: String) -> Problem {
     match kind::find(code) {
         Some(kind) => Problem::new(kind, detail),
-        None => Problem::fault(&kind::INTERNAL, detail, format_args!("no kind of problem is named {code}")),
+        None => Problem::fault(
+            &kind::INTERNAL,
+            detail,
+            format_args!("no kind of problem is named {code}"),
+        ),
     }
 }
 
@@ -162,8 +250,7 @@ mod tests {
             line: 2,
             quantity: Quantity::ZERO,
         };
-        let body: serde_json::Value =
-            serde_json::from_slice(&Problem::from(refusal).body("/v1/sales")).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&Problem::from(refusal).body("/v1/sales")).unwrap();
         assert_eq!(body["pointer"], "/lines/1/quantity");
         assert_eq!(body["line"], 2);
         assert_eq!(body["type"], "/problems/quantity-not-positive");

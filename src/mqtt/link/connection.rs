@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectProperties, Filter, LastWill, Packet, PubAck, Publish as PublishPacket};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectProperties, Filter, LastWill, Packet, PubAck, Publish as PublishPacket,
+};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing as Written, TlsConfiguration, Transport};
 use tokio::time::Instant;
@@ -72,7 +74,12 @@ impl Link {
         let presence = (self.presence)(session);
         let options = match options(&self.config, &self.client_id, &presence).await {
             Ok(options) => options,
-            Err(trouble) => return Ended::Failed { trouble, open_for: None },
+            Err(trouble) => {
+                return Ended::Failed {
+                    trouble,
+                    open_for: None,
+                };
+            }
         };
         let (client, event_loop) = AsyncClient::new(options, REQUESTS_MAX);
         let mut polls = pin!(polls(event_loop));
@@ -309,7 +316,11 @@ impl<'a> Connection<'a> {
 
     fn publish(&mut self, topic: String, payload: Vec<u8>, retain: bool, purpose: Purpose) {
         let bytes = packet_bytes(topic.len(), payload.len());
-        if self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok() {
+        if self
+            .client
+            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
+            .is_ok()
+        {
             self.outgoing.push(bytes, purpose);
         }
     }
@@ -339,7 +350,11 @@ impl<'a> Connection<'a> {
             self.on_event(event, mailbox, size_limit)?;
         }
         let open = !matches!(self.stage, Stage::Connecting);
-        let Meaning { trouble, loss, refused_code } = trouble::meaning(error, open, self.silence_max);
+        let Meaning {
+            trouble,
+            loss,
+            refused_code,
+        } = trouble::meaning(error, open, self.silence_max);
         if let Some(code) = refused_code {
             self.outgoing.refuse_oldest(PublishFailed::Refused { code });
         }
@@ -355,8 +370,14 @@ impl<'a> Connection<'a> {
         }
         Step::Break(match self.stage {
             Stage::Leaving => Ended::Stopped,
-            Stage::Open { since } => Ended::Failed { trouble, open_for: Some(now - since) },
-            _ => Ended::Failed { trouble, open_for: None },
+            Stage::Open { since } => Ended::Failed {
+                trouble,
+                open_for: Some(now - since),
+            },
+            _ => Ended::Failed {
+                trouble,
+                open_for: None,
+            },
         })
     }
 }
@@ -393,7 +414,13 @@ async fn options(config: &LinkConfig, client_id: &str, presence: &Presence) -> R
         .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         .set_manual_acks(true)
         .set_outgoing_inflight_upper_limit(PUBLISHES_MAX)
-        .set_last_will(LastWill::new(topic, presence.gone.clone(), QoS::AtLeastOnce, true, None))
+        .set_last_will(LastWill::new(
+            topic,
+            presence.gone.clone(),
+            QoS::AtLeastOnce,
+            true,
+            None,
+        ))
         .set_connect_properties(ConnectProperties {
             receive_maximum: Some(RECEIVE_MAX),
             // Also what rumqttc itself takes; its own default is 10 KiB.

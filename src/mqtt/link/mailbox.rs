@@ -29,7 +29,10 @@ pub(super) struct NobodyListens;
 impl Mailbox {
     pub(super) fn new() -> (Self, mpsc::Receiver<LinkEvent>) {
         let (channel, events) = mpsc::channel(CHANNEL_LEN);
-        let mailbox = Self { channel, waiting: VecDeque::new() };
+        let mailbox = Self {
+            channel,
+            waiting: VecDeque::new(),
+        };
         (mailbox, events)
     }
 
