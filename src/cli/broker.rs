@@ -9,7 +9,7 @@ use crate::mqtt::{BrokerConfig, Host, KeepAlive, Login, Secret};
 
 /// Where the broker is. With TLS it is described in a configuration file.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct BrokerArguments {
     /// The broker, without TLS.
     #[arg(long, value_name = "HOST:PORT")]
     broker: Option<HostPort>,
@@ -40,7 +40,7 @@ impl std::str::FromStr for HostPort {
     }
 }
 
-impl Arguments {
+impl BrokerArguments {
     /// The broker that they name, if any.
     pub(super) fn broker(&self) -> Result<Option<BrokerConfig>, Failure> {
         let Some(HostPort { host, port }) = self.broker.clone() else {

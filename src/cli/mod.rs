@@ -48,13 +48,27 @@ pub fn run() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("finalmarket: {failure}");
+            let told = failure.to_string();
+            eprintln!("finalmarket: {told}");
             let mut cause = failure.source();
             while let Some(error) = cause {
-                eprintln!("  because: {error}");
+                // Most errors tell their cause in their own words.
+                if !told.contains(&error.to_string()) {
+                    eprintln!("  because: {error}");
+                }
                 cause = error.source();
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        super::Arguments::command().debug_assert();
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     #[arg(long, value_parser = tax_basis, default_value = "included", value_name = "included|added")]
     tax_basis: TaxBasis,
     #[command(flatten)]
-    broker: broker::Arguments,
+    broker: broker::BrokerArguments,
 }
 
 #[derive(Debug, Clone)]
