@@ -28,14 +28,19 @@ impl Figures {
 
     /// Counts a sale.
     pub(super) fn sold(&mut self, total: Minor) {
-        self.sales += 1;
-        self.money = Minor(self.money.0.saturating_add(total.0));
+        self.add(1, total, 0, Minor::default());
     }
 
     /// Counts a refund.
     pub(super) fn took_back(&mut self, total: Minor) {
-        self.refunds += 1;
-        self.money = Minor(self.money.0.saturating_sub(total.0));
+        self.add(0, Minor::default(), 1, total);
+    }
+
+    /// Counts sales of `sold` in all and refunds of `refunded` in all.
+    pub(super) fn add(&mut self, sales: u64, sold: Minor, refunds: u64, refunded: Minor) {
+        self.sales += sales;
+        self.refunds += refunds;
+        self.money = Minor(self.money.0.saturating_add(sold.0).saturating_sub(refunded.0));
     }
 }
 

@@ -10,6 +10,6 @@ pub fn router<S: Clone + Send + Sync + 'static>(name: &str) -> Router<S> {
     page(name).router()
 }
 
-fn page(name: &str) -> Page {
+pub(crate) fn page(name: &str) -> Page {
     Page::new(include_str!("hq.html"), &[("name", name)]).with_script("hq.js", include_str!("hq.js"))
 }
