@@ -296,8 +296,10 @@ fn batch_of(message: &Up) -> Option<(Incarnation, u64, u32)> {
     Some((batch.header.incarnation, batch.header.first, batch.header.count))
 }
 
-fn answer<E: std::fmt::Display>(answers: &mpsc::Sender<Input>, work: impl Future<Output = Result<Input, E>> + Send + 'static) {
-fn answer(answers: &mpsc::Sender<Input>, work: impl Future<Output = Result<Input, StorageError>> + Send + 'static) {
+fn answer<E: std::fmt::Display>(
+    answers: &mpsc::Sender<Input>,
+    work: impl Future<Output = Result<Input, E>> + Send + 'static,
+) {
     let answers = answers.clone();
     tokio::spawn(async move {
         let input = match work.await {
