@@ -5,6 +5,7 @@
 
 mod broker;
 mod client;
+mod hq;
 mod import;
 mod node;
 mod progress;
@@ -29,6 +30,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Node(node::Arguments),
+    Hq(hq::Arguments),
     Import(import::Arguments),
     Replay(replay::Arguments),
 }
@@ -42,6 +44,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Node(arguments) => node::run(arguments),
+        Command::Hq(arguments) => hq::run(arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
     };
