@@ -95,7 +95,10 @@ impl EmbeddedBroker {
             }
         });
         match started.recv() {
-            Ok(Ok(())) => Ok(Self { address, runtime: Some(runtime) }),
+            Ok(Ok(())) => Ok(Self {
+                address,
+                runtime: Some(runtime),
+            }),
             // Binding is all that can fail here, and the port was free a moment ago.
             Ok(Err(error)) => {
                 shut_down(runtime);

@@ -112,6 +112,9 @@ pub enum PublishFailed {
         /// MQTT 5's reason code.
         code: u8,
     },
+    /// Messages came faster than they are taken, so that the link has stopped reading and cannot send either.
+    #[error("too many received messages wait to be taken")]
+    Congested,
     /// Its session ended first. It may have arrived.
     #[error("the connection ended before the broker acknowledged it")]
     Disconnected,
@@ -147,7 +150,7 @@ pub struct LinkHandle {
 
 impl LinkHandle {
     /// Hands over something to publish; waits while too much is waiting already. May be called by the task that takes
-    /// the events: the link does not wait for them in order to make room.
+    /// the events: the link never waits for those in order to make room.
     ///
     /// # Errors
     /// Where the link has been stopped.
@@ -193,7 +196,10 @@ pub fn spawn(
         trouble: None,
     };
     tokio::spawn(link.run());
-    let handle = LinkHandle { commands, stop: Arc::new(stop) };
+    let handle = LinkHandle {
+        commands,
+        stop: Arc::new(stop),
+    };
     (handle, events)
 }
 
@@ -226,7 +232,9 @@ struct Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, ConnectProperties, Filter, LastWill, Packet, PubAck, Publish as PublishPacket};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectProperties, Filter, LastWill, Packet, PubAck, Publish as PublishPacket,
+};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing as Written, TlsConfiguration, Transport};
 use tokio::time::Instant;
@@ -50,6 +52,8 @@ pub(super) enum Ended {
 }
 
 /// What polling rumqttc gives.
+// Made once for each packet: a box for the larger one would cost more than it saves.
+#[allow(clippy::large_enum_variant)]
 enum Polled {
     Event(Event),
     /// The connection is over; these events came before its end.
@@ -72,7 +76,12 @@ impl Link {
         let presence = (self.presence)(session);
         let options = match options(&self.config, &self.client_id, &presence).await {
             Ok(options) => options,
-            Err(trouble) => return Ended::Failed { trouble, open_for: None },
+            Err(trouble) => {
+                return Ended::Failed {
+                    trouble,
+                    open_for: None,
+                };
+            }
         };
         let (client, event_loop) = AsyncClient::new(options, REQUESTS_MAX);
         let mut polls = pin!(polls(event_loop));
@@ -91,8 +100,8 @@ impl Link {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_nobody_listens) => connection.leave(),
                 },
-                command = self.commands.recv(), if connection.takes_commands() => match command {
-                    Some(command) => connection.on_command(command, size_limit),
+                command = self.commands.recv(), if connection.takes_commands(reading) => match command {
+                    Some(command) => connection.on_command(command, reading, size_limit),
                     None => connection.leave(),
                 },
                 () = tokio::time::sleep_until(connection.deadline()), if reading => connection.on_deadline(size_limit),
@@ -158,11 +167,12 @@ impl<'a> Connection<'a> {
         room
     }
 
-    /// Whether the next publish may be taken: while nothing can be sent all are, to tell their callers so.
-    fn takes_commands(&self) -> bool {
+    /// Whether the next publish may be taken: while nothing can be sent all are, to tell their callers so. A caller that
+    /// waited for room while the link waits for it to take events would wait for ever.
+    fn takes_commands(&self, reading: bool) -> bool {
         match self.stage {
             Stage::Connecting | Stage::Subscribing | Stage::Announcing => true,
-            Stage::Open { .. } => self.outgoing.has_room(),
+            Stage::Open { .. } => !reading || self.outgoing.has_room(),
             Stage::Leaving => false,
         }
     }
@@ -290,13 +300,15 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn on_command(&mut self, command: Command, size_limit: &SizeLimit) -> Step {
+    fn on_command(&mut self, command: Command, reading: bool, size_limit: &SizeLimit) -> Step {
         let Command { publish, answer } = command;
         let open = matches!(self.stage, Stage::Open { .. });
         let topic = publish.topic.path(&self.config.org);
         let bytes = packet_bytes(topic.len(), publish.payload.len());
         let refused = if !open || publish.session != self.session {
             PublishFailed::Disconnected
+        } else if !reading {
+            PublishFailed::Congested
         } else if bytes > size_limit.bytes_max(Instant::now().into_std()) {
             PublishFailed::TooLarge { bytes }
         } else {
@@ -309,7 +321,11 @@ impl<'a> Connection<'a> {
 
     fn publish(&mut self, topic: String, payload: Vec<u8>, retain: bool, purpose: Purpose) {
         let bytes = packet_bytes(topic.len(), payload.len());
-        if self.client.try_publish(topic, QoS::AtLeastOnce, retain, payload).is_ok() {
+        if self
+            .client
+            .try_publish(topic, QoS::AtLeastOnce, retain, payload)
+            .is_ok()
+        {
             self.outgoing.push(bytes, purpose);
         }
     }
@@ -339,7 +355,11 @@ impl<'a> Connection<'a> {
             self.on_event(event, mailbox, size_limit)?;
         }
         let open = !matches!(self.stage, Stage::Connecting);
-        let Meaning { trouble, loss, refused_code } = trouble::meaning(error, open, self.silence_max);
+        let Meaning {
+            trouble,
+            loss,
+            refused_code,
+        } = trouble::meaning(error, open, self.silence_max);
         if let Some(code) = refused_code {
             self.outgoing.refuse_oldest(PublishFailed::Refused { code });
         }
@@ -355,8 +375,14 @@ impl<'a> Connection<'a> {
         }
         Step::Break(match self.stage {
             Stage::Leaving => Ended::Stopped,
-            Stage::Open { since } => Ended::Failed { trouble, open_for: Some(now - since) },
-            _ => Ended::Failed { trouble, open_for: None },
+            Stage::Open { since } => Ended::Failed {
+                trouble,
+                open_for: Some(now - since),
+            },
+            _ => Ended::Failed {
+                trouble,
+                open_for: None,
+            },
         })
     }
 }
@@ -393,7 +419,13 @@ async fn options(config: &LinkConfig, client_id: &str, presence: &Presence) -> R
         .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         .set_manual_acks(true)
         .set_outgoing_inflight_upper_limit(PUBLISHES_MAX)
-        .set_last_will(LastWill::new(topic, presence.gone.clone(), QoS::AtLeastOnce, true, None))
+        .set_last_will(LastWill::new(
+            topic,
+            presence.gone.clone(),
+            QoS::AtLeastOnce,
+            true,
+            None,
+        ))
         .set_connect_properties(ConnectProperties {
             receive_maximum: Some(RECEIVE_MAX),
             // Also what rumqttc itself takes; its own default is 10 KiB.

@@ -98,7 +98,11 @@ pub(super) fn meaning(error: ConnectionError, open: bool, silence: Duration) -> 
         },
         other => (Trouble::Broken(other.to_string()), Loss::Other),
     };
-    Meaning { trouble, loss, refused_code }
+    Meaning {
+        trouble,
+        loss,
+        refused_code,
+    }
 }
 
 /// Why a publish was refused, or nothing where it was not.
@@ -118,7 +122,9 @@ pub(super) fn publish_refused(reason: PubAckReason) -> Option<PublishFailed> {
 
 /// Why a subscription was refused, or nothing where it was not.
 pub(super) fn subscription_refused(codes: &[SubscribeReasonCode]) -> Option<Trouble> {
-    let refused = codes.iter().find(|code| !matches!(code, SubscribeReasonCode::Success(_)))?;
+    let refused = codes
+        .iter()
+        .find(|code| !matches!(code, SubscribeReasonCode::Success(_)))?;
     Some(Trouble::SubscriptionRefused(format!("{refused:?}")))
 }
 
