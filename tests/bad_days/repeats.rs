@@ -1,0 +1,147 @@
+//! Repeating any POST with its key gives the first answer: while the first is still running, and after a restart.
+//!
+//! The calls are those that the node's own description lists, so that a new one cannot be forgotten here.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http::{Connection, Reply, Request};
+use crate::mosquitto::free_port;
+use crate::node_process::{NodeProcess, node};
+use crate::till::{SKU, Till, sale};
+
+/// How many clients send the same request at once.
+const AT_ONCE: usize = 8;
+
+/// A request that writes.
+struct Case {
+    path: String,
+    token: String,
+    body: String,
+}
+
+#[test]
+fn every_post_is_answered_as_it_was_first() {
+    let folder = TempDir::new().unwrap();
+    // With a broker, so that there is a link to cut.
+    let mut command = node(folder.path());
+    command.arg("--broker").arg(format!("127.0.0.1:{}", free_port()));
+    let process = NodeProcess::spawn(&mut command);
+    let reached = process.serves(folder.path());
+    let mut till = Till::pair(reached.address, &reached.token, "1");
+    assert_eq!(till.sold(1), 1);
+    let cases = cases(reached.address, &reached.token, &till);
+
+    let mut answered = Vec::new();
+    for case in cases {
+        let replies = at_once(&process, reached.address, &case);
+        let first = replies[0].clone();
+        assert!((200..300).contains(&first.status), "{}: {first:?}", case.path);
+        for reply in &replies {
+            assert_eq!(
+                (reply.status, &reply.body),
+                (first.status, &first.body),
+                "{}",
+                case.path
+            );
+        }
+        let new = replies.iter().filter(|reply| !reply.replayed()).count();
+        assert_eq!(new, 1, "{}: one of them was the first", case.path);
+        answered.push((case, first));
+    }
+    let devices = till_and_devices(&mut till, reached.address, &reached.token);
+
+    process.kill();
+    let process = NodeProcess::spawn(&mut command);
+    let restarted = process.serves(folder.path());
+    let mut connection = Connection::open(restarted.address).unwrap();
+    for (case, first) in &answered {
+        let token = if case.token == reached.token {
+            &restarted.token
+        } else {
+            &case.token
+        };
+        let again = connection
+            .ask(Request::post(&case.path, "again", &case.body).by(token))
+            .unwrap();
+        assert_eq!(
+            (again.status, &again.body),
+            (first.status, &first.body),
+            "{}",
+            case.path
+        );
+        assert!(again.replayed(), "{}: {again:?}", case.path);
+    }
+    let mut till = till.at(restarted.address);
+    assert_eq!(
+        till_and_devices(&mut till, restarted.address, &restarted.token),
+        devices,
+        "nothing was done again"
+    );
+}
+
+/// Sends the same request from several clients while the node stands still, so that all of them are there when it goes
+/// on: none can be answered before the others have asked.
+fn at_once(process: &NodeProcess, address: SocketAddr, case: &Case) -> Vec<Reply> {
+    let mut clients: Vec<Connection> = (0..AT_ONCE).map(|_| Connection::open(address).unwrap()).collect();
+    process.signal("-STOP");
+    for client in &mut clients {
+        client
+            .send(Request::post(&case.path, "again", &case.body).by(&case.token))
+            .unwrap();
+    }
+    process.signal("-CONT");
+    clients.iter_mut().map(|client| client.receive().unwrap()).collect()
+}
+
+/// One request for each POST that the node describes.
+fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
+    let mut connection = Connection::open(address).unwrap();
+    let description = connection.ask(Request::get("/openapi.json")).unwrap().ok(200);
+    let paths = description["paths"].as_object().unwrap();
+    let posts = paths.iter().filter(|(_, methods)| methods.get("post").is_some());
+    let mut case = |path: &String| {
+        let (token, body) = match path.as_str() {
+            "/v1/sales" => (&till.token, serde_json::from_str(&sale(2)).unwrap()),
+            "/v1/products/import" => (&operator.to_owned(), json!({"items": []})),
+            "/v1/pairing-codes" => (&operator.to_owned(), wish("2")),
+            "/v1/pair" => {
+                let body = wish("3").to_string();
+                let offered = connection.ask(Request::post("/v1/pairing-codes", "other", &body).by(operator));
+                (&operator.to_owned(), json!({"code": offered.unwrap().ok(201)["code"]}))
+            }
+            "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
+            other => panic!("a new call: {other}. What would a client send?"),
+        };
+        Case {
+            path: path.clone(),
+            token: token.clone(),
+            body: body.to_string(),
+        }
+    };
+    posts.map(|(path, _)| case(path)).collect()
+}
+
+fn wish(register: &str) -> Value {
+    json!({"role": "till", "name": format!("Till {register}"), "register": register})
+}
+
+/// What shows whether something was done twice: stock, and how many devices there are.
+fn till_and_devices(till: &mut Till, address: SocketAddr, operator: &str) -> (String, usize, Value) {
+    let mut connection = Connection::open(address).unwrap();
+    let devices = connection
+        .ask(Request::get("/v1/devices").by(operator))
+        .unwrap()
+        .ok(200);
+    let stock = till.get(&format!("/v1/stock/{SKU}"))["quantity"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (
+        stock,
+        devices["devices"].as_array().unwrap().len(),
+        till.get("/v1/sync")["journal_seq"].clone(),
+    )
+}
