@@ -9,15 +9,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("sync", &["domain"]),
     ("import", &["domain"]),
+    ("operator", &[]),
     ("store", &["domain", "sync"]),
     ("operations", &["domain", "sync", "store"]),
     ("http", &["domain", "operations", "store"]),
     ("web", &["domain", "operations", "store"]),
     ("mqtt", &["domain", "sync"]),
-    ("hq", &["domain", "sync", "mqtt", "http", "web"]),
+    ("hq", &["domain", "sync", "operator", "mqtt", "http", "web"]),
     (
         "node",
-        &["domain", "sync", "store", "operations", "http", "web", "mqtt"],
+        &["domain", "sync", "operator", "store", "operations", "http", "web", "mqtt"],
     ),
     (
         "cli",

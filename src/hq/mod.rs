@@ -40,4 +40,4 @@ pub use start::{RunningHq, StartError, run};
 pub use stock::StockLine;
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
 pub use tokens::TokenError;
-pub use totals::{SiteDay, Totals};
+pub use totals::{SiteDay, Totals, TotalsCursor, TotalsCursorError, TotalsQuery};
