@@ -18,7 +18,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hq", &["domain", "sync", "operator", "mqtt", "http", "web"]),
     (
         "node",
-        &["domain", "sync", "operator", "store", "operations", "http", "web", "mqtt"],
+        &[
+            "domain",
+            "sync",
+            "operator",
+            "store",
+            "operations",
+            "http",
+            "web",
+            "mqtt",
+        ],
     ),
     (
         "cli",

@@ -83,7 +83,7 @@ fn totals_and_stock_follow_the_ledger() {
         (lines[0].sku.as_str(), lines[0].quantity.to_string().as_str()),
         ("1007", "9")
     );
-    let next = hq.stock(Some(&site), Some((&site, &lines[0].sku)), 1).unwrap();
+    let next = hq.stock(Some(&site), Some(&lines[0].cursor()), 1).unwrap();
     assert_eq!(next[0].sku.as_str(), "1014");
 }
 
