@@ -11,6 +11,7 @@ mod node;
 mod progress;
 mod replay;
 mod serve;
+mod status;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ enum Command {
     Hq(hq::Arguments),
     Import(import::Arguments),
     Replay(replay::Arguments),
+    Status(status::Arguments),
 }
 
 /// What a command could not do, in words for the person who called it.
@@ -47,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Hq(arguments) => hq::run(arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Status(arguments) => status::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -218,6 +218,7 @@ fn settings() -> Settings {
                 .collect(),
         },
         day_starts_at: "04:00:00".parse().unwrap(),
+        unlisted_tax_class: "standard".parse().unwrap(),
         backdate_days: 7,
     }
 }
