@@ -8,13 +8,25 @@ pub mod domain;
 pub mod sync;
 
 #[cfg(feature = "node")]
-pub mod store;
-
-#[cfg(feature = "node")]
 pub mod import;
 
 #[cfg(feature = "node")]
+pub mod store;
+
+#[cfg(feature = "node")]
+pub mod operations;
+
+#[cfg(feature = "node")]
+pub mod http;
+
+#[cfg(feature = "node")]
+pub mod web;
+
+#[cfg(feature = "node")]
 pub mod mqtt;
+
+#[cfg(feature = "node")]
+pub mod hq;
 
 #[cfg(feature = "node")]
 pub mod node;

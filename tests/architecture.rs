@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("http", &["domain", "operations", "store"]),
     ("web", &["domain", "operations", "store"]),
     ("mqtt", &["domain", "sync"]),
-    ("hq", &["domain", "sync", "mqtt", "http"]),
+    ("hq", &["domain", "sync", "mqtt", "http", "web"]),
     (
         "node",
         &["domain", "sync", "store", "operations", "http", "web", "mqtt"],

@@ -13,7 +13,7 @@ mod link;
 mod tls;
 mod topics;
 
-pub use config::{BrokerConfig, LinkConfig, Role};
+pub use config::{BrokerConfig, ClientCertificate, Host, KeepAlive, LinkConfig, Login, Role, Secret, TlsConfig};
 #[cfg(feature = "embedded-broker")]
 pub use embedded_broker::EmbeddedBroker;
 pub use link::{

@@ -25,7 +25,7 @@ impl Default for HubLimits {
     fn default() -> Self {
         Self {
             batch_bytes_max: 64 << 10,
-            page_bytes_max: 64 << 10,
+            page_bytes_max: 8 << 10,
             page_timeout_ms: 15_000,
         }
     }
@@ -41,7 +41,8 @@ pub enum Input {
         /// What it says.
         message: Up,
     },
-    /// The node has left, by its will or by its own word.
+    /// The node has left, by its will or by its own word. Copies of its disk that are still there introduce themselves
+    /// again when they notice that nobody answers.
     Gone {
         /// The node.
         node: NodeId,

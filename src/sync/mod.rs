@@ -5,5 +5,6 @@
 //! is whatever monotonic milliseconds the caller counts. A storage failure is an input like any other.
 
 pub mod hub;
+pub mod hub_judge;
 pub mod node;
 pub mod wire;

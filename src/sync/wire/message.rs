@@ -198,8 +198,10 @@ pub struct FeedEntry {
 pub struct Birth {
     /// The node.
     pub node: NodeId,
-    /// The session; 0 where the node is gone.
+    /// The session that it speaks of.
     pub session: u64,
+    /// Whether the node is there; its will says that it is not.
+    pub online: bool,
     /// The program's version, for people.
     pub software: String,
     /// The newest incarnation's head, where there is one.

@@ -1,0 +1,66 @@
+//! The handle to a headquarters on this machine.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::own_journal;
+use super::storage::{Database, OpenError, StorageError};
+use crate::domain::ids::{NodeId, SiteId};
+
+/// What a headquarters is told at start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its name as the writer of a journal of its own. No node may have it.
+    pub name: NodeId,
+    /// The site that its own records name.
+    pub site: SiteId,
+    /// Which nodes it takes facts from.
+    pub admission: Admission,
+}
+
+/// Which nodes a headquarters takes facts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Admission {
+    /// Any that the transport lets in; it becomes known by its introduction.
+    Anyone,
+    /// Only those that an operator has enrolled.
+    Enrolled,
+}
+
+/// A headquarters with its database. Its calls block; asynchronous callers give them a thread.
+#[derive(Debug)]
+pub struct Headquarters {
+    pub(super) database: Database,
+    pub(super) name: NodeId,
+    pub(super) admission: Admission,
+    /// One at a time makes figures.
+    pub(super) projecting: Mutex<()>,
+}
+
+impl Headquarters {
+    /// Opens the database in `path` and makes it, with a key and a journal of its own, where there is none.
+    ///
+    /// # Errors
+    /// Where the file is in use, newer than this program, damaged or belongs to a headquarters of another name.
+    pub fn open(path: &Path, settings: Settings, now_ms: u64) -> Result<Self, OpenError> {
+        let database = Database::open(path)?;
+        let Settings { name, site, admission } = settings;
+        let opened = {
+            let name = name.clone();
+            database.write(move |writing| own_journal::open(writing, &name, &site, now_ms))?
+        };
+        if opened != name {
+            let found = format!("this is the database of headquarters {opened:?}, not of {name:?}");
+            return Err(StorageError::Failed(found).into());
+        }
+        let headquarters = Self {
+            database,
+            name,
+            admission,
+            projecting: Mutex::new(()),
+        };
+        headquarters.project_waiting()?;
+        Ok(headquarters)
+    }
+}

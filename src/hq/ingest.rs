@@ -1,0 +1,348 @@
+//! Taking in batches: one transaction for a group of them, and an answer for each once that is on disk.
+//!
+//! What can be done without the ledger (reading, checking signature and chain) is done before the transaction, so
+//! that the one writer is not kept waiting.
+
+use std::collections::HashMap;
+
+use super::headquarters::{Admission, Headquarters};
+use super::projection::unpack;
+use super::storage::{NewBatch, NewOrigin, Origin, Reading, StorageError, Writing};
+use crate::domain::fact::{Entry, Fact, Opened};
+use crate::domain::ids::{Incarnation, NodeId};
+use crate::domain::journal::{Hash, Head};
+use crate::sync::hub::Outcome;
+use crate::sync::hub_judge::{self, Verdict};
+use crate::sync::wire::{Batch, BatchHeader, Slot, VerifyingKey};
+
+/// A batch as it came.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The node that sent it, named by the transport.
+    pub sender: NodeId,
+    /// The session in which it did.
+    pub session: u64,
+    /// The sealed batch.
+    pub sealed: Vec<u8>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingested {
+    /// The node that sent it.
+    pub sender: NodeId,
+    /// The session in which it did.
+    pub session: u64,
+    /// What the sender is to hear.
+    pub outcome: Outcome,
+    /// How many of its records are new in the ledger: 0 for a batch that was committed before.
+    pub taken: u64,
+}
+
+/// A batch that could be read, with everything that needs no ledger.
+struct Readable {
+    sender: NodeId,
+    session: u64,
+    sealed: Vec<u8>,
+    batch: Batch,
+    slots: Vec<Slot>,
+    /// The opening of the incarnation, where the batch starts with it and names itself rightly.
+    opened: Option<Opened>,
+    /// The key that its signature was checked with.
+    checked_with: Option<[u8; 32]>,
+}
+
+/// A batch on its way through [`Headquarters::ingest`].
+enum Prepared {
+    Readable(Box<Readable>),
+    Answered(Ingested),
+}
+
+impl Headquarters {
+    /// Commits what is new in a group of batches to the ledger, in one transaction, and says for each what became of
+    /// it. Answers stand in the order of the batches.
+    ///
+    /// # Errors
+    /// Where storage fails; nothing of the group is kept then, and it may be offered again.
+    pub fn ingest(&self, batches: Vec<Incoming>, now_ms: u64) -> Result<Vec<Ingested>, StorageError> {
+        let prepared = self.database.read(|reading| {
+            let prepared = batches.into_iter().map(|incoming| prepare(reading, incoming));
+            prepared.collect::<Result<Vec<_>, StorageError>>()
+        })?;
+        let (name, admission) = (self.name.clone(), self.admission);
+        self.database.write(move |writing| {
+            let mut group = Group {
+                writing,
+                name,
+                admission,
+                now_ms,
+                origins: HashMap::new(),
+                position: writing.last_position()?,
+            };
+            let mut answers = Vec::with_capacity(prepared.len());
+            for prepared in prepared {
+                answers.push(match prepared {
+                    Prepared::Readable(batch) => group.take(*batch)?,
+                    Prepared::Answered(answer) => answer,
+                });
+            }
+            group.finish()?;
+            Ok(answers)
+        })
+    }
+}
+
+/// The hash after a record of the committed chain; none where the ledger does not have that record.
+pub(super) fn committed_hash(reading: &Reading<'_>, origin: &Origin, seq: u64) -> Result<Option<Hash>, StorageError> {
+    if seq == origin.acked.seq {
+        return Ok(Some(origin.acked.hash));
+    }
+    if seq == 0 {
+        return Ok(Some(Hash::genesis(&origin.node, origin.acked.incarnation)));
+    }
+    if let Some(hash) = reading.hash_at_end(origin.id, seq)? {
+        return Ok(Some(hash));
+    }
+    let Some(kept) = reading.batch_with(origin.id, seq)? else {
+        return Ok(None);
+    };
+    match unpack(&kept) {
+        Ok((header, slots)) => Ok(hub_judge::batch_hash_at(&header, &slots, seq)),
+        Err(error) => {
+            // A batch that rotted on this disk must not stop what else is in its group.
+            tracing::error!(node = %origin.node, seq, %error, "a batch of the ledger cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+/// Reads a batch and checks what needs no ledger.
+fn prepare(reading: &Reading<'_>, incoming: Incoming) -> Result<Prepared, StorageError> {
+    let Incoming {
+        sender,
+        session,
+        sealed,
+    } = incoming;
+    let unreadable = |header: Option<&BatchHeader>, reason: String, sender: NodeId| {
+        let outcome = match header {
+            Some(header) => unreadable(header, reason),
+            None => Outcome::Unreadable {
+                incarnation: None,
+                first: 0,
+                count: 0,
+                reason,
+            },
+        };
+        Ok(Prepared::Answered(Ingested {
+            sender,
+            session,
+            outcome,
+            taken: 0,
+        }))
+    };
+    let batch = match Batch::open(&sealed) {
+        Ok(batch) => batch,
+        Err(error) => return unreadable(None, error.to_string(), sender),
+    };
+    let origin = reading.origin(&batch.header.node, batch.header.incarnation)?;
+    let mut checked_with = origin.map(|origin| origin.public_key);
+    // The signature first: unpacking what anybody may have made costs more.
+    if let Some(key) = checked_with
+        && let Err(reason) = verify(&batch, &key)
+    {
+        return unreadable(Some(&batch.header), reason, sender);
+    }
+    let slots = match batch.slots() {
+        Ok(slots) => slots,
+        Err(error) => return unreadable(Some(&batch.header), error.to_string(), sender),
+    };
+    let opened = opening(&batch.header, &slots);
+    if let (None, Some(opened)) = (checked_with, &opened) {
+        if let Err(reason) = verify(&batch, &opened.public_key) {
+            return unreadable(Some(&batch.header), reason, sender);
+        }
+        checked_with = Some(opened.public_key);
+    }
+    Ok(Prepared::Readable(Box::new(Readable {
+        sender,
+        session,
+        sealed,
+        batch,
+        slots,
+        opened,
+        checked_with,
+    })))
+}
+
+/// The opening of the incarnation, where a batch starts with it.
+fn opening(header: &BatchHeader, slots: &[Slot]) -> Option<Opened> {
+    match slots.first() {
+        Some(Slot::Record(record)) if header.first == 1 => match Entry::decode(record).ok()?.fact {
+            Fact::Opened(opened) if opened.node == header.node && opened.incarnation == header.incarnation => {
+                Some(opened)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn verify(batch: &Batch, key: &[u8; 32]) -> Result<(), String> {
+    let key = VerifyingKey::from_bytes(key).map_err(|_| "the incarnation's key is not an Ed25519 key".to_owned())?;
+    batch.verify(&key).map_err(|error| error.to_string())
+}
+
+fn unreadable(header: &BatchHeader, reason: String) -> Outcome {
+    Outcome::Unreadable {
+        incarnation: Some(header.incarnation),
+        first: header.first,
+        count: header.count,
+        reason,
+    }
+}
+
+/// A group of batches in its transaction.
+struct Group<'a> {
+    writing: &'a Writing<'a>,
+    name: NodeId,
+    admission: Admission,
+    now_ms: u64,
+    /// What the group has touched, written once at its end.
+    origins: HashMap<(NodeId, Incarnation), Origin>,
+    /// The last place given out in the order in which batches take effect.
+    position: u64,
+}
+
+impl Group<'_> {
+    fn take(&mut self, readable: Readable) -> Result<Ingested, StorageError> {
+        let (outcome, taken) = self.judge_and_keep(&readable)?;
+        if let Outcome::Unreadable { reason, .. } = &outcome {
+            tracing::warn!(sender = %readable.sender, %reason, "a batch was refused");
+        }
+        Ok(Ingested {
+            sender: readable.sender,
+            session: readable.session,
+            outcome,
+            taken,
+        })
+    }
+
+    fn judge_and_keep(&mut self, readable: &Readable) -> Result<(Outcome, u64), StorageError> {
+        let header = &readable.batch.header;
+        let key = (header.node.clone(), header.incarnation);
+        let known = match self.origins.remove(&key) {
+            Some(origin) => Some(origin),
+            None => self.writing.origin(&header.node, header.incarnation)?,
+        };
+        let mut origin = match known {
+            Some(origin) => origin,
+            None => match self.begin(readable)? {
+                Ok(origin) => origin,
+                Err(outcome) => return Ok((outcome, 0)),
+            },
+        };
+        if readable.checked_with != Some(origin.public_key)
+            && let Err(reason) = verify(&readable.batch, &origin.public_key)
+        {
+            self.origins.insert(key, origin);
+            return Ok((unreadable(header, reason), 0));
+        }
+        origin.last_heard_ms = self.now_ms.max(origin.last_heard_ms);
+        let committed = match hub_judge::compared_at(&origin.acked, header) {
+            Some(at) => committed_hash(self.writing, &origin, at)?,
+            None => None,
+        };
+        let mut taken = 0;
+        let outcome = match hub_judge::judge_batch(&origin.acked, header, &readable.slots, committed) {
+            Verdict::Take { from } => {
+                self.keep(&mut origin, readable, from)?;
+                taken = header.last() - from + 1;
+                Outcome::Committed { acked: origin.acked }
+            }
+            Verdict::Repeat => Outcome::Committed { acked: origin.acked },
+            Verdict::Gap => Outcome::Gap { acked: origin.acked },
+            Verdict::Branch => {
+                tracing::warn!(node = %origin.node, incarnation = %origin.acked.incarnation, first = header.first,
+                    "another branch of an incarnation was offered");
+                origin.branched_ms = self.now_ms;
+                Outcome::Branched { acked: origin.acked }
+            }
+            Verdict::InHole => unreadable(
+                header,
+                "headquarters no longer has these records and has gone on behind them".into(),
+            ),
+        };
+        self.origins.insert(key, origin);
+        Ok((outcome, taken))
+    }
+
+    /// Begins an origin with the first batch of an incarnation.
+    fn begin(&self, readable: &Readable) -> Result<Result<Origin, Outcome>, StorageError> {
+        let header = &readable.batch.header;
+        let genesis = Head {
+            incarnation: header.incarnation,
+            seq: 0,
+            hash: Hash::genesis(&header.node, header.incarnation),
+        };
+        if header.first > 1 {
+            return Ok(Err(Outcome::Gap { acked: genesis }));
+        }
+        let Some(opened) = &readable.opened else {
+            let reason = "its first record does not open the incarnation, and the node has not introduced itself";
+            return Ok(Err(unreadable(header, reason.into())));
+        };
+        if readable.sender != header.node || header.node == self.name {
+            let reason = format!("{} cannot introduce {}", readable.sender, header.node);
+            return Ok(Err(unreadable(header, reason)));
+        }
+        let node = super::introduce::admit(self.writing, self.admission, &header.node, &opened.site, self.now_ms)?;
+        if node.is_none() {
+            return Ok(Err(unreadable(header, format!("{} is not enrolled", header.node))));
+        }
+        let others = self.writing.incarnations_of(&header.node)?;
+        let origin = self.writing.add_origin(&NewOrigin {
+            node: &header.node,
+            public_key: opened.public_key,
+            site: &opened.site,
+            state: hub_judge::initial_state(others),
+            genesis,
+        })?;
+        Ok(Ok(origin))
+    }
+
+    fn keep(&mut self, origin: &mut Origin, readable: &Readable, from: u64) -> Result<(), StorageError> {
+        let header = &readable.batch.header;
+        let position = super::introduce::counts(origin.state).then(|| {
+            self.position += 1;
+            self.position
+        });
+        self.writing.add_batch(&NewBatch {
+            origin: origin.id,
+            first: header.first,
+            last: header.last(),
+            effective_from: from,
+            before: header.before,
+            after: header.after,
+            received_ms: self.now_ms,
+            position,
+            sealed: &readable.sealed,
+        })?;
+        if let (1, Some(opened)) = (from, &readable.opened) {
+            origin.site = opened.site.clone();
+            origin.opened = Some((opened.reason, opened.predecessor));
+        }
+        origin.acked.seq = header.last();
+        origin.acked.hash = header.after;
+        origin.session = readable.session;
+        origin.told_seq = origin.told_seq.max(header.last());
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), StorageError> {
+        for origin in self.origins.values() {
+            self.writing.save_origin(origin)?;
+            self.writing.node_heard(&origin.node, self.now_ms)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! A node introduces itself: what it has is compared with what is committed of it.
+
+use super::headquarters::{Admission, Headquarters};
+use super::ingest::committed_hash;
+use super::storage::{Hole, NewOrigin, Node, Origin, StorageError, Writing};
+use crate::domain::ids::{Incarnation, NodeId, SiteId};
+use crate::domain::journal::{Hash, Head};
+use crate::sync::hub::Introduction;
+use crate::sync::hub_judge::{self, HeadVerdict};
+use crate::sync::wire::{Hello, StreamHead, StreamState, StreamStatus, VerifyingKey};
+
+/// How many incarnations a node may introduce at once.
+const STREAMS_MAX: usize = 1_000;
+
+/// Why a node's introduction is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IntroduceError {
+    /// Only enrolled nodes are admitted, and this one is not.
+    #[error("{0} is not enrolled here")]
+    NotEnrolled(NodeId),
+    /// A node that calls itself what headquarters is called.
+    #[error("{0} is headquarters' own name")]
+    OwnName(NodeId),
+    /// The incarnation is known with another key, or the key is none.
+    #[error("the key that {node} tells for incarnation {incarnation} is not the one that signs it")]
+    Key {
+        /// The node.
+        node: NodeId,
+        /// The incarnation.
+        incarnation: Incarnation,
+    },
+    /// More incarnations, or higher numbers, than any node has.
+    #[error("the introduction of {0} makes no sense: {1}")]
+    Nonsense(NodeId, String),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Headquarters {
+    /// Takes a node's introduction: its incarnations become known, and each is compared with the ledger. Where this
+    /// headquarters itself was set back and the node no longer keeps what is missing, the hole is noted and passed.
+    ///
+    /// # Errors
+    /// Where the node is not admitted or what it tells cannot be; it is to hear nothing then.
+    pub fn introduce(&self, sender: &NodeId, hello: Hello, now_ms: u64) -> Result<Introduction, IntroduceError> {
+        if *sender == self.name {
+            return Err(IntroduceError::OwnName(sender.clone()));
+        }
+        let nonsense = |reason: String| IntroduceError::Nonsense(sender.clone(), reason);
+        if hello.streams.len() > STREAMS_MAX {
+            return Err(nonsense(format!("{} incarnations", hello.streams.len())));
+        }
+        if let Some(stream) = hello.streams.iter().find(|stream| {
+            let highest = stream.head.seq.max(stream.earliest);
+            i64::try_from(highest).is_err()
+        }) {
+            return Err(nonsense(format!("record {}", stream.head.seq)));
+        }
+        let (sender, admission) = (sender.clone(), self.admission);
+        self.database.write(move |writing| {
+            let Some(mut node) = admit(writing, admission, &sender, &hello.site, now_ms)? else {
+                return Err(IntroduceError::NotEnrolled(sender));
+            };
+            node.software.clone_from(&hello.software);
+            node.site.clone_from(&hello.site);
+            node.last_heard_ms = now_ms;
+            writing.save_node(&node)?;
+            super::feeds::overtake(writing, &hello.feeds)?;
+            compare_all(writing, &sender, &hello, now_ms)
+        })
+    }
+
+    /// Makes a node known, or changes its site.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub fn enrol(&self, node: &NodeId, site: &SiteId, now_ms: u64) -> Result<(), StorageError> {
+        let (node, site) = (node.clone(), site.clone());
+        self.database.write(move |writing| {
+            let known = writing.node(&node)?;
+            let known = known.unwrap_or(Node {
+                node,
+                site: site.clone(),
+                enrolled_ms: now_ms,
+                software: String::new(),
+                last_heard_ms: 0,
+            });
+            writing.save_node(&Node { site, ..known })
+        })
+    }
+
+    /// A node has shown that it is there, by its retained state or otherwise.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub fn heard(&self, node: &NodeId, now_ms: u64) -> Result<(), StorageError> {
+        let node = node.clone();
+        self.database.write(move |writing| writing.node_heard(&node, now_ms))
+    }
+}
+
+/// Whether an incarnation's facts count.
+pub(super) const fn counts(state: StreamState) -> bool {
+    matches!(state, StreamState::Counted)
+}
+
+/// The node, where it may send: known, or made known where anyone may.
+pub(super) fn admit(
+    writing: &Writing<'_>,
+    admission: Admission,
+    node: &NodeId,
+    site: &SiteId,
+    now_ms: u64,
+) -> Result<Option<Node>, StorageError> {
+    if let Some(known) = writing.node(node)? {
+        return Ok(Some(known));
+    }
+    if admission == Admission::Enrolled {
+        return Ok(None);
+    }
+    let new = Node {
+        node: node.clone(),
+        site: site.clone(),
+        enrolled_ms: now_ms,
+        software: String::new(),
+        last_heard_ms: now_ms,
+    };
+    writing.save_node(&new)?;
+    Ok(Some(new))
+}
+
+fn compare_all(
+    writing: &Writing<'_>,
+    node: &NodeId,
+    hello: &Hello,
+    now_ms: u64,
+) -> Result<Introduction, IntroduceError> {
+    let mut statuses = Vec::with_capacity(hello.streams.len());
+    let mut branched = None;
+    for (index, told) in hello.streams.iter().enumerate() {
+        let newest = index + 1 == hello.streams.len();
+        let mut origin = known_or_new(writing, node, &hello.site, told)?;
+        origin.last_heard_ms = now_ms;
+        if told.head.seq >= origin.told_seq {
+            origin.told_seq = told.head.seq;
+            origin.told_ms = now_ms;
+        }
+        let committed = committed_hash(writing, &origin, told.head.seq)?;
+        let same_session = origin.session == hello.session;
+        match hub_judge::judge_head(&origin.acked, told, committed, same_session) {
+            HeadVerdict::Agrees => {}
+            HeadVerdict::Hole { first, last, after } => accept_hole(writing, &mut origin, first, last, after, now_ms)?,
+            // An older incarnation of this disk is closed: whatever it lacks has been dealt with since.
+            verdict if newest => {
+                let set_back = verdict == HeadVerdict::SetBack;
+                tracing::warn!(%node, incarnation = %told.head.incarnation, set_back, "a disk was set back or copied");
+                origin.branched_ms = now_ms;
+                branched = Some(Introduction::Branched {
+                    acked: origin.acked,
+                    set_back,
+                });
+            }
+            _ => {}
+        }
+        statuses.push(StreamStatus {
+            acked: origin.acked,
+            state: origin.state,
+        });
+        writing.save_origin(&origin)?;
+    }
+    Ok(branched.unwrap_or(Introduction::Known(statuses)))
+}
+
+fn known_or_new(
+    writing: &Writing<'_>,
+    node: &NodeId,
+    site: &SiteId,
+    told: &StreamHead,
+) -> Result<Origin, IntroduceError> {
+    let incarnation = told.head.incarnation;
+    let wrong_key = || IntroduceError::Key {
+        node: node.clone(),
+        incarnation,
+    };
+    match writing.origin(node, incarnation)? {
+        Some(origin) if origin.public_key == told.public_key => Ok(origin),
+        Some(_) => Err(wrong_key()),
+        None => {
+            VerifyingKey::from_bytes(&told.public_key).map_err(|_| wrong_key())?;
+            let others = writing.incarnations_of(node)?;
+            Ok(writing.add_origin(&NewOrigin {
+                node,
+                public_key: told.public_key,
+                site,
+                state: hub_judge::initial_state(others),
+                genesis: Head {
+                    incarnation,
+                    seq: 0,
+                    hash: Hash::genesis(node, incarnation),
+                },
+            })?)
+        }
+    }
+}
+
+/// Notes that records are lost here for good and goes on behind them.
+fn accept_hole(
+    writing: &Writing<'_>,
+    origin: &mut Origin,
+    first: u64,
+    last: u64,
+    after: Hash,
+    now_ms: u64,
+) -> Result<(), StorageError> {
+    tracing::error!(node = %origin.node, incarnation = %origin.acked.incarnation, first, last,
+        "headquarters has lost records that their node has pruned since");
+    writing.add_hole(&Hole {
+        origin: origin.id,
+        first,
+        last,
+        after,
+        found_ms: now_ms,
+    })?;
+    origin.acked.seq = last;
+    origin.acked.hash = after;
+    Ok(())
+}

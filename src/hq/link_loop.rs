@@ -1,0 +1,299 @@
+//! The loop between headquarters' ledger, its engine and the broker.
+//!
+//! Promises: a message is acknowledged to the broker only once its effect is on disk, which is what holds the broker
+//! back when the disk is slow; batches that wait are committed together; figures follow on a thread of their own and
+//! hold nothing up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{broadcast, mpsc, watch};
+
+use super::headquarters::Headquarters;
+use super::ingest::{Incoming, Ingested};
+use super::introduce::IntroduceError;
+use crate::domain::ids::{Incarnation, NodeId};
+use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};
+use crate::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
+use crate::sync::wire::{Birth, HubState, Up, WIRE_VERSION};
+
+/// How many batches are committed at once at most. Together they are a few megabytes.
+const GROUP_MAX: usize = 64;
+/// How many results may wait for the engine.
+const RESULTS_MAX: usize = 256;
+
+/// What the loop is made of.
+pub struct LinkLoop {
+    /// Headquarters.
+    pub headquarters: Arc<Headquarters>,
+    /// The broker.
+    pub link: LinkConfig,
+    /// Names of feeds that have a new version.
+    pub published: broadcast::Receiver<String>,
+    /// Told whenever the ledger has grown.
+    pub grown: Arc<tokio::sync::Notify>,
+    /// Numbers nobody guesses.
+    pub random: fn() -> u64,
+}
+
+/// A batch on its way to the ledger, and what holds the broker back meanwhile.
+struct Waiting {
+    incoming: Incoming,
+    token: Option<AckToken>,
+}
+
+impl LinkLoop {
+    /// Runs until `stop` is true, then says goodbye.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let started = Instant::now();
+        let now_ms = move || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let state = HubState {
+            online: true,
+            run: (self.random)(),
+            wire: WIRE_VERSION,
+        };
+        let presence = move |_session| Presence {
+            here: state.encode(),
+            gone: HubState {
+                online: false,
+                ..state.clone()
+            }
+            .encode(),
+        };
+        let (link, mut events) = crate::mqtt::spawn(self.link.clone(), presence, self.random);
+        let (results, mut resulted) = mpsc::channel(RESULTS_MAX);
+        let ledger = start_ledger(Arc::clone(&self.headquarters), results.clone(), Arc::clone(&self.grown));
+        let mut engine = HubEngine::new(HubLimits::default());
+        let mut session = None;
+        // The message that is being handled holds the broker back until what follows from it is under way.
+        let mut token = None;
+        loop {
+            let wake = engine
+                .deadline_ms()
+                .map(|at_ms| tokio::time::Instant::from(started + Duration::from_millis(at_ms)));
+            let input = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                event = events.recv() => match event {
+                    None => break,
+                    Some(LinkEvent::Connected(connected)) => {
+                        session = Some(connected.session);
+                        None
+                    }
+                    Some(LinkEvent::Disconnected(_)) => {
+                        session = None;
+                        None
+                    }
+                    Some(LinkEvent::Message(message)) => self.read(message, &mut token),
+                },
+                Some(input) = resulted.recv() => Some(input),
+                feed = self.published.recv() => feed.ok().map(|feed| Input::Published { feed }),
+                () = sleep_until(wake) => Some(Input::Timeout),
+            };
+            if let Some(input) = input {
+                engine.handle(now_ms(), input);
+            }
+            while let Some(output) = engine.poll() {
+                self.act(output, &link, session, &results, &ledger, &mut token).await;
+            }
+            token = None;
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(10), link.stop()).await;
+    }
+
+    /// What a message means to the engine. One that cannot be read is told and passed.
+    fn read(&self, message: Message, token: &mut Option<AckToken>) -> Option<Input> {
+        match message.topic {
+            Topic::Up(node) => match Up::decode(&message.payload) {
+                Ok(up) => {
+                    *token = Some(message.token);
+                    Some(Input::Received { node, message: up })
+                }
+                Err(error) => {
+                    tracing::warn!(%node, %error, "a message is passed over");
+                    None
+                }
+            },
+            Topic::On(node) => {
+                let birth = Birth::decode(&message.payload).ok()?;
+                let (headquarters, heard) = (Arc::clone(&self.headquarters), node.clone());
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = headquarters.heard(&heard, wall_ms()) {
+                        tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
+                    }
+                });
+                (!birth.online).then_some(Input::Gone {
+                    node,
+                    session: birth.session,
+                })
+            }
+            Topic::Down(_) | Topic::Hub => None,
+        }
+    }
+
+    async fn act(
+        &self,
+        output: Output,
+        link: &LinkHandle,
+        session: Option<u64>,
+        results: &mpsc::Sender<Input>,
+        ledger: &blocking::SyncSender<Waiting>,
+        token: &mut Option<AckToken>,
+    ) {
+        let headquarters = Arc::clone(&self.headquarters);
+        match output {
+            Output::Send { node, message } => {
+                let Some(session) = session else { return };
+                let publish = Publish {
+                    session,
+                    topic: Topic::Down(node),
+                    payload: message.encode(),
+                    retain: false,
+                };
+                // What does not arrive is asked for again by the node.
+                if let Ok(receipt) = link.publish(publish).await {
+                    drop(receipt);
+                }
+            }
+            Output::Introduce { node, hello } => {
+                let session = hello.session;
+                answer(results, move || match headquarters.introduce(&node, hello, wall_ms()) {
+                    Ok(result) => Some(Input::Introduced { node, session, result }),
+                    Err(IntroduceError::Storage(error)) => {
+                        tracing::error!(%node, %error, "an introduction could not be looked up");
+                        None
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "an introduction is not taken");
+                        None
+                    }
+                });
+            }
+            Output::Ingest { node, session, sealed } => {
+                let incoming = Incoming {
+                    sender: node,
+                    session,
+                    sealed,
+                };
+                // The broker sends no more than its window, so the queue has room for what it may send.
+                if ledger
+                    .try_send(Waiting {
+                        incoming,
+                        token: token.take(),
+                    })
+                    .is_err()
+                {
+                    tracing::warn!("the ledger is behind: a batch is left for its node to send again");
+                }
+            }
+            Output::LoadPage {
+                node,
+                session,
+                feed,
+                after,
+                bytes_max,
+            } => answer(results, move || match headquarters.feed_page(&feed, after, bytes_max) {
+                Ok(page) => Some(Input::PageLoaded {
+                    node,
+                    session,
+                    feed,
+                    page,
+                }),
+                Err(error) => {
+                    tracing::error!(%node, feed, %error, "a feed could not be read");
+                    None
+                }
+            }),
+        }
+    }
+}
+
+/// Runs blocking work beside the loop.
+fn answer(results: &mpsc::Sender<Input>, work: impl FnOnce() -> Option<Input> + Send + 'static) {
+    let results = results.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Some(input) = work() {
+            // Only a loop that has ended does not listen.
+            let _ = results.blocking_send(input);
+        }
+    });
+}
+
+/// The thread that commits batches, as many at once as wait.
+fn start_ledger(
+    headquarters: Arc<Headquarters>,
+    results: mpsc::Sender<Input>,
+    grown: Arc<tokio::sync::Notify>,
+) -> blocking::SyncSender<Waiting> {
+    let (queue, waiting) = blocking::sync_channel::<Waiting>(4 * GROUP_MAX);
+    tokio::task::spawn_blocking(move || {
+        while let Ok(first) = waiting.recv() {
+            let mut group = vec![first];
+            group.extend(waiting.try_iter().take(GROUP_MAX - 1));
+            let (batches, tokens): (Vec<_>, Vec<_>) = group
+                .into_iter()
+                .map(|waiting| (waiting.incoming, waiting.token))
+                .unzip();
+            match headquarters.ingest(batches, wall_ms()) {
+                Ok(ingested) => {
+                    if ingested.iter().any(|batch| batch.taken > 0) {
+                        grown.notify_one();
+                    }
+                    for input in latest(ingested) {
+                        let _ = results.blocking_send(input);
+                    }
+                }
+                Err(error) => tracing::error!(%error, "batches could not be committed; their nodes send them again"),
+            }
+            drop(tokens);
+        }
+    });
+    queue
+}
+
+/// The answers to a group. An acknowledgement is cumulative: of several to one session only the last is worth sending.
+fn latest(ingested: Vec<Ingested>) -> Vec<Input> {
+    let mut last: HashMap<(NodeId, u64, Incarnation), usize> = HashMap::new();
+    for (at, batch) in ingested.iter().enumerate() {
+        if let Outcome::Committed { acked } = &batch.outcome {
+            last.insert((batch.sender.clone(), batch.session, acked.incarnation), at);
+        }
+    }
+    let worth_sending = |(at, batch): &(usize, Ingested)| match &batch.outcome {
+        Outcome::Committed { acked } => last.get(&(batch.sender.clone(), batch.session, acked.incarnation)) == Some(at),
+        _ => true,
+    };
+    ingested
+        .into_iter()
+        .enumerate()
+        .filter(worth_sending)
+        .map(
+            |(
+                _,
+                Ingested {
+                    sender,
+                    session,
+                    outcome,
+                    ..
+                },
+            )| Input::Ingested {
+                node: sender,
+                session,
+                outcome,
+            },
+        )
+        .collect()
+}
+
+pub(super) fn wall_ms() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or_default()
+}
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

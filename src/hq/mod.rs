@@ -1,0 +1,43 @@
+//! Headquarters: takes in what nodes send, keeps every record as it came, and makes figures of them.
+//!
+//! Promises: what is acknowledged is on disk; every record takes effect once; every figure can be made again from the
+//! ledger; one bad record stops nothing. Here is no network: the link to the nodes and the API are given this.
+//!
+//! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
+//! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
+
+pub mod config;
+mod feeds;
+mod headquarters;
+mod ingest;
+mod introduce;
+mod link_loop;
+mod nodes;
+mod own_journal;
+mod projection;
+mod projector;
+mod sales;
+mod set_aside;
+mod settle;
+mod start;
+mod stock;
+mod storage;
+mod tokens;
+mod totals;
+pub mod web;
+
+pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
+pub use headquarters::{Admission, Headquarters, Settings};
+pub use ingest::{Incoming, Ingested};
+pub use introduce::IntroduceError;
+pub use link_loop::LinkLoop;
+pub use nodes::{Complete, IncarnationStatus, NodeStatus};
+pub use projection::Projection;
+pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
+pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
+pub use settle::SettleError;
+pub use start::{RunningHq, StartError, run};
+pub use stock::StockLine;
+pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
+pub use tokens::TokenError;
+pub use totals::{SiteDay, Totals};

@@ -1,0 +1,36 @@
+//! What a till itself decided of a sale: by this a sale that comes again is known from another under the same
+//! identity.
+//!
+//! The receipt number, the recording time and the debt are the node's: a till that repeats its last sale to a node
+//! that was restored gets others there, and the sale is still the same.
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::journal::Hash;
+use crate::domain::sale::{Refund, Sale};
+
+/// A sale's digest.
+pub(super) fn of_sale(sale: &Sale) -> Hash {
+    let lines: Vec<_> = sale
+        .lines
+        .iter()
+        .map(|line| {
+            let discounts = (line.discount, line.basket_discount);
+            (&line.sku, line.quantity, line.unit_price, discounts, line.tax)
+        })
+        .collect();
+    digest(&("sale", sale.at, sale.currency, lines, &sale.tenders, &sale.totals))
+}
+
+/// A refund's digest.
+pub(super) fn of_refund(refund: &Refund) -> Hash {
+    let head = ("refund", &refund.of, refund.at, refund.currency);
+    digest(&(head, &refund.lines, &refund.tenders, &refund.totals))
+}
+
+fn digest(content: &impl Serialize) -> Hash {
+    // Writing to a growing vector does not fail for these types.
+    let bytes = postcard::to_allocvec(content).unwrap_or_default();
+    Hash(Sha256::digest(&bytes).into())
+}

@@ -1,0 +1,110 @@
+//! The projection `stock`: what is on hand of each item at each site.
+//!
+//! It follows the projection `sales` and never overtakes it: of a sale that came twice it takes the one that counts.
+
+use std::collections::HashMap;
+
+use super::walk::{Effect, Figures, Place};
+use crate::domain::fact::Fact;
+use crate::domain::ids::{SaleId, SiteId, Sku};
+use crate::domain::quantity::Quantity;
+use crate::hq::storage::{StorageError, Writing};
+
+/// The quantities that a transaction has touched.
+#[derive(Debug, Default)]
+pub(super) struct Stock {
+    quantities: HashMap<SiteId, HashMap<Sku, Quantity>>,
+}
+
+impl Figures for Stock {
+    const NAME: &'static str = "stock";
+
+    fn apply(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
+        match fact {
+            Fact::Sale(sale) => {
+                let lines = sale.lines.iter();
+                let changes = lines.map(|line| (&line.sku, line.quantity.thousandths().checked_neg()));
+                self.of_document(writing, place, &sale.id, changes)
+            }
+            Fact::Refund(refund) => {
+                let lines = refund.lines.iter();
+                let changes = lines.map(|line| (&line.sku, Some(line.quantity.thousandths())));
+                self.of_document(writing, place, &refund.id, changes)
+            }
+            Fact::Movement(movement) => {
+                let lines = movement.lines.iter();
+                let changes = lines.map(|line| (&line.sku, Some(line.change.thousandths())));
+                self.change(writing, place.site, changes)
+            }
+            _ => Ok(Effect::Applied),
+        }
+    }
+
+    fn finish(self, writing: &Writing<'_>) -> Result<(), StorageError> {
+        for (site, quantities) in &self.quantities {
+            for (sku, quantity) in quantities {
+                writing.save_stock(site, sku, *quantity)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stock {
+    /// Moves stock for a sale or a refund, where it is the one that counts under its identity.
+    fn of_document<'a>(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        id: &SaleId,
+        changes: impl Iterator<Item = (&'a Sku, Option<i64>)>,
+    ) -> Result<Effect, StorageError> {
+        match writing.sale_record(id)? {
+            None => Ok(Effect::Refused("it is not among the sales that count".into())),
+            Some(counted) if counted == (place.origin, place.seq) => self.change(writing, place.site, changes),
+            Some(_) => Ok(Effect::Applied),
+        }
+    }
+
+    /// Makes all changes, or none where one does not fit.
+    fn change<'a>(
+        &mut self,
+        writing: &Writing<'_>,
+        site: &SiteId,
+        changes: impl Iterator<Item = (&'a Sku, Option<i64>)>,
+    ) -> Result<Effect, StorageError> {
+        if !self.quantities.contains_key(site) {
+            self.quantities.insert(site.clone(), HashMap::new());
+        }
+        let Some(quantities) = self.quantities.get_mut(site) else {
+            return Ok(Effect::Applied);
+        };
+        let mut undo: Vec<(&Sku, Quantity)> = Vec::new();
+        for (sku, change) in changes {
+            let before = match quantities.get(sku) {
+                Some(quantity) => *quantity,
+                None => writing.stock_of(site, sku)?,
+            };
+            let change = change.map(Quantity::from_thousandths);
+            match change.and_then(|change| before.checked_add(change)) {
+                Some(after) => {
+                    undo.push((sku, before));
+                    match quantities.get_mut(sku) {
+                        Some(quantity) => *quantity = after,
+                        None => {
+                            quantities.insert(sku.clone(), after);
+                        }
+                    }
+                }
+                None => {
+                    for (sku, before) in undo.into_iter().rev() {
+                        quantities.insert(sku.clone(), before);
+                    }
+                    let reason = format!("the stock of {sku} would be larger than can be counted");
+                    return Ok(Effect::Refused(reason));
+                }
+            }
+        }
+        Ok(Effect::Applied)
+    }
+}

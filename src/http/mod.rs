@@ -1,0 +1,47 @@
+//! The LAN API: what tills, kiosks and managers ask of a node, over HTTP and JSON.
+//!
+//! It promises that only paired devices are served (health, pairing and documentation aside), that every refusal is a
+//! problem with a stable type, that a request repeated with its key is done once, and that nothing a client sends
+//! takes unbounded memory, time or work. It decides nothing: a handler reads a request, calls one operation or one
+//! read, and writes the answer. Who may call what is the table in [`roles`]; what an error means to a client is the
+//! table in [`problem::kind`].
+
+mod body;
+mod caller;
+mod command;
+mod commits;
+mod devices;
+mod docs;
+mod documents;
+mod events;
+mod guard;
+mod health;
+mod history;
+mod imports;
+mod kept;
+mod link;
+mod metrics;
+mod money;
+mod openapi;
+mod pairing;
+mod parameters;
+pub mod problem;
+mod products;
+mod rate;
+mod receipts;
+pub mod roles;
+mod router;
+mod sales;
+mod serve;
+mod state;
+mod status;
+mod stock;
+mod sync;
+mod tenders;
+
+pub use commits::{Commits, Committed};
+pub use rate::Rate;
+pub use router::router;
+pub use serve::{Peer, ServeLimits, serve};
+pub use state::{ApiLimits, ApiParts, ApiState, Clock};
+pub use sync::{Link, LinkReport};

@@ -1,0 +1,38 @@
+//! What the store could not do, as problems. A cause is for the log; a client learns what it means for its request.
+
+use super::{Problem, kind};
+use crate::store::StorageError;
+
+/// Room is made by people, not by waiting.
+const FULL_RETRY_SECONDS: u64 = 30;
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Full(cause) => {
+                let detail = "the node's disk is full; nothing was done";
+                Self::fault(&kind::DISK_FULL, detail, cause).retry_after(FULL_RETRY_SECONDS)
+            }
+            StorageError::Overloaded => Self::new(
+                &kind::OVERLOADED,
+                "too many requests wait to be written; nothing was done",
+            )
+            .retry_after(1),
+            StorageError::Stopped => {
+                let detail = "the node takes nothing any more; whether the request has taken effect is not known";
+                Self::fault(&kind::STOPPING, detail, error).retry_after(5)
+            }
+            StorageError::Busy(_) | StorageError::Disk(_) | StorageError::Corrupt(_) => Self::fault(
+                &kind::STORAGE_FAILED,
+                "the node's storage failed; nothing was done",
+                error,
+            )
+            .retry_after(5),
+            StorageError::Inconsistent(_) | StorageError::Other(_) => Self::fault(
+                &kind::INTERNAL,
+                "the node's records are not as they should be; nothing was done",
+                error,
+            ),
+        }
+    }
+}

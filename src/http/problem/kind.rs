@@ -1,0 +1,186 @@
+//! Every kind of problem that the API answers with: its stable name, its status, and what people are told about it.
+//!
+//! This is the one place that maps an error to a status. A kind is never renamed; `GET /problems/{code}` explains it.
+
+use axum::http::StatusCode;
+
+/// One kind of problem.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The stable name: the last part of the problem type.
+    pub code: &'static str,
+    /// The status that it is answered with.
+    pub status: StatusCode,
+    /// A short summary, the same for every occurrence.
+    pub title: &'static str,
+    /// What it means and what to do about it.
+    pub explanation: &'static str,
+}
+
+/// The kind with this name, where there is one.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Kind> {
+    ALL.iter().find(|kind| kind.code == code).copied()
+}
+
+macro_rules! kinds {
+    ($($name:ident = $status:ident $code:literal $title:literal $explanation:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub static $name: Kind = Kind {
+                code: $code,
+                status: StatusCode::$status,
+                title: $title,
+                explanation: $explanation,
+            };
+        )*
+
+        /// All kinds.
+        pub static ALL: &[&Kind] = &[$(&$name),*];
+    };
+}
+
+kinds! {
+    // The request itself.
+    NOT_FOUND = NOT_FOUND "not-found" "There is no such address"
+        "No route of the API has this path. The list of routes is at /openapi.json, and to try at /docs.";
+    METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED "method-not-allowed" "The address has no such method"
+        "The path exists, but not with this method. The header Allow names those it has.";
+    MALFORMED_REQUEST = BAD_REQUEST "malformed-request" "The request cannot be read"
+        "The body broke off or the request is not HTTP as the node speaks it.";
+    MALFORMED_JSON = BAD_REQUEST "malformed-json" "The body is not JSON"
+        "The body breaks the rules of JSON at the line and column given (both counted from 1).";
+    INVALID_FIELD = UNPROCESSABLE_ENTITY "invalid-field" "A field of the body is not valid"
+        "The body is JSON, but a field is missing, unknown, or holds what it cannot. `pointer` (RFC 6901) says which \
+         one. Unknown fields are refused because a misspelt discount must not be overlooked.";
+    INVALID_PARAMETER = BAD_REQUEST "invalid-parameter" "A parameter of the address is not valid"
+        "A part of the path or of the query holds what it cannot; the detail says which.";
+    UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "The body's media type is not JSON"
+        "Send bodies with `Content-Type: application/json`.";
+    BODY_TOO_LARGE = PAYLOAD_TOO_LARGE "body-too-large" "The body is too large"
+        "Bodies are bounded. Send what is long in several requests.";
+    KEY_MISSING = BAD_REQUEST "idempotency-key-missing" "The header Idempotency-Key is missing"
+        "Every POST that writes needs a key of the client's making, so that a repeat after a broken connection is not \
+         done twice: any 1 to 64 visible ASCII characters, a new key for each new request, the same for its repeats.";
+    KEY_INVALID = BAD_REQUEST "idempotency-key-invalid" "The header Idempotency-Key is not valid"
+        "A key is 1 to 64 visible ASCII characters without spaces.";
+    KEY_REUSED = CONFLICT "idempotency-key-reused" "The key was used for another request"
+        "This device has sent another body, or another path, under the same Idempotency-Key. Nothing was done. A new \
+         request needs a new key; a repeat must be the same to the byte.";
+    TIMED_OUT = SERVICE_UNAVAILABLE "timed-out" "The request took too long"
+        "The node gave up waiting. Whether the request has taken effect is not known: repeat it with the same \
+         Idempotency-Key and the first answer comes again where it has.";
+
+    // Who asks.
+    TOKEN_MISSING = UNAUTHORIZED "token-missing" "A token is needed"
+        "Send `Authorization: Bearer TOKEN`. A device gets its token by pairing: POST /v1/pair with the code that the \
+         node or a manager shows.";
+    TOKEN_UNKNOWN = UNAUTHORIZED "token-unknown" "The token is not known"
+        "The token was never given out by this node, or its device was removed. Pair again.";
+    ROLE_FORBIDDEN = FORBIDDEN "role-forbidden" "The device's role may not do this"
+        "The device is paired with a role that this call is not for. A manager can pair it with another one.";
+    NOT_A_TILL = FORBIDDEN "not-a-till" "The device has no register"
+        "Only a device that is paired with a register has a series to sell under. Pair it with one.";
+    PRICE_NOT_ALLOWED = FORBIDDEN "price-not-allowed" "The device may not state prices"
+        "The till states a price that is not the item's. Leave `unit_price` out, or pair the device with the permission \
+         `state_prices`.";
+    TIME_OUTSIDE_WINDOW = FORBIDDEN "time-outside-window" "The time is too far from the node's"
+        "A till that was cut off may report within the days that the node is configured for. For older sales pair the \
+         device with the permission `backdate`; for others look at both clocks.";
+    PAIRING_CODE_UNKNOWN = FORBIDDEN "pairing-code-unknown" "There is no such pairing code"
+        "The code was mistyped, or its time has been over for long. A manager makes a new one.";
+    PAIRING_CODE_EXPIRED = FORBIDDEN "pairing-code-expired" "The pairing code's time is over"
+        "A code is good for ten minutes. A manager makes a new one.";
+    PAIRING_CODE_USED = FORBIDDEN "pairing-code-used" "The pairing code was used"
+        "A code is good for one device. A repeat with the same Idempotency-Key gets the same token again; anyone else \
+         needs a new code.";
+    TOO_MANY_REQUESTS = TOO_MANY_REQUESTS "too-many-requests" "Too many requests"
+        "This device or address asks more often than it may. Wait as long as the header Retry-After says.";
+
+    // What is not there.
+    PRODUCT_NOT_FOUND = NOT_FOUND "product-not-found" "There is no such product"
+        "The catalog of this node has no item with this number.";
+    DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"
+        "This node has recorded no sale or refund under this number. Documents of other nodes are at headquarters; \
+         very old ones may have been pruned here.";
+    DEVICE_UNKNOWN = NOT_FOUND "device-unknown" "There is no such device"
+        "No device is paired under this number.";
+    NO_LINK = NOT_FOUND "no-link" "The node has no link"
+        "The node has no headquarters configured, so there is nothing to cut or to mend.";
+    PROBLEM_NOT_FOUND = NOT_FOUND "problem-not-found" "There is no such problem"
+        "The list of problems is at /problems.";
+
+    // Why a sale is not made.
+    ID_USED = CONFLICT "id-used" "The identity belongs to another sale or refund"
+        "The till's series and counter were used before, with other content. Nothing was done. A till counts on with \
+         every sale and refund; one that has lost its count is paired anew and gets a new series.";
+    COUNTER_OUT_OF_RANGE = UNPROCESSABLE_ENTITY "counter-out-of-range" "The counter is out of range"
+        "A till counts its sales and refunds from 1.";
+    UNKNOWN_SKU = UNPROCESSABLE_ENTITY "unknown-sku" "An item is not in the catalog"
+        "The catalog of this node has no item with this SKU. Nothing was done.";
+    UNKNOWN_GTIN = UNPROCESSABLE_ENTITY "unknown-gtin" "A bar code is not in the catalog"
+        "The catalog of this node has no item with this bar code. Nothing was done.";
+    AMBIGUOUS_GTIN = UNPROCESSABLE_ENTITY "ambiguous-gtin" "A bar code belongs to several items"
+        "Several items of the catalog carry this bar code. Name the item by its SKU.";
+    DISCOUNT_AMOUNT = UNPROCESSABLE_ENTITY "discount-amount" "A discount is not an amount of the currency"
+        "A discount is whole minor units of the currency, such as cents.";
+    TENDER_AMOUNT = UNPROCESSABLE_ENTITY "tender-amount" "A tender is not an amount of the currency"
+        "A payment is whole minor units of the currency, such as cents.";
+    DEVICE_NAME = UNPROCESSABLE_ENTITY "device-name" "A device's name is not valid"
+        "A name has 1 to 60 characters, none of them control characters.";
+    NO_LINES = UNPROCESSABLE_ENTITY "no-lines" "There are no lines"
+        "A sale, a refund and a movement each need at least one line.";
+    TOO_MANY_LINES = UNPROCESSABLE_ENTITY "too-many-lines" "There are too many lines"
+        "Split it into several.";
+    TOO_MANY_TENDERS = UNPROCESSABLE_ENTITY "too-many-tenders" "There are too many tenders"
+        "Sum up payments of the same kind.";
+    QUANTITY_NOT_POSITIVE = UNPROCESSABLE_ENTITY "quantity-not-positive" "A quantity is not over 0"
+        "Goods that come back are a refund, not a negative line.";
+    QUANTITY_TOO_LARGE = UNPROCESSABLE_ENTITY "quantity-too-large" "A quantity is too large"
+        "A line holds at most a million units. A bar code may have been scanned into the quantity.";
+    UNKNOWN_TAX_CLASS = UNPROCESSABLE_ENTITY "unknown-tax-class" "A tax class has no rate"
+        "The item's tax class has no rate in this node's configuration; an operator has to add it.";
+    TOO_MANY_TAX_CLASSES = UNPROCESSABLE_ENTITY "too-many-tax-classes" "There are too many tax classes"
+        "Split the sale.";
+    LINE_DISCOUNT = UNPROCESSABLE_ENTITY "line-discount-out-of-range" "A line's discount is out of range"
+        "A discount is from 0 to the line's amount.";
+    BASKET_DISCOUNT = UNPROCESSABLE_ENTITY "basket-discount-out-of-range" "The basket's discount is out of range"
+        "The discount on the whole basket is from 0 to what the lines' own discounts leave.";
+    AMOUNT_TOO_LARGE = UNPROCESSABLE_ENTITY "amount-too-large" "An amount is too large"
+        "A sum does not fit. A quantity or a price is absurd.";
+    TENDER_NOT_POSITIVE = UNPROCESSABLE_ENTITY "tender-not-positive" "A tender is not over 0"
+        "Every payment is over 0. Change is computed, never stated.";
+    TENDERS_SHORT = UNPROCESSABLE_ENTITY "tenders-do-not-cover-total" "The tenders do not cover the total"
+        "The payments sum to less than is to be paid. Prices or tax may differ from what the till had in mind.";
+    CHANGE_WITHOUT_CASH = UNPROCESSABLE_ENTITY "change-without-cash" "Only cash gives change"
+        "What is paid by other means than cash may not be over the total.";
+
+    // Why a refund is not made.
+    NO_SUCH_LINE = UNPROCESSABLE_ENTITY "no-such-line" "The sale has no such line"
+        "Lines are counted from 1, as they stand on the receipt.";
+    MORE_THAN_SOLD = UNPROCESSABLE_ENTITY "more-than-was-sold" "More is to come back than was sold"
+        "Over all refunds of a sale, no line gives back more than was sold on it.";
+    TENDERS_DIFFER = UNPROCESSABLE_ENTITY "tenders-differ-from-total" "The tenders differ from the total"
+        "A refund pays back exactly its total; `total` says how much that is.";
+    RECORDS_INCONSISTENT = UNPROCESSABLE_ENTITY "records-inconsistent" "What is recorded does not add up"
+        "The sale and its earlier refunds contradict each other, so nothing can be taken back from it here. An \
+         operator runs `verify`, which says what differs.";
+
+    // The node itself.
+    OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "The node is overloaded"
+        "More requests are under way than the node takes. Nothing was done. Repeat after what Retry-After says.";
+    TOO_MANY_STREAMS = SERVICE_UNAVAILABLE "too-many-streams" "Too many event streams are open"
+        "The node serves a bounded number of event streams. Close one, or ask again later.";
+    DISK_FULL = SERVICE_UNAVAILABLE "disk-full" "The node's disk is full"
+        "Nothing was done. Selling goes on by itself as soon as there is room; repeat with the same key then.";
+    STORAGE_FAILED = SERVICE_UNAVAILABLE "storage-failed" "The node's storage failed"
+        "The disk or the database did not take or give what was asked. Nothing was done. The node's log has the \
+         cause under the number in `instance`.";
+    STOPPING = SERVICE_UNAVAILABLE "stopping" "The node is stopping"
+        "Nothing is taken any more. Repeat with the same key once the node is back.";
+    NOT_READY = SERVICE_UNAVAILABLE "not-ready" "The node is not ready"
+        "The node has started but cannot sell; the detail says what it waits for.";
+    INTERNAL = INTERNAL_SERVER_ERROR "internal-error" "A defect of the node"
+        "This should not happen. The node's log has the cause under the number in `instance`. Repeat with the same \
+         key: a request is done once or not at all.";
+}

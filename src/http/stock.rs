@@ -1,0 +1,89 @@
+//! Stock: what there is of each item, and the movements that are not sales.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::parameters::{InPath, InQuery, page_limit};
+use super::problem::{Problem, kind};
+use super::state::ApiState;
+use crate::domain::ids::Sku;
+use crate::domain::quantity::Quantity;
+use crate::store::StorageError;
+
+/// Which part of the list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct StockQuery {
+    /// The most entries; 50 where it is not given.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    #[param(value_type = Option<String>)]
+    cursor: Option<Sku>,
+}
+
+/// What there is of an item. Negative where more was sold than the node knew of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StockBody {
+    #[schema(value_type = String)]
+    sku: Sku,
+    #[schema(value_type = String, example = "12")]
+    quantity: Quantity,
+}
+
+/// A page of stock.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StockPageBody {
+    stock: Vec<StockBody>,
+    /// The cursor of the next page, where there may be one.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Sku>,
+}
+
+/// What there is of one item.
+#[utoipa::path(
+    get, operation_id = "get_stock", path = "/v1/stock/{sku}", tag = "stock",
+    params(("sku" = String, Path, description = "The organisation's own number")),
+    responses((status = 200, body = StockBody)),
+)]
+pub(super) async fn by_sku(State(api): State<ApiState>, InPath(sku): InPath<Sku>) -> Result<Json<StockBody>, Problem> {
+    let asked = sku.clone();
+    let found = api
+        .readers
+        .run(move |snapshot| -> Result<_, StorageError> {
+            match snapshot.stock(&asked)? {
+                Some(quantity) => Ok(Some(quantity)),
+                // An item that never moved has none of it.
+                None => Ok(snapshot.item(&asked)?.map(|_| Quantity::ZERO)),
+            }
+        })
+        .await?;
+    let missing = || Problem::new(&kind::PRODUCT_NOT_FOUND, format!("no item has the SKU {sku}"));
+    let quantity = found.ok_or_else(missing)?;
+    Ok(Json(StockBody { sku, quantity }))
+}
+
+/// What there is, in the order of SKUs.
+#[utoipa::path(
+    get, operation_id = "list_stock", path = "/v1/stock", tag = "stock", params(StockQuery),
+    responses((status = 200, body = StockPageBody)),
+)]
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    InQuery(query): InQuery<StockQuery>,
+) -> Result<Json<StockPageBody>, Problem> {
+    let limit = page_limit(query.limit)?;
+    let found = api
+        .readers
+        .run(move |snapshot| snapshot.stock_page(query.cursor.as_ref(), limit))
+        .await?;
+    let full = found.len() == limit as usize;
+    let next = found.last().filter(|_| full).map(|(sku, _)| sku.clone());
+    let body = |(sku, quantity)| StockBody { sku, quantity };
+    let stock = found.into_iter().map(body).collect();
+    Ok(Json(StockPageBody { stock, next }))
+}

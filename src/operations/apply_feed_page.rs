@@ -1,0 +1,120 @@
+//! Apply a page of a feed from headquarters: its entries and how far the node is then, in one transaction.
+//!
+//! An entry that cannot be read is set aside, and the rest goes on.
+
+use serde::Deserialize;
+
+use crate::domain::catalog::Item;
+use crate::domain::ids::Sku;
+use crate::domain::money::Price;
+use crate::store::{CATALOG_FEED, Failure, Now, PRICES_FEED, StorageError, WriteTransaction};
+use crate::sync::wire::{FeedCursor, FeedEntry, FeedPage};
+
+/// The most bytes that a page's entries may decompress to.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Why a page is not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FeedRefusal {
+    /// It does not begin where the node is.
+    #[error("the page begins behind version {after} of {feed}, and this node has version {have}")]
+    Gap {
+        /// The feed.
+        feed: String,
+        /// Where the page begins.
+        after: u64,
+        /// Where the node is.
+        have: u64,
+    },
+    /// Its entries cannot be read at all.
+    #[error("the page of {feed} cannot be read: {reason}")]
+    Unreadable {
+        /// The feed.
+        feed: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A feed that this version does not know.
+    #[error("this version knows no feed {0:?}")]
+    UnknownFeed(String),
+}
+
+/// The body of an entry of the price feed; its key is the SKU.
+#[derive(Debug, Deserialize)]
+struct PriceBody {
+    price: Price,
+}
+
+/// Applies a page. Entries that are here already are simply written again. Gives how far the node has the feed.
+///
+/// # Errors
+/// A [`FeedRefusal`], or why the store could not keep it.
+pub fn apply_feed_page(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    page: &FeedPage,
+) -> Result<FeedCursor, Failure<FeedRefusal>> {
+    let feed = page.feed.clone();
+    let apply = match page.feed.as_str() {
+        CATALOG_FEED => apply_item,
+        PRICES_FEED => apply_price,
+        _ => return Err(Failure::Refused(FeedRefusal::UnknownFeed(feed))),
+    };
+    let have = tx.feed_version(&feed)?;
+    if page.after > have {
+        let after = page.after;
+        return Err(Failure::Refused(FeedRefusal::Gap { feed, after, have }));
+    }
+    if page.through > have {
+        let entries = match entries(&page.entries) {
+            Ok(entries) => entries,
+            Err(reason) => return Err(Failure::Refused(FeedRefusal::Unreadable { feed, reason })),
+        };
+        for entry in entries {
+            if let Err(reason) = apply(tx, &entry)? {
+                let reference = format!("{} {}", page.through, entry.key);
+                let bytes = entry.body.as_deref().unwrap_or_default().as_bytes();
+                tx.set_aside(&format!("feed:{feed}"), &reference, &reason, bytes, now)?;
+            }
+        }
+        tx.set_feed_version(&feed, page.through)?;
+        tx.catalog_changed();
+    }
+    let version = have.max(page.through);
+    Ok(FeedCursor { feed, version })
+}
+
+/// The inner error is the entry's, for people.
+type Applied = Result<Result<(), String>, StorageError>;
+
+fn apply_item(tx: &mut WriteTransaction<'_>, entry: &FeedEntry) -> Applied {
+    let sku: Sku = match entry.key.parse() {
+        Ok(sku) => sku,
+        Err(error) => return Ok(Err(format!("the key is no SKU: {error}"))),
+    };
+    let Some(body) = &entry.body else {
+        return tx.remove_item(&sku).map(Ok);
+    };
+    match serde_json::from_str::<Item>(body) {
+        Ok(item) if item.sku == sku => tx.put_item(&item).map(Ok),
+        Ok(item) => Ok(Err(format!("the key is not the item's SKU {}", item.sku))),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+fn apply_price(tx: &mut WriteTransaction<'_>, entry: &FeedEntry) -> Applied {
+    let sku: Sku = match entry.key.parse() {
+        Ok(sku) => sku,
+        Err(error) => return Ok(Err(format!("the key is no SKU: {error}"))),
+    };
+    let price = match entry.body.as_deref().map(serde_json::from_str::<PriceBody>).transpose() {
+        Ok(body) => body.map(|body| body.price),
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    tx.put_override(&sku, price).map(Ok)
+}
+
+fn entries(packed: &[u8]) -> Result<Vec<FeedEntry>, String> {
+    let bytes = zstd::bulk::decompress(packed, PAGE_BYTES_MAX).map_err(|error| error.to_string())?;
+    postcard::from_bytes(&bytes).map_err(|error| error.to_string())
+}

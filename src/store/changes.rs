@@ -1,0 +1,32 @@
+//! What a group of jobs changed: told after its commit, for events and to wake the sync loop.
+
+use super::clock::ClockJump;
+use super::devices::Device;
+use super::keys::Position;
+use crate::domain::ids::Sku;
+
+/// One thing that a committed job changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A sale was recorded.
+    Sale(Position),
+    /// A refund was recorded.
+    Refund(Position),
+    /// The stock of an item is another.
+    Stock(Sku),
+    /// Items or prices of the catalog are others.
+    Catalog,
+    /// A device was paired, or its rights ended. The directory of devices knows it already.
+    Device(Device),
+    /// Headquarters acknowledged records, or no longer has them.
+    Acknowledged,
+    /// A new incarnation was opened.
+    Incarnation,
+    /// Something was set aside.
+    SetAside,
+    /// The machine's clock jumped.
+    ClockJumped(ClockJump),
+}
+
+/// Is told what each committed group changed, on the writer's thread: it must be quick and must not wait.
+pub type OnCommit = Box<dyn FnMut(&[Change]) + Send>;

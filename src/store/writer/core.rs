@@ -1,0 +1,243 @@
+//! Runs groups of jobs on the caller's thread. The writer's thread is a loop around it; the simulator calls it
+//! directly, so that a run can be repeated.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::state::State;
+use super::transaction::{WriteTransaction, Writes};
+use crate::store::changes::{Change, OnCommit};
+use crate::store::devices::Devices;
+use crate::store::lock::Lock;
+use crate::store::options::Faults;
+use crate::store::{Failure, Snapshot, StorageError};
+
+/// The writing connection with what it remembers, and the lock on the database.
+pub struct WriterCore {
+    // Before the lock, so that it is closed before the lock is given back.
+    connection: Connection,
+    state: State,
+    devices: Devices,
+    on_commit: Option<OnCommit>,
+    faults: Faults,
+    _lock: Arc<Lock>,
+}
+
+/// Work for the writer with whom to answer.
+pub struct Job(Work);
+
+type Work = Box<dyn FnOnce(Result<&mut WriteTransaction<'_>, StorageError>) -> (Outcome, Reply) + Send>;
+/// Answers the job: with its own result, or with the error that ended its group.
+type Reply = Box<dyn FnOnce(Result<(), StorageError>) + Send>;
+
+enum Outcome {
+    Keep,
+    Undo,
+    EndGroup(StorageError),
+}
+
+impl Job {
+    /// Work that runs in a transaction, and where its result goes once that is committed.
+    pub fn new<T: Send + 'static, R: Send + 'static>(
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
+        answer: impl FnOnce(Result<T, Failure<R>>) + Send + 'static,
+    ) -> Self {
+        Self(Box::new(move |transaction| {
+            let result = transaction.map_err(Failure::Storage).and_then(work);
+            let outcome = match &result {
+                Ok(_) => Outcome::Keep,
+                Err(Failure::Storage(error)) if error.ends_group() => Outcome::EndGroup(error.clone()),
+                Err(_) => Outcome::Undo,
+            };
+            // A refusal too is answered for only after the commit: it may follow from what the group wrote.
+            let reply = move |committed: Result<(), StorageError>| match committed {
+                Ok(()) => answer(result),
+                Err(error) => answer(Err(Failure::Storage(error))),
+            };
+            (outcome, Box::new(reply))
+        }))
+    }
+}
+
+impl WriterCore {
+    pub(in crate::store) fn new(
+        connection: Connection,
+        state: State,
+        devices: Devices,
+        faults: Faults,
+        lock: Arc<Lock>,
+    ) -> Self {
+        Self {
+            connection,
+            state,
+            devices,
+            on_commit: None,
+            faults,
+            _lock: lock,
+        }
+    }
+
+    /// Sets who is told what each committed group changed.
+    pub fn on_commit(&mut self, tell: OnCommit) {
+        self.on_commit = Some(tell);
+    }
+
+    /// The directory of paired devices.
+    #[must_use]
+    pub fn devices(&self) -> Devices {
+        self.devices.clone()
+    }
+
+    /// Reads on the writer's own connection.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn read<T, E>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, E>) -> Result<T, E> {
+        read(&Snapshot {
+            connection: &self.connection,
+        })
+    }
+
+    /// Runs one job as a group of its own and gives its result after the commit.
+    ///
+    /// # Errors
+    /// The job's own, or why it could not be committed.
+    pub fn run<T, R>(
+        &mut self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>>,
+    ) -> Result<T, Failure<R>> {
+        let mark = self.state.mark();
+        self.execute("BEGIN IMMEDIATE")?;
+        let mut transaction = WriteTransaction::new(&self.connection, &mut self.state, true);
+        let result = work(&mut transaction);
+        let (_, changes) = transaction.end();
+        let committed = match &result {
+            Ok(_) => self.execute("COMMIT"),
+            Err(_) => Ok(()),
+        };
+        if result.is_err() || committed.is_err() {
+            self.undo_group();
+            self.state.back_to(mark);
+        }
+        committed?;
+        if result.is_ok() {
+            self.devices.apply(&changes);
+            self.tell(&changes);
+        }
+        result
+    }
+
+    /// Runs jobs in one transaction, each undone by itself where it is refused, and answers them once it is committed.
+    pub fn run_group(&mut self, jobs: Vec<Job>) {
+        let before = self.state.mark();
+        let alone = jobs.len() == 1;
+        let mut ended = self.execute("BEGIN IMMEDIATE").err();
+        let mut replies = Vec::with_capacity(jobs.len());
+        let mut changes = Vec::new();
+        for Job(work) in jobs {
+            let (reply, error) = match ended {
+                Some(error) => (Some(work(Err(error.clone())).1), Some(error)),
+                None => self.run_in_group(work, alone, &mut changes),
+            };
+            replies.extend(reply);
+            ended = error;
+        }
+        if self.faults.reply_before_commit {
+            replies.drain(..).for_each(|reply| reply(Ok(())));
+        }
+        let committed = match ended {
+            Some(error) => Err(error),
+            // A job that was alone and was undone took the transaction with it.
+            None if self.connection.is_autocommit() => Ok(()),
+            None => self.execute("COMMIT"),
+        };
+        if committed.is_err() {
+            self.undo_group();
+            self.state.back_to(before);
+        } else {
+            self.devices.apply(&changes);
+        }
+        for reply in replies {
+            reply(committed.clone());
+        }
+        if committed.is_ok() {
+            self.tell(&changes);
+        }
+    }
+
+    /// Runs one job of a group. The error is what ends the group.
+    fn run_in_group(
+        &mut self,
+        work: Work,
+        alone: bool,
+        changes: &mut Vec<Change>,
+    ) -> (Option<Reply>, Option<StorageError>) {
+        let mark = self.state.mark();
+        let mut transaction = WriteTransaction::new(&self.connection, &mut self.state, alone);
+        // A defect in one job must not take the others, or the writer, with it: it is undone and its caller hears
+        // that nobody answered.
+        let ran = catch_unwind(AssertUnwindSafe(|| work(Ok(&mut transaction))));
+        let (writes, changed) = transaction.end();
+        let (outcome, reply) = match ran {
+            Ok((outcome, reply)) => (outcome, Some(reply)),
+            Err(_) => (Outcome::Undo, None),
+        };
+        let undone_alone = alone && matches!(outcome, Outcome::Undo);
+        let ended = match outcome {
+            Outcome::EndGroup(error) => Err(error),
+            Outcome::Keep => self.keep(writes).map(|()| changes.extend(changed)),
+            Outcome::Undo => {
+                self.state.back_to(mark);
+                self.undo(writes)
+            }
+        };
+        // SQLite gives up the whole transaction by itself where the disk fails.
+        let lost = self.connection.is_autocommit() && !undone_alone;
+        let ended = ended
+            .err()
+            .or_else(|| lost.then(|| StorageError::Disk("the transaction was lost".into())));
+        (reply, ended)
+    }
+
+    fn keep(&self, writes: Writes) -> Result<(), StorageError> {
+        match writes {
+            Writes::Savepoint => self.execute("RELEASE job"),
+            Writes::None | Writes::Alone => Ok(()),
+        }
+    }
+
+    fn undo(&self, writes: Writes) -> Result<(), StorageError> {
+        match writes {
+            Writes::None => Ok(()),
+            Writes::Savepoint => {
+                self.execute("ROLLBACK TO job")?;
+                self.execute("RELEASE job")
+            }
+            Writes::Alone => self.execute("ROLLBACK"),
+        }
+    }
+
+    fn tell(&mut self, changes: &[Change]) {
+        if let Some(tell) = &mut self.on_commit
+            && !changes.is_empty()
+        {
+            tell(changes);
+        }
+    }
+
+    fn undo_group(&self) {
+        if self.connection.is_autocommit() {
+            return;
+        }
+        if let Err(error) = self.execute("ROLLBACK") {
+            tracing::error!(%error, "a transaction could not be undone");
+        }
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StorageError> {
+        self.connection.prepare_cached(sql)?.execute(())?;
+        Ok(())
+    }
+}

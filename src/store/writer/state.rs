@@ -1,0 +1,78 @@
+//! What the writer remembers between jobs, so that a sale does not read it anew. All of it follows from the rows.
+
+use std::collections::HashMap;
+
+use crate::domain::ids::{Incarnation, ReceiptSeries, RegisterId};
+use crate::domain::journal::{Hash, Head};
+use crate::store::clock::Clock;
+use crate::store::keys::{IncarnationIx, Position, ReceiptSeriesIx, count};
+
+/// Where the journal stands.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Tip {
+    pub ix: IncarnationIx,
+    pub incarnation: Incarnation,
+    /// Where the incarnation begins.
+    pub first: Position,
+    /// The last record's position.
+    pub position: Position,
+    /// The chain's hash after it.
+    pub hash: Hash,
+}
+
+impl Tip {
+    pub(in crate::store) fn head(&self) -> Head {
+        Head {
+            incarnation: self.incarnation,
+            seq: self.seq(),
+            hash: self.hash,
+        }
+    }
+
+    pub(in crate::store) fn seq(&self) -> u64 {
+        count(self.position.0 - self.first.0 + 1)
+    }
+}
+
+/// A register's receipt series in the present incarnation.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct OpenReceiptSeries {
+    pub ix: ReceiptSeriesIx,
+    pub name: ReceiptSeries,
+    /// The next document's number.
+    pub next: u64,
+}
+
+#[derive(Debug, Default)]
+pub(in crate::store) struct State {
+    /// None in a database that has no incarnation yet.
+    pub tip: Option<Tip>,
+    pub clock: Clock,
+    pub receipt_series: HashMap<RegisterId, OpenReceiptSeries>,
+    /// The version of the price feed.
+    pub prices_version: Option<u64>,
+}
+
+/// What a job that is undone gives back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    tip: Option<Tip>,
+    clock: Clock,
+}
+
+impl State {
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            tip: self.tip,
+            clock: self.clock,
+        }
+    }
+
+    /// Forgets what a job that was undone had written. What was read is read again when it is needed.
+    pub(super) fn back_to(&mut self, mark: Mark) {
+        self.tip = mark.tip;
+        self.clock = mark.clock;
+        self.receipt_series.clear();
+        self.prices_version = None;
+    }
+}

@@ -1,0 +1,228 @@
+//! Headquarters' ledger as the pure level models it: what it has of every incarnation, record by record.
+//!
+//! What a batch or an introduction means is not decided here but by the product's own rule, `sync::hub_judge`.
+
+use std::collections::BTreeMap;
+
+use finalmarket::domain::ids::{Incarnation, NodeId};
+use finalmarket::domain::journal::{Hash, Head};
+use finalmarket::sync::hub::{Introduction, Outcome};
+use finalmarket::sync::hub_judge::{self, HeadVerdict, Verdict};
+use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
+
+/// A place in an incarnation's journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The record.
+    Record(Vec<u8>),
+    /// The node keeps it.
+    Withheld(String),
+    /// The node had pruned it before this ledger, set back, could ask for it again.
+    Hole,
+}
+
+/// What the ledger has of one incarnation.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    key: VerifyingKey,
+    /// How its facts are seen.
+    pub state: StreamState,
+    acked: Head,
+    session: u64,
+    places: Vec<(Place, Option<Hash>)>,
+    /// How many of the places have taken effect.
+    pub projected: u64,
+}
+
+/// All incarnations of all nodes.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    streams: BTreeMap<(NodeId, Incarnation), Stream>,
+}
+
+impl Ledger {
+    /// Compares what a node says of itself with the ledger, and takes note of incarnations it did not know.
+    /// `compares` is false for a planted fault.
+    pub fn introduce(&mut self, node: &NodeId, hello: &Hello, compares: bool) -> Introduction {
+        let mut statuses = Vec::new();
+        let mut branched = None;
+        for (at, told) in hello.streams.iter().enumerate() {
+            let incarnation = told.head.incarnation;
+            let newest = at + 1 == hello.streams.len();
+            let Some(stream) = self.known_or_new(node, told) else {
+                continue;
+            };
+            if !compares {
+                let known = told.head.seq <= stream.acked.seq;
+                let acked = if known { told.head } else { stream.acked };
+                statuses.push(StreamStatus {
+                    acked,
+                    state: stream.state,
+                });
+                continue;
+            }
+            let committed = stream.hash_at(node, incarnation, told.head.seq);
+            let same_session = stream.session == hello.session;
+            match hub_judge::judge_head(&stream.acked, told, committed, same_session) {
+                HeadVerdict::Agrees => {}
+                HeadVerdict::Hole { last, after, .. } => stream.accept_hole(last, after),
+                verdict if newest => {
+                    branched = Some(Introduction::Branched {
+                        acked: stream.acked,
+                        set_back: verdict == HeadVerdict::SetBack,
+                    });
+                }
+                _ => {}
+            }
+            statuses.push(StreamStatus {
+                acked: stream.acked,
+                state: stream.state,
+            });
+        }
+        branched.unwrap_or(Introduction::Known(statuses))
+    }
+
+    /// Takes a batch in where it continues what is there.
+    pub fn ingest(&mut self, node: &NodeId, session: u64, sealed: &[u8], compares: bool) -> Outcome {
+        let batch = match Batch::open(sealed) {
+            Ok(batch) if batch.header.node == *node => batch,
+            Ok(_) => return unreadable(None, "another node's batch".to_owned()),
+            Err(error) => return unreadable(None, error.to_string()),
+        };
+        let header = &batch.header;
+        let incarnation = header.incarnation;
+        let Some(stream) = self.streams.get_mut(&(node.clone(), incarnation)) else {
+            let hash = Hash::genesis(node, incarnation);
+            let acked = Head {
+                incarnation,
+                seq: 0,
+                hash,
+            };
+            return Outcome::Gap { acked };
+        };
+        // Nothing in it can be believed, not even what it says of itself.
+        if let Err(error) = batch.verify(&stream.key) {
+            return unreadable(None, error.to_string());
+        }
+        let slots = match batch.slots() {
+            Ok(slots) => slots,
+            Err(error) => return unreadable(Some(header), error.to_string()),
+        };
+        let acked = stream.acked;
+        let mut committed = hub_judge::compared_at(&acked, header).and_then(|at| stream.hash_at(node, incarnation, at));
+        if !compares && let Some(at) = hub_judge::compared_at(&acked, header) {
+            committed = hub_judge::batch_hash_at(header, &slots, at);
+        }
+        match hub_judge::judge_batch(&acked, header, &slots, committed) {
+            Verdict::Take { from } => {
+                stream.take(header, slots, from);
+                stream.session = session;
+                Outcome::Committed { acked: stream.acked }
+            }
+            Verdict::Repeat => Outcome::Committed { acked },
+            Verdict::Gap => Outcome::Gap { acked },
+            Verdict::Branch => Outcome::Branched { acked },
+            Verdict::InHole => unreadable(Some(header), "in a hole".to_owned()),
+        }
+    }
+
+    /// Whether the ledger has this record or, where records were lost, goes on behind it.
+    pub fn has(&self, node: &NodeId, incarnation: Incarnation, seq: u64, hash: Hash) -> bool {
+        let stream = self.streams.get(&(node.clone(), incarnation));
+        stream.is_some_and(|stream| stream.hash_at(node, incarnation, seq) == Some(hash))
+    }
+
+    /// Whether the ledger has something of this record's place.
+    pub fn reaches(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> bool {
+        let stream = self.streams.get(&(node.clone(), incarnation));
+        stream.is_some_and(|stream| stream.acked.seq >= seq)
+    }
+
+    /// One incarnation.
+    pub fn stream_mut(&mut self, node: &NodeId, incarnation: Incarnation) -> Option<&mut Stream> {
+        self.streams.get_mut(&(node.clone(), incarnation))
+    }
+
+    /// All of them.
+    pub fn streams(&self) -> impl Iterator<Item = (&NodeId, Incarnation, &Stream)> {
+        let streams = self.streams.iter();
+        streams.map(|((node, incarnation), stream)| (node, *incarnation, stream))
+    }
+
+    fn known_or_new(&mut self, node: &NodeId, told: &StreamHead) -> Option<&mut Stream> {
+        let incarnation = told.head.incarnation;
+        let others = self.streams.keys().filter(|(known, _)| known == node).count();
+        let key = VerifyingKey::from_bytes(&told.public_key).ok()?;
+        let new = || Stream {
+            key,
+            state: hub_judge::initial_state(others),
+            acked: Head {
+                incarnation,
+                seq: 0,
+                hash: Hash::genesis(node, incarnation),
+            },
+            session: 0,
+            places: Vec::new(),
+            projected: 0,
+        };
+        Some(self.streams.entry((node.clone(), incarnation)).or_insert_with(new))
+    }
+}
+
+impl Stream {
+    /// How many places there are.
+    pub fn len(&self) -> u64 {
+        self.places.len() as u64
+    }
+
+    /// What is acknowledged.
+    pub fn acked(&self) -> Head {
+        self.acked
+    }
+
+    /// The places behind `seq`, with their numbers and the chain's hash after each where it is known.
+    pub fn behind(&self, seq: u64) -> impl Iterator<Item = (u64, &(Place, Option<Hash>))> {
+        (seq + 1..).zip(self.places.iter().skip(seq as usize))
+    }
+
+    fn hash_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> Option<Hash> {
+        match seq.checked_sub(1) {
+            None => Some(Hash::genesis(node, incarnation)),
+            Some(at) => self.places.get(at as usize).and_then(|(_, hash)| *hash),
+        }
+    }
+
+    fn take(&mut self, header: &BatchHeader, slots: Vec<Slot>, from: u64) {
+        let mut hash = header.before;
+        for (seq, slot) in (header.first..).zip(slots) {
+            hash = slot.chain(hash);
+            if seq >= from {
+                let place = match slot {
+                    Slot::Record(record) => Place::Record(record),
+                    Slot::Withheld { reason, .. } => Place::Withheld(reason),
+                };
+                self.places.push((place, Some(hash)));
+            }
+        }
+        self.acked.seq = header.last();
+        self.acked.hash = header.after;
+    }
+
+    fn accept_hole(&mut self, last: u64, after: Hash) {
+        while self.len() < last {
+            let ends = self.len() + 1 == last;
+            self.places.push((Place::Hole, ends.then_some(after)));
+        }
+        self.acked.seq = last;
+        self.acked.hash = after;
+    }
+}
+
+fn unreadable(header: Option<&BatchHeader>, reason: String) -> Outcome {
+    Outcome::Unreadable {
+        incarnation: header.map(|header| header.incarnation),
+        first: header.map_or(0, |header| header.first),
+        count: header.map_or(0, |header| header.count),
+        reason,
+    }
+}

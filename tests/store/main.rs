@@ -1,0 +1,7 @@
+//! The node's store and its operations on real files.
+
+#![cfg(feature = "node")]
+
+mod selling;
+mod shop;
+mod writer;
