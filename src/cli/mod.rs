@@ -5,11 +5,13 @@
 
 mod broker;
 mod client;
+mod hq;
 mod import;
 mod node;
 mod progress;
 mod replay;
 mod serve;
+mod status;
 
 use std::process::ExitCode;
 
@@ -29,8 +31,10 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Node(node::Arguments),
+    Hq(hq::Arguments),
     Import(import::Arguments),
     Replay(replay::Arguments),
+    Status(status::Arguments),
 }
 
 /// What a command could not do, in words for the person who called it.
@@ -42,8 +46,10 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Node(arguments) => node::run(arguments),
+        Command::Hq(arguments) => hq::run(arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Status(arguments) => status::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -19,7 +19,8 @@ pub struct Settings {
 }
 
 /// Which nodes a headquarters takes facts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Admission {
     /// Any that the transport lets in; it becomes known by its introduction.
     Anyone,

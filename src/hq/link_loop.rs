@@ -286,7 +286,7 @@ fn latest(ingested: Vec<Ingested>) -> Vec<Input> {
         .collect()
 }
 
-fn wall_ms() -> u64 {
+pub(super) fn wall_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or_default()
 }

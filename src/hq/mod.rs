@@ -6,6 +6,7 @@
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
+pub mod config;
 mod feeds;
 mod headquarters;
 mod ingest;
@@ -14,9 +15,11 @@ mod link_loop;
 mod nodes;
 mod own_journal;
 mod projection;
+mod projector;
 mod sales;
 mod set_aside;
 mod settle;
+mod start;
 mod stock;
 mod storage;
 mod tokens;
@@ -33,6 +36,7 @@ pub use projection::Projection;
 pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
 pub use settle::SettleError;
+pub use start::{RunningHq, StartError, run};
 pub use stock::StockLine;
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
 pub use tokens::TokenError;

@@ -43,7 +43,7 @@ const WAITING_MAX: usize = 64;
 /// known: read anew what you show). A comment every 15 seconds says that the stream lives. `Last-Event-ID` goes on
 /// behind that event. A kiosk hears of stock and of the link only.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "node",
+    get, operation_id = "follow_events", path = "/v1/events", tag = "node",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String)),
 )]

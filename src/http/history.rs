@@ -125,7 +125,7 @@ pub struct HistoryBody<'a> {
 
 /// One sale or refund by its identity.
 #[utoipa::path(
-    get, path = "/v1/sales/{series}/{counter}", tag = "sales",
+    get, operation_id = "get_sale", path = "/v1/sales/{series}/{counter}", tag = "sales",
     params(
         ("series" = String, Path, description = "The till's series"),
         ("counter" = u64, Path, description = "The till's count"),
@@ -156,7 +156,7 @@ pub(super) async fn by_identity(
 ///
 /// A page of all days may have fewer entries than asked for, or none, and still name a next one.
 #[utoipa::path(
-    get, path = "/v1/sales", tag = "sales", params(HistoryQuery),
+    get, operation_id = "list_sales", path = "/v1/sales", tag = "sales", params(HistoryQuery),
     responses((status = 200, body = HistoryBody)),
 )]
 pub(super) async fn list(
@@ -236,7 +236,7 @@ pub struct TodayBody {
 }
 
 /// What the present business day came to so far.
-#[utoipa::path(get, path = "/v1/today", tag = "sales", responses((status = 200, body = TodayBody)))]
+#[utoipa::path(get, operation_id = "get_today", path = "/v1/today", tag = "sales", responses((status = 200, body = TodayBody)))]
 pub(super) async fn today(State(api): State<ApiState>) -> Result<Json<TodayBody>, Problem> {
     let (business_day, currency) = (api.settings.business_day(api.now().local()), api.node.currency);
     let after = BusinessDay(business_day.0.succ_opt().unwrap_or(business_day.0));

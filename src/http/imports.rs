@@ -20,7 +20,7 @@ const ITEMS_MAX: usize = 500;
 
 /// A part of a catalog.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct CatalogImportRequest {
     /// Items to add, or to put in place of those with the same SKU; at most 500.
     #[schema(value_type = Vec<ItemRequest>)]
@@ -60,7 +60,7 @@ pub struct CatalogImportBody {
 
 /// Adds items to the catalog, and replaces those with the same SKU. All of them or none.
 #[utoipa::path(
-    post, path = "/v1/products/import", tag = "products", request_body = CatalogImportRequest,
+    post, operation_id = "import_catalog", path = "/v1/products/import", tag = "products", request_body = CatalogImportRequest,
     params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 200, body = CatalogImportBody)),
 )]

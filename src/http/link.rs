@@ -11,7 +11,7 @@ use super::state::ApiState;
 
 /// What is to be done with the link.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct LinkSwitch {
     /// True to cut it, false to mend it.
     cut: bool,
@@ -19,7 +19,7 @@ pub struct LinkSwitch {
 
 /// Cuts or mends the link. It is mended too when the node starts anew.
 #[utoipa::path(
-    post, path = "/v1/link", tag = "node", request_body = LinkSwitch,
+    post, operation_id = "switch_link", path = "/v1/link", tag = "node", request_body = LinkSwitch,
     params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 200, body = LinkSwitch)),
 )]

@@ -190,7 +190,7 @@ impl Metrics {
 
 /// What the node counts and measures, as OpenMetrics text.
 #[utoipa::path(
-    get, path = "/metrics", tag = "node",
+    get, operation_id = "metrics", path = "/metrics", tag = "node",
     responses((status = 200, description = "The measures", content_type = "application/openmetrics-text", body = String)),
 )]
 pub(super) async fn scrape(State(api): State<ApiState>) -> Result<Response, Problem> {

@@ -23,7 +23,7 @@ use crate::store::{NewDevice, WriteTransaction};
 
 /// What a device is to be.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct PairingCodeRequest {
     /// What it is.
     role: RoleName,
@@ -50,7 +50,7 @@ pub struct PairingCodeBody {
 
 /// A device that brings its code.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct PairRequest {
     /// The code that the node or a manager shows.
     #[schema(example = "7KQ2-M0XA")]
@@ -76,7 +76,7 @@ pub struct PairedBody {
 
 /// Lets a device in: makes a code that is good once, for ten minutes.
 #[utoipa::path(
-    post, path = "/v1/pairing-codes", tag = "devices", request_body = PairingCodeRequest,
+    post, operation_id = "create_pairing_code", path = "/v1/pairing-codes", tag = "devices", request_body = PairingCodeRequest,
     params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 201, body = PairingCodeBody)),
 )]
@@ -112,7 +112,7 @@ pub(super) async fn offer(
 ///
 /// Repeated with its key, the same device gets the same token again.
 #[utoipa::path(
-    post, path = "/v1/pair", tag = "devices", request_body = PairRequest,
+    post, operation_id = "pair", path = "/v1/pair", tag = "devices", request_body = PairRequest,
     params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 201, body = PairedBody)),
 )]

@@ -48,7 +48,7 @@ struct Printed {
 /// A sale's or refund's receipt by its number: as JSON, or as text with `.txt` behind the number or with
 /// `Accept: text/plain`.
 #[utoipa::path(
-    get, path = "/v1/receipts/{number}", tag = "sales",
+    get, operation_id = "get_receipt", path = "/v1/receipts/{number}", tag = "sales",
     params(
         ("number" = String, Path, description = "The receipt's number", example = "STORE-1-R1-7KQ2-000042"),
         ReceiptQuery,

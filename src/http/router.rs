@@ -17,7 +17,6 @@ use super::{
 };
 
 /// The whole API. Made once for a state.
-#[must_use]
 pub fn router(api: ApiState) -> Router {
     let (routes, description) = routes(&api).split_for_parts();
     let description = openapi::complete(description);

@@ -241,7 +241,7 @@ impl LinkBody {
 }
 
 /// Where the link stands and what is pending.
-#[utoipa::path(get, path = "/v1/sync", tag = "node", responses((status = 200, body = SyncBody)))]
+#[utoipa::path(get, operation_id = "get_sync", path = "/v1/sync", tag = "node", responses((status = 200, body = SyncBody)))]
 pub(super) async fn show(State(api): State<ApiState>) -> Result<Json<SyncBody>, Problem> {
     let pending = api.readers.run(Pending::read).await?;
     Ok(Json(body(&api, pending)))

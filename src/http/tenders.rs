@@ -14,7 +14,7 @@ const REFERENCE_CHARACTERS_MAX: usize = 100;
 
 /// One payment.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct TenderRequest {
     /// `cash`, `card`, `gift_card`, `voucher`, `account` or `other`.
     #[schema(value_type = String, example = "cash")]

@@ -112,6 +112,9 @@ pub enum PublishFailed {
         /// MQTT 5's reason code.
         code: u8,
     },
+    /// Messages came faster than they are taken, so that the link has stopped reading and cannot send either.
+    #[error("too many received messages wait to be taken")]
+    Congested,
     /// Its session ended first. It may have arrived.
     #[error("the connection ended before the broker acknowledged it")]
     Disconnected,
@@ -147,7 +150,7 @@ pub struct LinkHandle {
 
 impl LinkHandle {
     /// Hands over something to publish; waits while too much is waiting already. May be called by the task that takes
-    /// the events: the link does not wait for them in order to make room.
+    /// the events: the link never waits for those in order to make room.
     ///
     /// # Errors
     /// Where the link has been stopped.

@@ -63,6 +63,9 @@ pub struct SaleConfig {
     pub tax_rounding: Rounding,
     /// Each tax class with its rate in per cent.
     pub tax_rates: BTreeMap<TaxClass, TaxRate>,
+    /// The tax class of what the catalog does not have, where a till that may state prices sells it.
+    #[serde(default = "default_unlisted_tax_class")]
+    pub unlisted_tax_class: TaxClass,
     /// When a business day begins on the wall's clock: sales before it belong to the day before.
     #[serde(default)]
     pub day_starts_at: NaiveTime,
@@ -78,6 +81,11 @@ fn default_org() -> OrgId {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_unlisted_tax_class() -> TaxClass {
+    // As above.
+    "standard".parse().unwrap_or_else(|_| unreachable!("a valid name"))
 }
 
 const fn default_basis() -> TaxBasis {
@@ -174,6 +182,7 @@ impl SaleConfig {
             tax_rounding_by: default_rounding_by(),
             tax_rounding: default_rounding(),
             tax_rates,
+            unlisted_tax_class: default_unlisted_tax_class(),
             day_starts_at: NaiveTime::default(),
             backdate_days: default_backdate_days(),
         }

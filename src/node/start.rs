@@ -207,6 +207,7 @@ pub(crate) fn machine_id() -> String {
 fn settings(config: &NodeConfig) -> Settings {
     Settings {
         sale: config.sale.rules(),
+        unlisted_tax_class: config.sale.unlisted_tax_class.clone(),
         day_starts_at: config.sale.day_starts_at,
         backdate_days: config.sale.backdate_days,
     }

@@ -3,7 +3,6 @@
 //! It does what the engine asks and decides nothing itself. No sale ever waits for it, and it ends only with the node:
 //! a disk that fails or a broker that is gone are inputs like any other.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +11,11 @@ use tokio::time::Instant;
 
 use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
+use crate::domain::journal::Head;
 use crate::http::{Committed, Link, LinkReport};
 use crate::mqtt::{LinkConfig, LinkEvent, LinkHandle, Presence, Publish, PublishFailed, Topic};
 use crate::operations;
-use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
+use crate::store::{Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
 use crate::sync::wire::{Birth, Down, HubState, Up};
 
@@ -84,7 +84,7 @@ impl SyncLoop {
                 Ok(()) = self.commits.changed() => {
                     self.commits.borrow_and_update();
                     let store = Arc::clone(&self.store);
-                    answer(&answers, async move { store.readers.run(operations::head).await.map(Input::Appended) });
+                    answer(&answers, async move { store.readers.run(head).await.map(Input::Appended) });
                     None
                 }
                 Ok(()) = self.cut.changed() => {
@@ -167,7 +167,7 @@ impl SyncLoop {
             }
             Output::LoadStreams => answer(answers, async move {
                 let (streams, feeds) = store.readers.run(operations::streams).await?;
-                Ok(Input::Streams { streams, feeds })
+                Ok::<_, StorageError>(Input::Streams { streams, feeds })
             }),
             Output::LoadBatch {
                 incarnation,
@@ -181,16 +181,25 @@ impl SyncLoop {
                         operations::load_batch(snapshot, &node, incarnation, from, records_max, bytes_max)
                     };
                     // The engine asks only for what is there: what is not is a disk that cannot be read.
-                    let batch = store.readers.run(load).await?;
-                    batch.map(Input::BatchLoaded).ok_or_else(|| {
+                    let packed = store.readers.run(load).await?.ok_or_else(|| {
                         StorageError::Inconsistent(format!("record {from} of incarnation {incarnation} is not there"))
-                    })
+                    })?;
+                    for (seq, reason) in packed.damaged {
+                        tracing::error!(%incarnation, seq, reason, "a record on this disk is damaged and is withheld");
+                        let aside = move |tx: &mut WriteTransaction<'_>| {
+                            operations::set_record_aside(tx, now, incarnation, seq, &reason)
+                        };
+                        if let Err(error) = store.writer.run(aside).await {
+                            tracing::error!(%error, seq, "it could not be set aside here");
+                        }
+                    }
+                    Ok::<_, StorageError>(Input::BatchLoaded(packed.batch))
                 });
             }
             Output::SaveAck(acked) => {
                 tokio::spawn(async move {
                     // Not answered for: it only saves sending again, and the next one carries everything.
-                    if let Err(error) = kept(&store, move |tx| operations::acknowledge(tx, acked)).await {
+                    if let Err(error) = store.writer.run(move |tx| operations::save_ack(tx, acked)).await {
                         tracing::warn!(%error, seq = acked.seq, "an acknowledgement could not be saved");
                     }
                 });
@@ -202,11 +211,14 @@ impl SyncLoop {
             } => {
                 tracing::error!(%incarnation, seq, reason, "a record is set aside; the others go on");
                 answer(answers, async move {
-                    kept(&store, move |tx| {
-                        operations::withhold(tx, now, incarnation, seq, &reason)
-                    })
-                    .await?;
-                    Ok(Input::SetAside { incarnation, seq })
+                    let aside = move |tx: &mut WriteTransaction<'_>| {
+                        operations::set_record_aside(tx, now, incarnation, seq, &reason)
+                    };
+                    store
+                        .writer
+                        .run(aside)
+                        .await
+                        .map(|()| Input::SetAside { incarnation, seq })
                 });
             }
             Output::Rehome {
@@ -222,17 +234,18 @@ impl SyncLoop {
                     OpenedReason::Copied
                 };
                 answer(answers, async move {
-                    kept(&store, move |tx| {
-                        operations::rehome(tx, now, &seed, incarnation, common, reason)
-                    })
-                    .await?;
-                    Ok(Input::Rehomed)
+                    let leave = move |tx: &mut WriteTransaction<'_>| {
+                        operations::reincarnate(tx, now, incarnation, common, reason, &seed)
+                    };
+                    store.writer.run(leave).await.map(|_| Input::Rehomed)
                 });
             }
             Output::ApplyFeed(page) => answer(answers, async move {
-                kept(&store, move |tx| operations::apply_feed_page(tx, now, &page))
-                    .await
-                    .map(Input::FeedApplied)
+                let applied = store
+                    .writer
+                    .run(move |tx| operations::apply_feed_page(tx, now, &page))
+                    .await;
+                applied.map(Input::FeedApplied)
             }),
         }
     }
@@ -283,23 +296,10 @@ fn batch_of(message: &Up) -> Option<(Incarnation, u64, u32)> {
     Some((batch.header.incarnation, batch.header.first, batch.header.count))
 }
 
-/// Runs one transaction of the writer. Nothing of the link's work is ever refused by a rule.
-async fn kept<T: Send + 'static>(
-    store: &Store,
-    work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, StorageError> {
-    let done = store
-        .writer
-        .run::<T, Infallible>(move |tx| work(tx).map_err(Failure::Storage))
-        .await;
-    done.map_err(|failure| match failure {
-        Failure::Storage(error) => error,
-        Failure::Refused(never) => match never {},
-    })
-}
-
-/// Runs a disk's work beside the loop; a failure is an input too.
-fn answer(answers: &mpsc::Sender<Input>, work: impl Future<Output = Result<Input, StorageError>> + Send + 'static) {
+fn answer<E: std::fmt::Display>(
+    answers: &mpsc::Sender<Input>,
+    work: impl Future<Output = Result<Input, E>> + Send + 'static,
+) {
     let answers = answers.clone();
     tokio::spawn(async move {
         let input = match work.await {
@@ -312,6 +312,14 @@ fn answer(answers: &mpsc::Sender<Input>, work: impl Future<Output = Result<Input
         // Only a loop that has ended does not listen.
         let _ = answers.send(input).await;
     });
+}
+
+/// Where the journal stands.
+fn head(snapshot: &Snapshot<'_>) -> Result<Head, StorageError> {
+    let newest = snapshot.incarnations()?.pop();
+    newest
+        .map(|row| row.head)
+        .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))
 }
 
 /// What an event means to the engine. A message that cannot be read is told and passed.

@@ -1,71 +1,120 @@
-//! Put a page of a feed on disk, with the feed's cursor in the same transaction.
+//! Apply a page of a feed from headquarters: its entries and how far the node is then, in one transaction.
+//!
+//! An entry that cannot be read is set aside, and the rest goes on.
+
+use serde::Deserialize;
 
 use crate::domain::catalog::Item;
 use crate::domain::ids::Sku;
 use crate::domain::money::Price;
-use crate::store::{CATALOG_FEED, Now, PRICES_FEED, StorageError, WriteTransaction};
-use crate::sync::wire::{DECOMPRESSED_BYTES_MAX, FeedCursor, FeedEntry, FeedPage};
+use crate::store::{CATALOG_FEED, Failure, Now, PRICES_FEED, StorageError, WriteTransaction};
+use crate::sync::wire::{FeedCursor, FeedEntry, FeedPage};
 
-/// Applies a page and moves the cursor. An entry that cannot be read or applied is set aside, and so is a page that
-/// cannot be read at all: what comes behind it goes on. Applying a page again changes nothing.
-///
-/// # Errors
-/// Where it cannot be kept; nothing has changed then.
-pub fn apply_feed_page(tx: &mut WriteTransaction<'_>, now: Now, page: &FeedPage) -> Result<FeedCursor, StorageError> {
-    let have = tx.feed_version(&page.feed)?;
-    if have == page.after && page.through > have {
-        let source = format!("feed:{}", page.feed);
-        match entries(page) {
-            Ok(entries) => {
-                for entry in entries {
-                    if let Err(reason) = apply(tx, &page.feed, &entry)? {
-                        let reference = format!("{}:{}", page.through, entry.key);
-                        let bytes = entry.body.unwrap_or_default().into_bytes();
-                        tx.set_aside(&source, &reference, &reason, &bytes, now)?;
-                    }
-                }
-            }
-            Err(reason) => tx.set_aside(&source, &page.through.to_string(), &reason, &page.entries, now)?,
-        }
-        tx.set_feed_version(&page.feed, page.through)?;
-        tx.catalog_changed();
-    }
-    Ok(FeedCursor {
-        feed: page.feed.clone(),
-        version: tx.feed_version(&page.feed)?,
-    })
+/// The most bytes that a page's entries may decompress to.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Why a page is not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FeedRefusal {
+    /// It does not begin where the node is.
+    #[error("the page begins behind version {after} of {feed}, and this node has version {have}")]
+    Gap {
+        /// The feed.
+        feed: String,
+        /// Where the page begins.
+        after: u64,
+        /// Where the node is.
+        have: u64,
+    },
+    /// Its entries cannot be read at all.
+    #[error("the page of {feed} cannot be read: {reason}")]
+    Unreadable {
+        /// The feed.
+        feed: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A feed that this version does not know.
+    #[error("this version knows no feed {0:?}")]
+    UnknownFeed(String),
 }
 
-fn entries(page: &FeedPage) -> Result<Vec<FeedEntry>, String> {
-    let bytes = zstd::bulk::decompress(&page.entries, DECOMPRESSED_BYTES_MAX).map_err(|error| error.to_string())?;
-    postcard::from_bytes(&bytes).map_err(|error| error.to_string())
-}
-
-/// A price of the price feed.
-#[derive(serde::Deserialize)]
+/// The body of an entry of the price feed; its key is the SKU.
+#[derive(Debug, Deserialize)]
 struct PriceBody {
     price: Price,
 }
 
-/// The inner error says, for people, why the entry cannot be applied.
-fn apply(tx: &mut WriteTransaction<'_>, feed: &str, entry: &FeedEntry) -> Result<Result<(), String>, StorageError> {
+/// Applies a page. Entries that are here already are simply written again. Gives how far the node has the feed.
+///
+/// # Errors
+/// A [`FeedRefusal`], or why the store could not keep it.
+pub fn apply_feed_page(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    page: &FeedPage,
+) -> Result<FeedCursor, Failure<FeedRefusal>> {
+    let feed = page.feed.clone();
+    let apply = match page.feed.as_str() {
+        CATALOG_FEED => apply_item,
+        PRICES_FEED => apply_price,
+        _ => return Err(Failure::Refused(FeedRefusal::UnknownFeed(feed))),
+    };
+    let have = tx.feed_version(&feed)?;
+    if page.after > have {
+        let after = page.after;
+        return Err(Failure::Refused(FeedRefusal::Gap { feed, after, have }));
+    }
+    if page.through > have {
+        let entries = match entries(&page.entries) {
+            Ok(entries) => entries,
+            Err(reason) => return Err(Failure::Refused(FeedRefusal::Unreadable { feed, reason })),
+        };
+        for entry in entries {
+            if let Err(reason) = apply(tx, &entry)? {
+                let reference = format!("{} {}", page.through, entry.key);
+                let bytes = entry.body.as_deref().unwrap_or_default().as_bytes();
+                tx.set_aside(&format!("feed:{feed}"), &reference, &reason, bytes, now)?;
+            }
+        }
+        tx.set_feed_version(&feed, page.through)?;
+        tx.catalog_changed();
+    }
+    let version = have.max(page.through);
+    Ok(FeedCursor { feed, version })
+}
+
+/// The inner error is the entry's, for people.
+type Applied = Result<Result<(), String>, StorageError>;
+
+fn apply_item(tx: &mut WriteTransaction<'_>, entry: &FeedEntry) -> Applied {
     let sku: Sku = match entry.key.parse() {
         Ok(sku) => sku,
-        Err(error) => return Ok(Err(format!("the key: {error}"))),
+        Err(error) => return Ok(Err(format!("the key is no SKU: {error}"))),
     };
-    match (feed, &entry.body) {
-        (CATALOG_FEED, None) => tx.remove_item(&sku)?,
-        (CATALOG_FEED, Some(body)) => match serde_json::from_str::<Item>(body) {
-            Ok(item) if item.sku == sku => tx.put_item(&item)?,
-            Ok(item) => return Ok(Err(format!("the item's SKU is {}, its key {sku}", item.sku))),
-            Err(error) => return Ok(Err(error.to_string())),
-        },
-        (PRICES_FEED, None) => tx.put_override(&sku, None)?,
-        (PRICES_FEED, Some(body)) => match serde_json::from_str::<PriceBody>(body) {
-            Ok(body) => tx.put_override(&sku, Some(body.price))?,
-            Err(error) => return Ok(Err(error.to_string())),
-        },
-        _ => return Ok(Err(format!("the feed {feed:?} is not known to this version"))),
+    let Some(body) = &entry.body else {
+        return tx.remove_item(&sku).map(Ok);
+    };
+    match serde_json::from_str::<Item>(body) {
+        Ok(item) if item.sku == sku => tx.put_item(&item).map(Ok),
+        Ok(item) => Ok(Err(format!("the key is not the item's SKU {}", item.sku))),
+        Err(error) => Ok(Err(error.to_string())),
     }
-    Ok(Ok(()))
+}
+
+fn apply_price(tx: &mut WriteTransaction<'_>, entry: &FeedEntry) -> Applied {
+    let sku: Sku = match entry.key.parse() {
+        Ok(sku) => sku,
+        Err(error) => return Ok(Err(format!("the key is no SKU: {error}"))),
+    };
+    let price = match entry.body.as_deref().map(serde_json::from_str::<PriceBody>).transpose() {
+        Ok(body) => body.map(|body| body.price),
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    tx.put_override(&sku, price).map(Ok)
+}
+
+fn entries(packed: &[u8]) -> Result<Vec<FeedEntry>, String> {
+    let bytes = zstd::bulk::decompress(packed, PAGE_BYTES_MAX).map_err(|error| error.to_string())?;
+    postcard::from_bytes(&bytes).map_err(|error| error.to_string())
 }

@@ -1,18 +1,37 @@
-//! Read and seal the next records for headquarters.
+//! Load a batch: consecutive records of an incarnation, sealed, as many as fit.
+//!
+//! A record that the disk gives back damaged, or that was set aside, is withheld: its place in the chain is told and
+//! the rest goes on.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use crate::domain::ids::{Incarnation, NodeId};
-use crate::store::{Outgoing, Snapshot, StorageError};
+use crate::domain::journal::Hash;
+use crate::store::{IncarnationRow, Position, Snapshot, StorageError};
 use crate::sync::node::LoadedBatch;
 use crate::sync::wire::{Slot, seal};
 
-/// Records compress to about an eighth: so many bytes of them are read for each byte of a batch.
-const PACKING_GUESS: usize = 8;
+/// A record larger than this is no record that this program wrote; it would keep all others back.
+const RECORD_BYTES_MAX: usize = 1 << 20;
+/// How many bytes of records are read for each byte of a batch before they are packed; they pack about so well.
+const PACKING_GUESS: usize = 5;
 
-/// A sealed batch of at most `records_max` records from `from` on, and of at most `bytes_max` bytes unless one record
-/// alone has more. None where there is no such record.
+/// A batch and what was found wrong while it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The batch.
+    pub batch: LoadedBatch,
+    /// Records that are withheld and not yet set aside: their numbers, and why. The caller sets them aside with
+    /// [`set_record_aside`](super::set_record_aside).
+    pub damaged: Vec<(u64, String)>,
+}
+
+/// Reads and seals records of an incarnation from number `from`: at most `records_max`, and at most about `bytes_max`
+/// bytes unless one record alone takes more. None where there is no such record.
 ///
 /// # Errors
-/// Where the records cannot be read.
+/// Where the journal cannot be read.
 pub fn load_batch(
     snapshot: &Snapshot<'_>,
     node: &NodeId,
@@ -20,34 +39,110 @@ pub fn load_batch(
     from: u64,
     records_max: u32,
     bytes_max: u32,
-) -> Result<Option<LoadedBatch>, StorageError> {
-    let bytes_max = bytes_max as usize;
-    let found = snapshot.outgoing(incarnation, from, records_max, bytes_max.saturating_mul(PACKING_GUESS))?;
-    let Some(Outgoing {
-        incarnation: row,
-        first,
-        before,
-        mut slots,
-    }) = found
-    else {
+) -> Result<Option<Packed>, StorageError> {
+    let Some(row) = snapshot.incarnation(incarnation)? else {
         return Ok(None);
     };
-    loop {
-        let sealed = seal(&row.key, node, incarnation, first, before, &slots);
-        if sealed.len() <= bytes_max || slots.len() == 1 {
-            let after = slots.iter().fold(before, |hash, slot: &Slot| slot.chain(hash));
-            let count = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-            return Ok(Some(LoadedBatch {
-                incarnation,
-                first,
-                count,
-                before,
-                after,
-                sealed,
-            }));
-        }
-        // The guess was wrong: as many as should fit, and a few less.
-        let fitting = slots.len() * bytes_max / sealed.len() * 9 / 10;
-        slots.truncate(fitting.max(1));
+    if from < row.earliest_seq.max(1) || from > row.head.seq || records_max == 0 {
+        return Ok(None);
     }
+    let before = hash_before(snapshot, &row, from)?;
+    let last = row.head.seq.min(from.saturating_add(u64::from(records_max)) - 1);
+    let mut read = read(snapshot, &row, before, from, last, bytes_max as usize)?;
+    loop {
+        let sealed = seal(&row.key, node, incarnation, from, before, &read.slots);
+        let count = read.slots.len();
+        if sealed.len() <= bytes_max as usize || count == 1 {
+            let batch = LoadedBatch {
+                incarnation,
+                first: from,
+                count: u32::try_from(count).unwrap_or(u32::MAX),
+                before,
+                after: read.slots.iter().fold(before, |hash, slot| slot.chain(hash)),
+                sealed,
+            };
+            let damaged = read.damaged;
+            return Ok(Some(Packed { batch, damaged }));
+        }
+        // A little less than would just fit, because fewer records pack a little worse.
+        let fitting = count * bytes_max as usize / sealed.len() * 9 / 10;
+        read.slots.truncate(fitting.clamp(1, count - 1));
+        let end = from + read.slots.len() as u64;
+        read.damaged.retain(|(seq, _)| *seq < end);
+    }
+}
+
+struct Read {
+    slots: Vec<Slot>,
+    damaged: Vec<(u64, String)>,
+}
+
+fn hash_before(snapshot: &Snapshot<'_>, row: &IncarnationRow, from: u64) -> Result<Hash, StorageError> {
+    let hash = snapshot.kept_hash(row, from - 1)?;
+    hash.ok_or_else(|| {
+        StorageError::Inconsistent(format!(
+            "record {} of incarnation {} has no hash",
+            from - 1,
+            row.incarnation
+        ))
+    })
+}
+
+fn read(
+    snapshot: &Snapshot<'_>,
+    row: &IncarnationRow,
+    before: Hash,
+    first: u64,
+    last: u64,
+    bytes_max: usize,
+) -> Result<Read, StorageError> {
+    let set_aside: BTreeMap<Position, String> = snapshot.records_set_aside(row.position(first), row.position(last))?;
+    let mut read = Read {
+        slots: Vec::new(),
+        damaged: Vec::new(),
+    };
+    let (mut bytes, mut before) = (0, before);
+    snapshot.walk_journal(row.position(first), row.position(last), |found| {
+        let seq = row.seq(found.position);
+        // Rows that are not there any more: nobody knows the chain's hash after them.
+        while first + (read.slots.len() as u64) < seq {
+            let missing = first + read.slots.len() as u64;
+            let reason = "the record is missing on the node's disk".to_owned();
+            read.damaged.push((missing, reason.clone()));
+            read.slots.push(Slot::Withheld { after: before, reason });
+        }
+        bytes += found.record.len();
+        let wrong = match set_aside.get(&found.position) {
+            Some(reason) => Some(reason.clone()),
+            None if found.record.len() > RECORD_BYTES_MAX => Some(format!("{} bytes", found.record.len())),
+            None if before.after(&found.record) != found.hash => {
+                Some("the record on the node's disk does not give the chain's hash".to_owned())
+            }
+            None => None,
+        };
+        before = found.hash;
+        read.slots.push(match wrong {
+            None => Slot::Record(found.record),
+            Some(reason) => {
+                if !set_aside.contains_key(&found.position) {
+                    read.damaged.push((seq, reason.clone()));
+                }
+                let after = found.hash;
+                Slot::Withheld { after, reason }
+            }
+        });
+        let full = bytes >= bytes_max.saturating_mul(PACKING_GUESS);
+        Ok::<_, StorageError>(if full {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    if read.slots.is_empty() {
+        // The row asked for is not there, nor any behind it up to `last`.
+        let reason = "the record is missing on the node's disk".to_owned();
+        read.damaged.push((first, reason.clone()));
+        read.slots.push(Slot::Withheld { after: before, reason });
+    }
+    Ok(read)
 }

@@ -4,31 +4,33 @@
 //! An operation that writes takes a transaction of the writer and is answered for only after its commit. What it
 //! refuses is one closed list of its own, with codes that are never renamed; what fails in the store is another type.
 
-mod acknowledge;
 mod apply_feed_page;
 mod import_catalog;
 mod load_batch;
 mod pair;
-mod rehome;
+mod reincarnate;
 mod request;
 mod revoke;
+mod save_ack;
 mod sell;
+mod set_record_aside;
 mod settings;
 mod streams;
 mod till;
 
-pub use acknowledge::{acknowledge, withhold};
-pub use apply_feed_page::apply_feed_page;
+pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use import_catalog::import_catalog;
-pub use load_batch::load_batch;
+pub use load_batch::{Packed, load_batch};
 pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,
     redeem,
 };
-pub use rehome::rehome;
+pub use reincarnate::{ReincarnateRefusal, reincarnate};
 pub use request::Request;
 pub use revoke::{RevokeRefusal, revoke};
+pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
+pub use set_record_aside::{SetAsideRefusal, set_record_aside};
 pub use settings::Settings;
-pub use streams::{head, streams};
+pub use streams::streams;
 pub use till::{StatedDiscount, StatedTender, TillRefusal};

@@ -1,38 +1,32 @@
-//! Tell where every incarnation of this disk and every feed stands.
+//! What a node tells its parent of itself: every incarnation that it holds records of, and how far it has each feed.
 
-use crate::domain::journal::Head;
-use crate::store::{Snapshot, StorageError};
+use crate::store::{IncarnationRow, Snapshot, StorageError};
 use crate::sync::node::LocalStream;
 use crate::sync::wire::{FeedCursor, StreamHead};
 
-/// Every incarnation whose records go up under its own name, oldest first, and how far each feed is on disk.
+/// Every incarnation on this disk that is not abandoned, oldest first, the last being the one that is written; and the
+/// feeds. An abandoned one has two branches: its records go up as copies in a later one.
 ///
 /// # Errors
 /// Where they cannot be read.
 pub fn streams(snapshot: &Snapshot<'_>) -> Result<(Vec<LocalStream>, Vec<FeedCursor>), StorageError> {
-    let rows = snapshot.incarnations()?;
-    let streams = rows
-        .into_iter()
-        .filter(|row| row.rehomed_through.is_none())
-        .map(|row| LocalStream {
-            head: StreamHead {
-                head: row.head,
-                earliest: row.earliest_seq,
-                before_earliest: row.before_earliest,
-                public_key: row.key.verifying_key().to_bytes(),
-            },
-            acked: row.acked,
-        });
-    Ok((streams.collect(), snapshot.feed_cursors()?))
+    let mut incarnations = snapshot.incarnations()?;
+    let newest = incarnations.last().map(|row| row.ix);
+    // What was acknowledged and pruned whole has nothing left to tell.
+    incarnations
+        .retain(|row| Some(row.ix) == newest || (row.rehomed_through.is_none() && row.earliest_seq <= row.head.seq));
+    let streams = incarnations.iter().map(local_stream).collect();
+    Ok((streams, snapshot.feed_cursors()?))
 }
 
-/// Where the journal stands.
-///
-/// # Errors
-/// Where it cannot be read, or no incarnation is open.
-pub fn head(snapshot: &Snapshot<'_>) -> Result<Head, StorageError> {
-    let newest = snapshot.incarnations()?.pop();
-    newest
-        .map(|row| row.head)
-        .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))
+fn local_stream(row: &IncarnationRow) -> LocalStream {
+    LocalStream {
+        head: StreamHead {
+            head: row.head,
+            earliest: row.earliest_seq,
+            before_earliest: row.before_earliest,
+            public_key: row.key.verifying_key().to_bytes(),
+        },
+        acked: row.acked,
+    }
 }

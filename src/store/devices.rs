@@ -227,10 +227,7 @@ impl WriteTransaction<'_> {
 
     fn new_series(&mut self) -> Result<SeriesIx, StorageError> {
         let site = self.known_identity()?.site;
-        let tip = self
-            .state
-            .tip
-            .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))?;
+        let tip = self.tip()?;
         let number: i64 = self
             .one("SELECT coalesce(max(ix), 0) + 1 FROM series", (), |row| row.get(0))?
             .unwrap_or(1);

@@ -43,6 +43,12 @@ impl IncarnationRow {
     pub fn position(&self, seq: u64) -> Position {
         Position(self.first.0.saturating_add(row_count(seq)).saturating_sub(1))
     }
+
+    /// The number in this incarnation of the record at a position.
+    #[must_use]
+    pub fn seq(&self, position: Position) -> u64 {
+        count(position.0 - self.first.0 + 1)
+    }
 }
 
 const COLUMNS: &str = "SELECT ix, counter, random, secret_key, first_position, earliest_seq, before_earliest, \
@@ -77,19 +83,24 @@ impl Snapshot<'_> {
     /// # Errors
     /// Where it cannot be read.
     pub fn hash_at(&self, incarnation: Incarnation, seq: u64) -> Result<Option<Hash>, StorageError> {
-        let Some(row) = self.incarnation(incarnation)? else {
-            return Ok(None);
-        };
-        if seq + 1 == row.earliest_seq {
+        match self.incarnation(incarnation)? {
+            Some(row) => self.kept_hash(&row, seq),
+            None => Ok(None),
+        }
+    }
+
+    /// The same for an incarnation that was read already.
+    pub(crate) fn kept_hash(&self, row: &IncarnationRow, seq: u64) -> Result<Option<Hash>, StorageError> {
+        if seq.checked_add(1) == Some(row.earliest_seq) {
             return Ok(Some(row.before_earliest));
         }
-        if seq == row.acked.seq {
-            return Ok(Some(row.acked.hash));
-        }
-        if seq < row.earliest_seq || seq > row.head.seq {
-            return Ok(None);
-        }
-        self.hash_after(row.position(seq))
+        let kept = (row.earliest_seq..=row.head.seq).contains(&seq);
+        let stored = if kept {
+            self.hash_after(row.position(seq))?
+        } else {
+            None
+        };
+        Ok(stored.or((seq == row.acked.seq).then_some(row.acked.hash)))
     }
 
     /// The hash after its last record stands in the journal, or is known where all were pruned.
@@ -114,6 +125,19 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
+    /// Where the journal stands.
+    ///
+    /// # Errors
+    /// Where no incarnation is open.
+    pub fn head(&self) -> Result<Head, StorageError> {
+        Ok(self.tip()?.head())
+    }
+
+    pub(super) fn tip(&self) -> Result<Tip, StorageError> {
+        let none = || StorageError::Inconsistent("no incarnation is open".into());
+        self.state.tip.ok_or_else(none)
+    }
+
     /// Opens the next incarnation and records that it did. Its receipt series are new with it.
     ///
     /// # Errors
@@ -168,22 +192,17 @@ impl WriteTransaction<'_> {
     }
 
     /// Keeps what headquarters has committed of an incarnation.
-    pub(super) fn set_acked(&mut self, ix: IncarnationIx, acked: Head) -> Result<(), StorageError> {
+    pub(crate) fn set_acked(&mut self, ix: IncarnationIx, acked: Head) -> Result<(), StorageError> {
         let sql = "UPDATE incarnation SET acked_seq = ?2, acked_hash = ?3 WHERE ix = ?1";
         self.write(sql, (ix.0, row_count(acked.seq), acked.hash.0))?;
         self.changed(Change::Acknowledged);
         Ok(())
     }
 
-    /// Marks an incarnation as one of two branches: its records no longer go up under its own name. The last copy of
-    /// them stands at `rehomed_through`, where there was anything to copy.
-    pub(crate) fn leave_branch(
-        &mut self,
-        ix: IncarnationIx,
-        rehomed_through: Option<Position>,
-    ) -> Result<(), StorageError> {
+    /// Marks an incarnation as one of two branches: its records no longer go up under its own name.
+    pub(crate) fn set_fenced(&mut self, ix: IncarnationIx, rehomed_through: Position) -> Result<(), StorageError> {
         let sql = "UPDATE incarnation SET rehomed_through = ?2 WHERE ix = ?1";
-        self.write(sql, (ix.0, rehomed_through.map_or(0, |position| position.0)))?;
+        self.write(sql, (ix.0, rehomed_through.0))?;
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ pub struct Appended {
 
 /// A row of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JournalRow {
+pub(crate) struct JournalRow {
     pub position: Position,
     pub record: Vec<u8>,
     /// The chain's hash after the record, as stored.
@@ -41,6 +41,15 @@ impl Snapshot<'_> {
         decoded
             .map(Some)
             .map_err(|error| StorageError::unreadable(&format!("the record at position {}", position.0), error))
+    }
+
+    /// A record's bytes, where it is still kept.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn record(&self, position: Position) -> Result<Option<Vec<u8>>, StorageError> {
+        let sql = "SELECT record FROM journal WHERE position = ?1";
+        self.one(sql, (position.0,), |row| row.get(0))
     }
 
     /// The sale at a position, where a sale is kept there.
@@ -73,7 +82,7 @@ impl Snapshot<'_> {
     }
 
     /// Reads rows from `from` to `through` in order until `each` says to stop.
-    pub(super) fn walk_journal<E: From<StorageError>>(
+    pub(crate) fn walk_journal<E: From<StorageError>>(
         &self,
         from: Position,
         through: Position,
@@ -112,10 +121,7 @@ impl WriteTransaction<'_> {
     /// # Errors
     /// Where there is no incarnation yet, or the store failed.
     pub fn append(&mut self, entry: &Entry) -> Result<Appended, StorageError> {
-        let mut tip = self
-            .state
-            .tip
-            .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))?;
+        let mut tip = self.tip()?;
         let record = entry.encode();
         tip.hash = tip.hash.after(&record);
         tip.position = Position(tip.position.0 + 1);

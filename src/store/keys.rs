@@ -38,6 +38,9 @@ row_key!(
 );
 
 impl Position {
+    /// Before the first record.
+    pub(crate) const NONE: Self = Self(0);
+
     /// A position from a number that [`get`](Self::get) gave, as in a page token.
     #[must_use]
     pub const fn from_number(number: i64) -> Self {

@@ -44,10 +44,7 @@ impl WriteTransaction<'_> {
         if let Some(open) = self.state.receipt_series.get(register) {
             return Ok(next(open));
         }
-        let tip = self
-            .state
-            .tip
-            .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))?;
+        let tip = self.tip()?;
         let open = match self.open_receipt_series(register, tip.ix.0)? {
             Some(open) => open,
             None => {

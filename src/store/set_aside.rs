@@ -1,8 +1,10 @@
 //! What could not be read, sent or applied: kept with its reason, visible, and passed by everything else.
 
+use std::collections::BTreeMap;
+
 use super::changes::Change;
 use super::clock::Now;
-use super::keys::{count, row_count};
+use super::keys::{Position, count, row_count};
 use super::{Snapshot, StorageError, WriteTransaction};
 
 /// Something that was set aside.
@@ -38,6 +40,20 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Records of the journal that were set aside, from one position through another, and why.
+    pub(crate) fn records_set_aside(
+        &self,
+        from: Position,
+        through: Position,
+    ) -> Result<BTreeMap<Position, String>, StorageError> {
+        let sql = "SELECT CAST(reference AS INTEGER) AS position, reason FROM set_aside WHERE source = 'journal' \
+            AND position BETWEEN ?1 AND ?2";
+        let rows = self.all(sql, (from.get(), through.get()), |row| {
+            Ok((Position::from_number(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// How many things were set aside.
     ///
     /// # Errors
@@ -49,6 +65,17 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
+    /// Sets a record of the journal aside, once. The record itself stays where it is.
+    pub(crate) fn set_journal_aside(
+        &mut self,
+        position: Position,
+        reason: &str,
+        record: &[u8],
+        now: Now,
+    ) -> Result<(), StorageError> {
+        self.set_aside("journal", &position.get().to_string(), reason, record, now)
+    }
+
     /// Sets something aside, once.
     pub(crate) fn set_aside(
         &mut self,

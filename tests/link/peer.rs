@@ -131,11 +131,6 @@ pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.expect("in time")
 }
 
-/// As [`in_time`], for what is slow by its nature.
-pub async fn in_long_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(3 * DEADLINE, what).await.expect("in time")
-}
-
 /// Numbers that differ; nothing here depends on which.
 pub fn random() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(1);

@@ -178,6 +178,11 @@ impl NodeDisk {
         }
     }
 
+    /// The site that it belongs to.
+    pub fn site(&self) -> &SiteId {
+        &self.state.site
+    }
+
     /// Opens an incarnation.
     pub fn open_life(&mut self, reason: OpenedReason, next: &NewLife, wall_ms: u64) {
         self.state.open_life(reason, next, wall_ms, &mut self.fresh);
@@ -304,7 +309,15 @@ impl NodeDisk {
     /// How many records are kept that the parent has not acknowledged.
     pub fn pending(&self) -> u64 {
         let lives = self.state.lives.iter().filter(|life| !life.abandoned);
-        lives.map(|life| (life.rows.len() as u64).saturating_sub(life.acked.seq)).sum()
+        lives
+            .map(|life| (life.rows.len() as u64).saturating_sub(life.acked.seq))
+            .sum()
+    }
+
+    /// How many records are kept in all.
+    pub fn records_kept(&self) -> u64 {
+        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
+        lives.map(|life| life.rows.len() as u64 - life.pruned).sum()
     }
 
     fn write(&mut self, write: &Write, wall_ms: u64) -> Written {
@@ -336,7 +349,9 @@ impl NodeDisk {
                 seq,
                 reason,
             } => {
-                let row = state.life(*incarnation).and_then(|life| life.rows.get_mut(*seq as usize - 1));
+                let row = state
+                    .life(*incarnation)
+                    .and_then(|life| life.rows.get_mut(*seq as usize - 1));
                 if let Some(row) = row {
                     row.withheld = Some(reason.clone());
                 }
@@ -358,8 +373,14 @@ impl NodeDisk {
             } => {
                 let mut pruned = Vec::new();
                 for life in state.lives.iter_mut().filter(|life| !life.abandoned) {
-                    let behind = if *unacknowledged_too { life.rows.len() as u64 } else { life.acked.seq };
-                    life.pruned = life.pruned.max(behind.min(life.rows.len() as u64).saturating_sub(*keep));
+                    let behind = if *unacknowledged_too {
+                        life.rows.len() as u64
+                    } else {
+                        life.acked.seq
+                    };
+                    life.pruned = life
+                        .pruned
+                        .max(behind.min(life.rows.len() as u64).saturating_sub(*keep));
                     pruned.push((life.incarnation, life.pruned));
                 }
                 Written::Pruned(pruned)
@@ -497,8 +518,8 @@ impl State {
                 let sale = sale.ok_or("unknown-sale")?;
                 let line = (of, asked.line);
                 let already = self.refunded.get(&line).cloned().unwrap_or_default();
-                let refund = decide_refund(&sale, &already, asked.draft(), receipt.clone())
-                    .map_err(|refusal| refusal.code())?;
+                let refund =
+                    decide_refund(&sale, &already, asked.draft(), receipt.clone()).map_err(|refusal| refusal.code())?;
                 let lines = refund.lines.iter().map(RefundedLine::from);
                 self.refunded.entry(line).or_default().extend(lines);
                 (Fact::Refund(refund), None)
@@ -523,15 +544,21 @@ impl State {
         let moved: Vec<(String, i64)> = match fact {
             Fact::Sale(sale) => {
                 let lines = sale.lines.iter();
-                lines.map(|line| (line.sku.to_string(), -line.quantity.thousandths())).collect()
+                lines
+                    .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
+                    .collect()
             }
             Fact::Refund(refund) => {
                 let lines = refund.lines.iter();
-                lines.map(|line| (line.sku.to_string(), line.quantity.thousandths())).collect()
+                lines
+                    .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
+                    .collect()
             }
             Fact::Movement(movement) => {
                 let lines = movement.lines.iter();
-                lines.map(|line| (line.sku.to_string(), line.change.thousandths())).collect()
+                lines
+                    .map(|line| (line.sku.to_string(), line.change.thousandths()))
+                    .collect()
             }
             _ => Vec::new(),
         };
@@ -556,9 +583,15 @@ impl State {
         };
         life.abandoned = true;
         let kept = common.max(life.pruned);
-        let rows: Vec<(u64, Row)> = (kept + 1..).zip(life.rows.iter().skip(kept as usize).cloned()).collect();
+        let rows: Vec<(u64, Row)> = (kept + 1..)
+            .zip(life.rows.iter().skip(kept as usize).cloned())
+            .collect();
         if is_last {
-            let reason = if set_back { OpenedReason::SetBack } else { OpenedReason::Copied };
+            let reason = if set_back {
+                OpenedReason::SetBack
+            } else {
+                OpenedReason::Copied
+            };
             self.open_life(reason, next, wall_ms, fresh);
         }
         for (seq, row) in rows {

@@ -145,7 +145,11 @@ impl Options {
                 set_back: every(rng, 10_000, 80_000),
                 copy: every(rng, 15_000, 80_000),
                 hub_backup: every(rng, 4_000, 30_000),
-                hub_set_back: if rng.chance(300) { rng.between(15_000, 80_000) } else { 0 },
+                hub_set_back: if rng.chance(300) {
+                    rng.between(15_000, 80_000)
+                } else {
+                    0
+                },
                 clock_jump: every(rng, 5_000, 40_000),
                 prune: every(rng, 2_000, 20_000),
                 publish: every(rng, 3_000, 20_000),

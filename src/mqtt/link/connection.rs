@@ -52,6 +52,8 @@ pub(super) enum Ended {
 }
 
 /// What polling rumqttc gives.
+// Made once for each packet: a box for the larger one would cost more than it saves.
+#[allow(clippy::large_enum_variant)]
 enum Polled {
     Event(Event),
     /// The connection is over; these events came before its end.
@@ -98,8 +100,8 @@ impl Link {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_nobody_listens) => connection.leave(),
                 },
-                command = self.commands.recv(), if connection.takes_commands() => match command {
-                    Some(command) => connection.on_command(command, size_limit),
+                command = self.commands.recv(), if connection.takes_commands(reading) => match command {
+                    Some(command) => connection.on_command(command, reading, size_limit),
                     None => connection.leave(),
                 },
                 () = tokio::time::sleep_until(connection.deadline()), if reading => connection.on_deadline(size_limit),
@@ -165,11 +167,12 @@ impl<'a> Connection<'a> {
         room
     }
 
-    /// Whether the next publish may be taken: while nothing can be sent all are, to tell their callers so.
-    fn takes_commands(&self) -> bool {
+    /// Whether the next publish may be taken: while nothing can be sent all are, to tell their callers so. A caller that
+    /// waited for room while the link waits for it to take events would wait for ever.
+    fn takes_commands(&self, reading: bool) -> bool {
         match self.stage {
             Stage::Connecting | Stage::Subscribing | Stage::Announcing => true,
-            Stage::Open { .. } => self.outgoing.has_room(),
+            Stage::Open { .. } => !reading || self.outgoing.has_room(),
             Stage::Leaving => false,
         }
     }
@@ -297,13 +300,15 @@ impl<'a> Connection<'a> {
         }
     }
 
-    fn on_command(&mut self, command: Command, size_limit: &SizeLimit) -> Step {
+    fn on_command(&mut self, command: Command, reading: bool, size_limit: &SizeLimit) -> Step {
         let Command { publish, answer } = command;
         let open = matches!(self.stage, Stage::Open { .. });
         let topic = publish.topic.path(&self.config.org);
         let bytes = packet_bytes(topic.len(), publish.payload.len());
         let refused = if !open || publish.session != self.session {
             PublishFailed::Disconnected
+        } else if !reading {
+            PublishFailed::Congested
         } else if bytes > size_limit.bytes_max(Instant::now().into_std()) {
             PublishFailed::TooLarge { bytes }
         } else {
