@@ -1,5 +1,6 @@
 //! A node introduces itself: what it has is compared with what is committed of it.
 
+use super::happenings::Happening;
 use super::headquarters::{Admission, Headquarters};
 use super::ingest::committed_hash;
 use super::storage::{Hole, NewOrigin, Node, Origin, StorageError, Writing};
@@ -58,7 +59,7 @@ impl Headquarters {
             return Err(nonsense(format!("record {}", stream.head.seq)));
         }
         let (sender, admission) = (sender.clone(), self.admission);
-        self.database.write(move |writing| {
+        let introduced = self.database.write(move |writing| {
             let Some(mut node) = admit(writing, admission, &sender, &hello.site, now_ms)? else {
                 return Err(IntroduceError::NotEnrolled(sender));
             };
@@ -68,7 +69,9 @@ impl Headquarters {
             writing.save_node(&node)?;
             super::feeds::overtake(writing, &hello.feeds)?;
             compare_all(writing, &sender, &hello, now_ms)
-        })
+        });
+        self.watch.tell(Happening::Nodes);
+        introduced
     }
 
     /// Makes a node known, or changes its site.

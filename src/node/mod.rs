@@ -5,11 +5,11 @@
 
 pub mod clock;
 pub mod config;
-pub mod operator;
 pub mod randomness;
 mod start;
 mod sync_loop;
 pub mod tls;
 
+pub use crate::operator;
 pub use config::NodeConfig;
 pub use start::{Node, StartError, run};
