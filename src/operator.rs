@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,19 @@ pub enum OperatorError {
 }
 
 impl Operator {
+    /// Where commands on this machine reach a process that listens at `address`: one that listens everywhere, by the
+    /// loopback address.
+    #[must_use]
+    pub fn url_of(address: SocketAddr) -> String {
+        let reached = match address {
+            SocketAddr::V4(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+            // A socket on all of IPv6 takes IPv4 too.
+            SocketAddr::V6(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+            address => address,
+        };
+        format!("http://{reached}")
+    }
+
     /// Reads a data folder's file.
     ///
     /// # Errors

@@ -9,10 +9,13 @@ use tokio::task::JoinHandle;
 
 use super::config::HqConfig;
 use super::headquarters::{Headquarters, Settings};
+use super::http::{HqApi, HqApiLimits, HqApiParts};
 use super::link_loop::{LinkLoop, wall_ms};
 use super::projector;
 use super::storage::OpenError;
+use crate::http::ServeLimits;
 use crate::mqtt::{LinkConfig, Role};
+use crate::operator::{Operator, OperatorError};
 
 /// Why headquarters does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,9 @@ pub enum StartError {
         /// Why: another process has the port, or the address is not this machine's.
         source: std::io::Error,
     },
+    /// The operator's file cannot be written.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// A part of the process broke while it started.
     #[error("headquarters could not start: {0}")]
     Broken(String),
@@ -49,6 +55,8 @@ pub struct RunningHq {
     pub projected: watch::Receiver<u64>,
     /// Takes the names of feeds that have a new version.
     pub published: broadcast::Sender<String>,
+    /// How commands on this machine reach it.
+    pub operator: Operator,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -76,6 +84,21 @@ fn random() -> u64 {
     })
 }
 
+/// Makes a token with every right, good until the process ends, and leaves it where commands of this machine find it.
+fn operator(config: &HqConfig, listener: &TcpListener) -> Result<Operator, StartError> {
+    let address = listener.local_addr().map_err(|source| StartError::Listen {
+        address: config.listen,
+        source,
+    })?;
+    let token = (0..4).map(|_| format!("{:016x}", random())).collect();
+    let operator = Operator {
+        url: Operator::url_of(address),
+        token,
+    };
+    operator.write(&config.data)?;
+    Ok(operator)
+}
+
 impl RunningHq {
     /// Starts headquarters.
     ///
@@ -97,6 +120,13 @@ impl RunningHq {
         let opened =
             tokio::task::spawn_blocking(move || Headquarters::open(&folder.join("hq.db"), settings, wall_ms())).await;
         let headquarters = Arc::new(opened.map_err(|error| StartError::Broken(error.to_string()))??);
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: config.listen,
+                source,
+            })?;
+        let operator = operator(&config, &listener)?;
         let (stop, stopped) = watch::channel(false);
         let (published, publications) = broadcast::channel(PUBLISHED_MAX);
         let (projected, projections) = watch::channel(0);
@@ -105,21 +135,36 @@ impl RunningHq {
             headquarters: Arc::clone(&headquarters),
             link: LinkConfig {
                 broker: config.broker,
-                org: config.org,
+                org: config.org.clone(),
                 role: Role::Hub,
             },
             published: publications,
             grown: Arc::clone(&grown),
             random,
         };
+        let api = HqApi::new(HqApiParts {
+            headquarters: Arc::clone(&headquarters),
+            published: published.clone(),
+            grown: Arc::clone(&grown),
+            operator_token: Some(operator.token.clone()),
+            now_ms: wall_ms,
+            stop: stopped.clone(),
+            limits: HqApiLimits::default(),
+        });
+        let router = super::http::router(api).merge(super::web::router(config.org.as_str()));
+        let serving = crate::http::serve(listener, router, ServeLimits::default(), stopped.clone());
+        let org = config.org;
         let tasks = vec![
+            tokio::spawn(serving),
             tokio::spawn(link_loop.run(stopped.clone())),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];
+        tracing::info!(%org, url = operator.url, "headquarters serves");
         Ok(Self {
             headquarters,
             projected: projections,
             published,
+            operator,
             stop,
             tasks,
         })

@@ -220,15 +220,8 @@ fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) ->
         address: config.listen,
         source,
     })?;
-    // Commands on this machine reach a node that listens everywhere by the loopback address.
-    let host = if address.ip().is_unspecified() {
-        "127.0.0.1".into()
-    } else {
-        address.ip().to_string()
-    };
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
     let operator = Operator {
-        url: format!("http://{host}:{}", address.port()),
+        url: Operator::url_of(address),
         token,
     };
     operator.write(&config.data)?;
