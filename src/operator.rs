@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -51,17 +51,19 @@ pub enum OperatorError {
 }
 
 impl Operator {
-    /// Where commands on this machine reach a process that listens at `address`: one that listens everywhere, by the
+    /// For a process that listens on `address`. Commands on the same machine reach one that listens everywhere by the
     /// loopback address.
     #[must_use]
-    pub fn url_of(address: SocketAddr) -> String {
-        let reached = match address {
-            SocketAddr::V4(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
-            // A socket on all of IPv6 takes IPv4 too.
-            SocketAddr::V6(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
-            address => address,
+    pub fn at(address: SocketAddr, token: String) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
         };
-        format!("http://{reached}")
+        Self {
+            url: format!("http://{}", SocketAddr::new(ip, address.port())),
+            token,
+        }
     }
 
     /// Reads a data folder's file.

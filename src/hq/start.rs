@@ -49,14 +49,14 @@ pub enum StartError {
 
 /// A running headquarters.
 pub struct RunningHq {
+    /// Where it answers, with a token that may do everything until it stops.
+    pub operator: Operator,
     /// The handle to its data.
     pub headquarters: Arc<Headquarters>,
     /// Grows whenever figures have moved.
     pub projected: watch::Receiver<u64>,
     /// Takes the names of feeds that have a new version.
     pub published: broadcast::Sender<String>,
-    /// How commands on this machine reach it.
-    pub operator: Operator,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -84,21 +84,6 @@ fn random() -> u64 {
     })
 }
 
-/// Makes a token with every right, good until the process ends, and leaves it where commands of this machine find it.
-fn operator(config: &HqConfig, listener: &TcpListener) -> Result<Operator, StartError> {
-    let address = listener.local_addr().map_err(|source| StartError::Listen {
-        address: config.listen,
-        source,
-    })?;
-    let token = (0..4).map(|_| format!("{:016x}", random())).collect();
-    let operator = Operator {
-        url: Operator::url_of(address),
-        token,
-    };
-    operator.write(&config.data)?;
-    Ok(operator)
-}
-
 impl RunningHq {
     /// Starts headquarters.
     ///
@@ -106,6 +91,7 @@ impl RunningHq {
     /// [`StartError`].
     pub async fn start(config: HqConfig) -> Result<Self, StartError> {
         let folder = config.data.clone();
+        let organisation = config.org.to_string();
         std::fs::create_dir_all(&folder).map_err(|source| StartError::Folder {
             folder: folder.display().to_string(),
             source,
@@ -120,13 +106,14 @@ impl RunningHq {
         let opened =
             tokio::task::spawn_blocking(move || Headquarters::open(&folder.join("hq.db"), settings, wall_ms())).await;
         let headquarters = Arc::new(opened.map_err(|error| StartError::Broken(error.to_string()))??);
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|source| StartError::Listen {
-                address: config.listen,
-                source,
-            })?;
-        let operator = operator(&config, &listener)?;
+        let listen = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let token: String = (0..4).map(|_| format!("{:016x}", random())).collect();
+        let operator = Operator::at(listener.local_addr().map_err(listen)?, token);
+        operator.write(&config.data)?;
         let (stop, stopped) = watch::channel(false);
         let (published, publications) = broadcast::channel(PUBLISHED_MAX);
         let (projected, projections) = watch::channel(0);
@@ -135,7 +122,7 @@ impl RunningHq {
             headquarters: Arc::clone(&headquarters),
             link: LinkConfig {
                 broker: config.broker,
-                org: config.org.clone(),
+                org: config.org,
                 role: Role::Hub,
             },
             published: publications,
@@ -151,20 +138,23 @@ impl RunningHq {
             stop: stopped.clone(),
             limits: HqApiLimits::default(),
         });
-        let router = super::http::router(api).merge(super::web::router(config.org.as_str()));
-        let serving = crate::http::serve(listener, router, ServeLimits::default(), stopped.clone());
-        let org = config.org;
+        let router = super::http::router(api).merge(super::web::router(&organisation));
+        tracing::info!(url = operator.url, "headquarters answers");
         let tasks = vec![
-            tokio::spawn(serving),
+            tokio::spawn(crate::http::serve(
+                listener,
+                router,
+                ServeLimits::default(),
+                stopped.clone(),
+            )),
             tokio::spawn(link_loop.run(stopped.clone())),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];
-        tracing::info!(%org, url = operator.url, "headquarters serves");
         Ok(Self {
+            operator,
             headquarters,
             projected: projections,
             published,
-            operator,
             stop,
             tasks,
         })

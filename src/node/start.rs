@@ -220,10 +220,7 @@ fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) ->
         address: config.listen,
         source,
     })?;
-    let operator = Operator {
-        url: Operator::url_of(address),
-        token,
-    };
+    let operator = Operator::at(address, token);
     operator.write(&config.data)?;
     Ok(operator)
 }

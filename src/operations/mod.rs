@@ -8,6 +8,8 @@ mod apply_feed_page;
 mod import_catalog;
 mod load_batch;
 mod pair;
+mod receive;
+mod refund;
 mod reincarnate;
 mod request;
 mod revoke;
@@ -25,6 +27,8 @@ pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,
     redeem,
 };
+pub use receive::{MOVEMENT_LINES_MAX, ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive};
+pub use refund::{RefundCommand, RefundRefusal, Refunded, SaleRef, refund};
 pub use reincarnate::{ReincarnateRefusal, reincarnate};
 pub use request::Request;
 pub use revoke::{RevokeRefusal, revoke};

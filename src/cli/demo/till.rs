@@ -14,6 +14,7 @@ use super::dice::Dice;
 use crate::cli::Failure;
 use crate::cli::client::Client;
 use crate::domain::catalog::Item;
+use crate::domain::money::decimal_text;
 use crate::domain::quantity::Quantity;
 
 /// How long a till goes on asking a node that does not answer.
@@ -64,11 +65,13 @@ struct Sold {
 struct SoldLine {
     line: usize,
     quantity: Quantity,
+    #[serde(deserialize_with = "decimal_text")]
     amount: Decimal,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Totals {
+    #[serde(deserialize_with = "decimal_text")]
     total: Decimal,
 }
 
@@ -239,7 +242,7 @@ mod tests {
     #[test]
     fn a_line_costs_what_the_node_will_say() {
         let catalog = catalog().unwrap();
-        let apples = &catalog[0];
+        let apples = catalog.iter().find(|item| item.sku.as_str() == "11010").unwrap();
         let pick = |thousandths, percent_off| Pick {
             item: 0,
             quantity: Quantity::from_thousandths(thousandths),
