@@ -71,7 +71,7 @@ const LINK = {
 // The words above are announced to people who listen to the page, so nothing in them ticks; what ticks stands in the
 // figures, which are not announced.
 function showLink() {
-  put("clock", clock(Date.now()));
+  put("clock", `· ${clock(Date.now())}`);
   document.getElementById("page").classList.toggle("old", !page.answers);
   if (page.sync === null) return;
   const { link, link_since, pending, oldest_pending_age_ms } = page.sync;
@@ -146,7 +146,7 @@ const nameShown = throttled(async () => {
 function rowOf(sale) {
   const refund = sale.kind === "refund";
   const amount = make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency));
-  const place = make("span", "quiet", make("span", "whole", clock(sale.at)), " ", make("span", "whole", sale.receipt));
+  const place = make("span", "quiet place", make("span", "", clock(sale.at)), " ", make("span", "", sale.receipt));
   return make(
     "li",
     refund ? "back" : "",
