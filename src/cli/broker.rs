@@ -9,7 +9,7 @@ use crate::mqtt::{BrokerConfig, Host, KeepAlive, Login, Secret};
 
 /// Where the broker is. With TLS it is described in a configuration file.
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct BrokerArguments {
     /// The broker, without TLS.
     #[arg(long, value_name = "HOST:PORT")]
     broker: Option<HostPort>,
@@ -33,23 +33,37 @@ impl std::str::FromStr for HostPort {
     fn from_str(text: &str) -> Result<Self, String> {
         let (host, port) = text.rsplit_once(':').ok_or("write it as HOST:PORT")?;
         let port = port.parse().map_err(|_| format!("{port:?} is not a port"))?;
-        Ok(Self { host: Host::try_from(host.to_owned())?, port })
+        Ok(Self {
+            host: Host::try_from(host.to_owned())?,
+            port,
+        })
     }
 }
 
-impl Arguments {
+impl BrokerArguments {
     /// The broker that they name, if any.
     pub(super) fn broker(&self) -> Result<Option<BrokerConfig>, Failure> {
-        let Some(HostPort { host, port }) = self.broker.clone() else { return Ok(None) };
+        let Some(HostPort { host, port }) = self.broker.clone() else {
+            return Ok(None);
+        };
         let login = match (&self.broker_user, &self.broker_password_file) {
             (Some(username), Some(file)) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
                 let password = Secret::new(text.lines().next().unwrap_or_default().to_owned());
-                Some(Login { username: username.clone(), password })
+                Some(Login {
+                    username: username.clone(),
+                    password,
+                })
             }
             _ => None,
         };
-        Ok(Some(BrokerConfig { host, port, login, tls: None, keep_alive: KeepAlive::default() }))
+        Ok(Some(BrokerConfig {
+            host,
+            port,
+            login,
+            tls: None,
+            keep_alive: KeepAlive::default(),
+        }))
     }
 }

@@ -1,26 +1,15 @@
 //! Talking to a running node or headquarters over HTTP.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use reqwest::{Method, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Failure;
-
-/// The file in a data folder by which a command finds the running process and is let in. Readable by its owner only.
-pub const OPERATOR_FILE: &str = "operator.json";
-
-/// What [`OPERATOR_FILE`] holds.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Operator {
-    /// Where the process answers, such as `http://127.0.0.1:8080`.
-    pub url: String,
-    /// A token with every right, good until the process ends.
-    pub token: String,
-}
+use crate::node::operator::Operator;
 
 /// A running node or headquarters: its data folder on this machine, or `URL,TOKEN`.
 #[derive(Debug, Clone)]
@@ -55,21 +44,10 @@ impl Server {
     pub(super) fn client(&self) -> Result<Client, Failure> {
         let operator = match self {
             Self::Address(operator) => operator.clone(),
-            Self::Folder(folder) => read_operator(folder)?,
+            Self::Folder(folder) => Operator::read(folder)?,
         };
         Client::new(operator)
     }
-}
-
-fn read_operator(folder: &Path) -> Result<Operator, Failure> {
-    let file = folder.join(OPERATOR_FILE);
-    let text = std::fs::read_to_string(&file).map_err(|error| {
-        format!(
-            "cannot read {}: {error}. Is the process running, and is this its data folder?",
-            file.display()
-        )
-    })?;
-    Ok(serde_json::from_str(&text).map_err(|error| format!("{} is damaged: {error}", file.display()))?)
 }
 
 /// A client with its token.

@@ -3,10 +3,18 @@
 //! A command ends with 0 where everything was done, 1 where something was not, 2 where its arguments are wrong.
 //! Results go to standard output; progress, logs and errors go to standard error.
 
+mod broker;
 mod client;
+mod hq;
 mod import;
+mod node;
+mod pair;
 mod progress;
 mod replay;
+mod serve;
+mod set_aside;
+mod settle;
+mod status;
 
 use std::process::ExitCode;
 
@@ -25,8 +33,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Node(node::Arguments),
+    Hq(hq::Arguments),
     Import(import::Arguments),
     Replay(replay::Arguments),
+    Status(status::Arguments),
+    Pair(pair::Arguments),
+    Settle(settle::Arguments),
+    SetAside(set_aside::Arguments),
 }
 
 /// What a command could not do, in words for the person who called it.
@@ -37,19 +51,39 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
+        Command::Node(arguments) => node::run(arguments),
+        Command::Hq(arguments) => hq::run(arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Pair(arguments) => pair::run(&arguments),
+        Command::Settle(arguments) => settle::run(&arguments),
+        Command::SetAside(arguments) => set_aside::run(&arguments),
     };
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("finalmarket: {failure}");
+            let told = failure.to_string();
+            eprintln!("finalmarket: {told}");
             let mut cause = failure.source();
             while let Some(error) = cause {
-                eprintln!("  because: {error}");
+                // Most errors tell their cause in their own words.
+                if !told.contains(&error.to_string()) {
+                    eprintln!("  because: {error}");
+                }
                 cause = error.source();
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        super::Arguments::command().debug_assert();
     }
 }

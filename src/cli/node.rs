@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     #[arg(long, value_parser = tax_basis, default_value = "included", value_name = "included|added")]
     tax_basis: TaxBasis,
     #[command(flatten)]
-    broker: broker::Arguments,
+    broker: broker::BrokerArguments,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +60,9 @@ impl std::str::FromStr for ClassRate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (class, rate) = text.split_once('=').ok_or("write it as CLASS=RATE, such as standard=7.7")?;
+        let (class, rate) = text
+            .split_once('=')
+            .ok_or("write it as CLASS=RATE, such as standard=7.7")?;
         Ok(Self {
             class: class.parse().map_err(|error| format!("{error}"))?,
             rate: rate.parse().map_err(|error| format!("{error}"))?,
@@ -78,7 +80,7 @@ fn tax_basis(text: &str) -> Result<TaxBasis, String> {
 
 pub(super) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = read(arguments)?;
-    serve::until_told_to_stop(|stop| crate::node::run(config, stop))
+    serve::until_told_to_stop(|stop| async { Ok(crate::node::run(config, stop).await?) })
 }
 
 fn read(arguments: Arguments) -> Result<NodeConfig, Failure> {

@@ -9,8 +9,11 @@ use super::Failure;
 
 /// Sends the log to standard error: as text to a terminal, as JSON lines to anything else. `RUST_LOG` says how much.
 pub(super) fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn,rumqttc=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off,rumqttc=off,rusqlite_migration=warn"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         log.try_init()
     } else {
@@ -21,9 +24,7 @@ pub(super) fn start_log() {
 }
 
 /// Runs a server until Ctrl-C or SIGTERM.
-pub(super) fn until_told_to_stop<F>(
-    server: impl FnOnce(watch::Receiver<bool>) -> F,
-) -> Result<ExitCode, Failure>
+pub(super) fn until_told_to_stop<F>(server: impl FnOnce(watch::Receiver<bool>) -> F) -> Result<ExitCode, Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use super::happenings::Watch;
 use super::own_journal;
 use super::storage::{Database, OpenError, StorageError};
 use crate::domain::ids::{NodeId, SiteId};
@@ -19,7 +20,8 @@ pub struct Settings {
 }
 
 /// Which nodes a headquarters takes facts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Admission {
     /// Any that the transport lets in; it becomes known by its introduction.
     Anyone,
@@ -35,9 +37,16 @@ pub struct Headquarters {
     pub(super) admission: Admission,
     /// One at a time makes figures.
     pub(super) projecting: Mutex<()>,
+    pub(super) watch: Watch,
 }
 
 impl Headquarters {
+    /// Its name as the writer of a journal of its own.
+    #[must_use]
+    pub fn name(&self) -> &NodeId {
+        &self.name
+    }
+
     /// Opens the database in `path` and makes it, with a key and a journal of its own, where there is none.
     ///
     /// # Errors
@@ -58,6 +67,7 @@ impl Headquarters {
             name,
             admission,
             projecting: Mutex::new(()),
+            watch: Watch::default(),
         };
         headquarters.project_waiting()?;
         Ok(headquarters)

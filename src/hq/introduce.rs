@@ -1,5 +1,6 @@
 //! A node introduces itself: what it has is compared with what is committed of it.
 
+use super::happenings::Happening;
 use super::headquarters::{Admission, Headquarters};
 use super::ingest::committed_hash;
 use super::storage::{Hole, NewOrigin, Node, Origin, StorageError, Writing};
@@ -58,7 +59,7 @@ impl Headquarters {
             return Err(nonsense(format!("record {}", stream.head.seq)));
         }
         let (sender, admission) = (sender.clone(), self.admission);
-        self.database.write(move |writing| {
+        let introduced = self.database.write(move |writing| {
             let Some(mut node) = admit(writing, admission, &sender, &hello.site, now_ms)? else {
                 return Err(IntroduceError::NotEnrolled(sender));
             };
@@ -68,7 +69,9 @@ impl Headquarters {
             writing.save_node(&node)?;
             super::feeds::overtake(writing, &hello.feeds)?;
             compare_all(writing, &sender, &hello, now_ms)
-        })
+        });
+        self.watch.tell(Happening::Nodes);
+        introduced
     }
 
     /// Makes a node known, or changes its site.
@@ -148,6 +151,7 @@ fn compare_all(
         }
         let committed = committed_hash(writing, &origin, told.head.seq)?;
         let same_session = origin.session == hello.session;
+        let told_acked = hello.acked.get(index);
         match hub_judge::judge_head(&origin.acked, told, committed, same_session) {
             HeadVerdict::Agrees => {}
             HeadVerdict::Hole { first, last, after } => accept_hole(writing, &mut origin, first, last, after, now_ms)?,
@@ -158,6 +162,7 @@ fn compare_all(
                 origin.branched_ms = now_ms;
                 branched = Some(Introduction::Branched {
                     acked: origin.acked,
+                    common: common(writing, &origin, told, told_acked)?,
                     set_back,
                 });
             }
@@ -165,11 +170,27 @@ fn compare_all(
         }
         statuses.push(StreamStatus {
             acked: origin.acked,
+            common: common(writing, &origin, told, told_acked)?,
             state: origin.state,
         });
         writing.save_origin(&origin)?;
     }
     Ok(branched.unwrap_or(Introduction::Known(statuses)))
+}
+
+/// Up to where the node's chain is the committed one for certain.
+fn common(
+    writing: &Writing<'_>,
+    origin: &Origin,
+    told: &StreamHead,
+    told_acked: Option<&Head>,
+) -> Result<u64, StorageError> {
+    for (seq, hash) in hub_judge::comparable(told, told_acked) {
+        if seq <= origin.acked.seq && committed_hash(writing, origin, seq)? == Some(hash) {
+            return Ok(seq);
+        }
+    }
+    Ok(0)
 }
 
 fn known_or_new(

@@ -49,10 +49,18 @@ impl LinkLoop {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let started = Instant::now();
         let now_ms = move || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let state = HubState { online: true, run: (self.random)(), wire: WIRE_VERSION };
+        let state = HubState {
+            online: true,
+            run: (self.random)(),
+            wire: WIRE_VERSION,
+        };
         let presence = move |_session| Presence {
             here: state.encode(),
-            gone: HubState { online: false, ..state.clone() }.encode(),
+            gone: HubState {
+                online: false,
+                ..state.clone()
+            }
+            .encode(),
         };
         let (link, mut events) = crate::mqtt::spawn(self.link.clone(), presence, self.random);
         let (results, mut resulted) = mpsc::channel(RESULTS_MAX);
@@ -62,7 +70,9 @@ impl LinkLoop {
         // The message that is being handled holds the broker back until what follows from it is under way.
         let mut token = None;
         loop {
-            let wake = engine.deadline_ms().map(|at_ms| tokio::time::Instant::from(started + Duration::from_millis(at_ms)));
+            let wake = engine
+                .deadline_ms()
+                .map(|at_ms| tokio::time::Instant::from(started + Duration::from_millis(at_ms)));
             let input = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 event = events.recv() => match event {
@@ -107,13 +117,19 @@ impl LinkLoop {
             },
             Topic::On(node) => {
                 let birth = Birth::decode(&message.payload).ok()?;
+                self.headquarters.present(&node, birth.online);
                 let (headquarters, heard) = (Arc::clone(&self.headquarters), node.clone());
-                tokio::task::spawn_blocking(move || {
-                    if let Err(error) = headquarters.heard(&heard, wall_ms()) {
-                        tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
-                    }
-                });
-                (!birth.online).then_some(Input::Gone { node, session: birth.session })
+                if birth.online {
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = headquarters.heard(&heard, wall_ms()) {
+                            tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
+                        }
+                    });
+                }
+                (!birth.online).then_some(Input::Gone {
+                    node,
+                    session: birth.session,
+                })
             }
             Topic::Down(_) | Topic::Hub => None,
         }
@@ -132,7 +148,12 @@ impl LinkLoop {
         match output {
             Output::Send { node, message } => {
                 let Some(session) = session else { return };
-                let publish = Publish { session, topic: Topic::Down(node), payload: message.encode(), retain: false };
+                let publish = Publish {
+                    session,
+                    topic: Topic::Down(node),
+                    payload: message.encode(),
+                    retain: false,
+                };
                 // What does not arrive is asked for again by the node.
                 if let Ok(receipt) = link.publish(publish).await {
                     drop(receipt);
@@ -153,19 +174,38 @@ impl LinkLoop {
                 });
             }
             Output::Ingest { node, session, sealed } => {
-                let incoming = Incoming { sender: node, session, sealed };
+                let incoming = Incoming {
+                    sender: node,
+                    session,
+                    sealed,
+                };
                 // The broker sends no more than its window, so the queue has room for what it may send.
-                if ledger.try_send(Waiting { incoming, token: token.take() }).is_err() {
+                if ledger
+                    .try_send(Waiting {
+                        incoming,
+                        token: token.take(),
+                    })
+                    .is_err()
+                {
                     tracing::warn!("the ledger is behind: a batch is left for its node to send again");
                 }
             }
-            Output::LoadPage { node, session, feed, after, bytes_max } => answer(results, move || {
-                match headquarters.feed_page(&feed, after, bytes_max) {
-                    Ok(page) => Some(Input::PageLoaded { node, session, feed, page }),
-                    Err(error) => {
-                        tracing::error!(%node, feed, %error, "a feed could not be read");
-                        None
-                    }
+            Output::LoadPage {
+                node,
+                session,
+                feed,
+                after,
+                bytes_max,
+            } => answer(results, move || match headquarters.feed_page(&feed, after, bytes_max) {
+                Ok(page) => Some(Input::PageLoaded {
+                    node,
+                    session,
+                    feed,
+                    page,
+                }),
+                Err(error) => {
+                    tracing::error!(%node, feed, %error, "a feed could not be read");
+                    None
                 }
             }),
         }
@@ -194,8 +234,10 @@ fn start_ledger(
         while let Ok(first) = waiting.recv() {
             let mut group = vec![first];
             group.extend(waiting.try_iter().take(GROUP_MAX - 1));
-            let (batches, tokens): (Vec<_>, Vec<_>) =
-                group.into_iter().map(|waiting| (waiting.incoming, waiting.token)).unzip();
+            let (batches, tokens): (Vec<_>, Vec<_>) = group
+                .into_iter()
+                .map(|waiting| (waiting.incoming, waiting.token))
+                .unzip();
             match headquarters.ingest(batches, wall_ms()) {
                 Ok(ingested) => {
                     if ingested.iter().any(|batch| batch.taken > 0) {
@@ -222,20 +264,32 @@ fn latest(ingested: Vec<Ingested>) -> Vec<Input> {
         }
     }
     let worth_sending = |(at, batch): &(usize, Ingested)| match &batch.outcome {
-        Outcome::Committed { acked } => {
-            last.get(&(batch.sender.clone(), batch.session, acked.incarnation)) == Some(at)
-        }
+        Outcome::Committed { acked } => last.get(&(batch.sender.clone(), batch.session, acked.incarnation)) == Some(at),
         _ => true,
     };
     ingested
         .into_iter()
         .enumerate()
         .filter(worth_sending)
-        .map(|(_, Ingested { sender, session, outcome, .. })| Input::Ingested { node: sender, session, outcome })
+        .map(
+            |(
+                _,
+                Ingested {
+                    sender,
+                    session,
+                    outcome,
+                    ..
+                },
+            )| Input::Ingested {
+                node: sender,
+                session,
+                outcome,
+            },
+        )
         .collect()
 }
 
-fn wall_ms() -> u64 {
+pub(super) fn wall_ms() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or_default()
 }

@@ -6,32 +6,43 @@
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
+pub mod config;
+mod counts;
 mod feeds;
+mod happenings;
 mod headquarters;
+pub mod http;
 mod ingest;
 mod introduce;
+mod link_loop;
 mod nodes;
 mod own_journal;
 mod projection;
+mod projector;
 mod sales;
 mod set_aside;
 mod settle;
+mod start;
 mod stock;
 mod storage;
 mod tokens;
 mod totals;
 pub mod web;
 
+pub use counts::Counts;
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
+pub use happenings::Happening;
 pub use headquarters::{Admission, Headquarters, Settings};
 pub use ingest::{Incoming, Ingested};
 pub use introduce::IntroduceError;
+pub use link_loop::LinkLoop;
 pub use nodes::{Complete, IncarnationStatus, NodeStatus};
 pub use projection::Projection;
 pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
 pub use settle::SettleError;
-pub use stock::StockLine;
+pub use start::{RunningHq, StartError, run};
+pub use stock::{StockCursor, StockCursorError, StockLine};
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
 pub use tokens::TokenError;
-pub use totals::{SiteDay, Totals};
+pub use totals::{SiteDay, Totals, TotalsCursor, TotalsCursorError, TotalsQuery};

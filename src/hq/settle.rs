@@ -1,5 +1,6 @@
 //! Settling an incarnation that was set apart: an operator says whether what it did counts.
 
+use super::happenings::Happening;
 use super::headquarters::Headquarters;
 use super::own_journal;
 use super::storage::StorageError;
@@ -65,7 +66,7 @@ impl Headquarters {
         if !says_something(&settlement.reason) {
             return Err(SettleError::Words("the reason"));
         }
-        self.database.write(move |writing| {
+        let settled = self.database.write(move |writing| {
             let Settlement { node, incarnation, .. } = &settlement;
             let (node, incarnation) = (node.clone(), *incarnation);
             let Some(mut origin) = writing.origin(&node, incarnation)? else {
@@ -85,6 +86,8 @@ impl Headquarters {
                 writing.place_batches(origin.id)?;
             }
             Ok(record)
-        })
+        });
+        self.watch.tell(Happening::Nodes);
+        settled
     }
 }

@@ -59,7 +59,9 @@ fn unread(rejection: BytesRejection) -> Problem {
 fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let said = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let said = text
+        .strip_suffix(&format!(" at line {line} column {column}"))
+        .unwrap_or(&text);
     let problem = if error.is_data() {
         let mut deserializer = serde_json::Deserializer::from_slice(body);
         let pointer = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
@@ -69,10 +71,7 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
         let place = if pointer.is_empty() { "the body" } else { &pointer };
         Problem::new(&kind::INVALID_FIELD, format!("{place}: {said}")).at(pointer)
     } else {
-        Problem::new(
-            &kind::MALFORMED_JSON,
-            format!("line {line}, column {column}: {said}"),
-        )
+        Problem::new(&kind::MALFORMED_JSON, format!("line {line}, column {column}: {said}"))
     };
     problem.with("json_line", line).with("json_column", column)
 }

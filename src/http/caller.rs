@@ -93,7 +93,12 @@ pub const fn role_name(role: Role) -> &'static str {
 }
 
 fn token(headers: &HeaderMap) -> Result<&str, Problem> {
-    let missing = || Problem::new(&kind::TOKEN_MISSING, "this call needs the header Authorization: Bearer TOKEN");
+    let missing = || {
+        Problem::new(
+            &kind::TOKEN_MISSING,
+            "this call needs the header Authorization: Bearer TOKEN",
+        )
+    };
     let header = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
     let (scheme, token) = header
         .to_str()

@@ -53,7 +53,10 @@ impl<T> Command<T> {
 
 fn key(headers: &HeaderMap) -> Result<IdempotencyKey, Problem> {
     let header = headers.get("idempotency-key").ok_or_else(|| {
-        Problem::new(&kind::KEY_MISSING, "this call writes, so it needs the header Idempotency-Key")
+        Problem::new(
+            &kind::KEY_MISSING,
+            "this call writes, so it needs the header Idempotency-Key",
+        )
     })?;
     let text = header.to_str().ok().filter(|text| text.len() <= KEY_CHARACTERS_MAX);
     text.and_then(|text| text.parse().ok()).ok_or_else(|| {

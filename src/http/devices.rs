@@ -113,7 +113,7 @@ impl From<Device> for DeviceBody {
 }
 
 /// Every device that was ever paired, oldest first.
-#[utoipa::path(get, path = "/v1/devices", tag = "devices", responses((status = 200, body = DevicesBody)))]
+#[utoipa::path(get, operation_id = "list_devices", path = "/v1/devices", tag = "devices", responses((status = 200, body = DevicesBody)))]
 pub(super) async fn list(State(api): State<ApiState>) -> Result<Json<DevicesBody>, Problem> {
     let devices = api.readers.run(|snapshot| snapshot.devices()).await?;
     let devices = devices.into_iter().map(DeviceBody::from).collect();
@@ -124,7 +124,7 @@ pub(super) async fn list(State(api): State<ApiState>) -> Result<Json<DevicesBody
 ///
 /// A second time changes nothing.
 #[utoipa::path(
-    delete, path = "/v1/devices/{device}", tag = "devices",
+    delete, operation_id = "end_device", path = "/v1/devices/{device}", tag = "devices",
     params(("device" = i64, Path, description = "The device's number")),
     responses((status = 204, description = "It has no rights any more")),
 )]

@@ -14,6 +14,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Refund, Sale, Tender, TenderKind, Totals};
 use crate::domain::tax::{AppliedTax, TaxBasis, TaxClass, TaxRate};
 use crate::domain::time::{BusinessDay, LocalTime};
+use crate::store::Position;
 
 /// Marks an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -54,6 +55,9 @@ pub struct RefundBody<'a> {
 /// What sales and refunds have in common.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HeadBody<'a> {
+    /// The record's number in this node's journal, over all incarnations; not in the answer to the request itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
     /// The till's series.
     #[schema(example = "STORE-1-T1-7KQ2")]
     series: &'a str,
@@ -195,6 +199,7 @@ impl<'a> From<&'a Sale> for SaleBody<'a> {
         Self {
             kind: "sale",
             head: HeadBody {
+                seq: None,
                 series: sale.id.series.as_str(),
                 counter: sale.id.counter,
                 receipt: sale.receipt.to_string(),
@@ -214,6 +219,22 @@ impl<'a> From<&'a Sale> for SaleBody<'a> {
     }
 }
 
+impl SaleBody<'_> {
+    /// With the record's number.
+    pub(super) fn at(mut self, position: Position) -> Self {
+        self.head.seq = u64::try_from(position.get()).ok();
+        self
+    }
+}
+
+impl RefundBody<'_> {
+    /// With the record's number.
+    pub(super) fn at(mut self, position: Position) -> Self {
+        self.head.seq = u64::try_from(position.get()).ok();
+        self
+    }
+}
+
 impl<'a> From<&'a Refund> for RefundBody<'a> {
     fn from(refund: &'a Refund) -> Self {
         let money = |amount: Minor| Amount(amount, refund.currency);
@@ -228,6 +249,7 @@ impl<'a> From<&'a Refund> for RefundBody<'a> {
         Self {
             kind: "refund",
             head: HeadBody {
+                seq: None,
                 series: refund.id.series.as_str(),
                 counter: refund.id.counter,
                 receipt: refund.receipt.to_string(),

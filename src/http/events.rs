@@ -18,8 +18,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::reading::{Happened, News, Place};
+use self::reading::{Document, Happened, Place};
 use super::caller::Caller;
+use super::documents::{RefundBody, SaleBody};
 use super::problem::{Problem, kind};
 use super::serve::stopped;
 use super::state::{ApiState, Asker};
@@ -37,11 +38,12 @@ const WAITING_MAX: usize = 64;
 
 /// Sales, refunds, stock and the link as they change.
 ///
-/// Events: `link` (at once, and whenever it changes), `sale`, `refund`, `stock` (the present quantities of the items
-/// that were touched), `reset` (what was missed is not known: read anew what you show). A comment every 15 seconds
-/// says that the stream lives. `Last-Event-ID` goes on behind that event. A kiosk hears of stock and of the link only.
+/// Events: `link` (at once, and whenever it changes; as in `/v1/sync`), `sale` and `refund` (the whole document),
+/// `stock` (`sku` and the quantity that there is now, for each item that was touched), `reset` (what was missed is not
+/// known: read anew what you show). A comment every 15 seconds says that the stream lives. `Last-Event-ID` goes on
+/// behind that event. A kiosk hears of stock and of the link only.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "node",
+    get, operation_id = "follow_events", path = "/v1/events", tag = "node",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, description = "The stream", content_type = "text/event-stream", body = String)),
 )]
@@ -51,8 +53,14 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let place = StreamPlace::take(&api, &caller)?;
-    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let start = api.readers.run(move |snapshot| reading::start(snapshot, last.as_deref())).await?;
+    let last = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok())
+        .map(str::to_owned);
+    let start = api
+        .readers
+        .run(move |snapshot| reading::start(snapshot, last.as_deref()))
+        .await?;
     let (events, waiting) = mpsc::channel(WAITING_MAX);
     tokio::spawn(async move {
         // Dropped with the task: whoever goes gives the place back.
@@ -113,11 +121,12 @@ impl Feeder {
     async fn feed(self, start: reading::Start) -> Result<(), Ended> {
         let mut commits = self.api.commits.follow();
         let (mut link, mut stop) = (self.api.link.clone(), self.api.stop.clone());
+        let mut cut = self.api.cut.as_ref().map(watch::Sender::subscribe);
         let mut place = start.place;
         if let Some(reason) = start.reset {
             self.send("reset", Some(&place), &ResetBody { reason }).await?;
         }
-        self.send_link(&mut link, &place).await?;
+        self.send_link(&place).await?;
         loop {
             commits.borrow_and_update();
             place = self.catch_up(place).await?;
@@ -130,7 +139,10 @@ impl Feeder {
                 }
                 changed = link.changed() => {
                     changed.map_err(|_| Ended)?;
-                    self.send_link(&mut link, &place).await?;
+                    self.send_link(&place).await?;
+                }
+                () = switched(&mut cut) => {
+                    self.send_link(&place).await?;
                 }
             }
             if self.api.devices.by_token(self.caller.token).is_none() {
@@ -143,7 +155,11 @@ impl Feeder {
     async fn catch_up(&self, mut place: Place) -> Result<Place, Ended> {
         loop {
             let from = place.clone();
-            let read = self.api.readers.run(move |snapshot| reading::read(snapshot, &from)).await;
+            let read = self
+                .api
+                .readers
+                .run(move |snapshot| reading::read(snapshot, &from))
+                .await;
             let page = match read {
                 Ok(page) => page,
                 Err(error) => {
@@ -163,29 +179,28 @@ impl Feeder {
     }
 
     async fn send_happened(&self, happened: &Happened) -> Result<(), Ended> {
-        if let Some(stock) = &happened.stock {
-            // Where a document follows, its id stands for both.
-            let place = match happened.news {
-                None => Some(&happened.place),
-                Some(_) => None,
-            };
-            self.send("stock", place, stock).await?;
+        let place = &happened.place;
+        let document = happened.document.as_ref().filter(|_| self.caller.role != Role::Kiosk);
+        for (stock, left) in happened.stock.iter().zip((0..happened.stock.len()).rev()) {
+            // The last event of a record carries its id: what comes before it is sent again where it is not heard.
+            let last = left == 0 && document.is_none();
+            self.send("stock", last.then_some(place), stock).await?;
         }
-        match &happened.news {
-            Some(_) if self.caller.role == Role::Kiosk => Ok(()),
-            Some(News::Sale(sale)) => self.send("sale", Some(&happened.place), sale).await,
-            Some(News::Refund(refund)) => self.send("refund", Some(&happened.place), refund).await,
+        match document {
+            Some(Document::Sale(sale)) => {
+                let body = SaleBody::from(sale).at(place.position());
+                self.send("sale", Some(place), &body).await
+            }
+            Some(Document::Refund(refund)) => {
+                let body = RefundBody::from(refund).at(place.position());
+                self.send("refund", Some(place), &body).await
+            }
             None => Ok(()),
         }
     }
 
-    async fn send_link(
-        &self,
-        link: &mut watch::Receiver<super::sync::LinkReport>,
-        place: &Place,
-    ) -> Result<(), Ended> {
-        let body = LinkBody::from(&*link.borrow_and_update());
-        self.send("link", Some(place), &body).await
+    async fn send_link(&self, place: &Place) -> Result<(), Ended> {
+        self.send("link", Some(place), &LinkBody::of(&self.api)).await
     }
 
     async fn send(&self, name: &str, place: Option<&Place>, data: &impl Serialize) -> Result<(), Ended> {
@@ -198,6 +213,17 @@ impl Feeder {
             Ended
         })?;
         self.events.send(Ok(event)).await.map_err(|_| Ended)
+    }
+}
+
+/// Waits until a person cuts or mends the link; for ever where nobody can.
+async fn switched(cut: &mut Option<watch::Receiver<bool>>) {
+    let told = match cut {
+        Some(cut) => cut.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending().await
     }
 }
 

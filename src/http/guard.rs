@@ -140,7 +140,11 @@ impl Guard {
         let work = unpanicked(inner.call(request));
         match tokio::time::timeout(self.api.limits.request_timeout(), work).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(panic)) => Err(Problem::fault(&kind::INTERNAL, "the node could not finish the request", panic)),
+            Ok(Err(panic)) => Err(Problem::fault(
+                &kind::INTERNAL,
+                "the node could not finish the request",
+                panic,
+            )),
             Err(_) => Err(Problem::new(
                 &kind::TIMED_OUT,
                 "the node gave up waiting; whether the request has taken effect is not known",
@@ -171,17 +175,17 @@ impl Drop for Place<'_> {
 }
 
 /// Runs to the end, or to a panic, which is a defect of one request and not the end of its connection.
-async fn unpanicked(work: impl Future<Output = Result<Response, Infallible>>) -> Result<Response, String> {
+pub(crate) async fn unpanicked(work: impl Future<Output = Result<Response, Infallible>>) -> Result<Response, String> {
     let mut work = pin!(work);
-    poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
             Ok(poll) => poll.map(|answer| match answer {
                 Ok(response) => Ok(response),
                 Err(never) => match never {},
             }),
             Err(panic) => Poll::Ready(Err(words(panic.as_ref()))),
-        }
-    })
+        },
+    )
     .await
 }
 

@@ -28,13 +28,13 @@ pub struct HealthBody {
 const OK: Json<HealthBody> = Json(HealthBody { status: "ok" });
 
 /// The process lives and answers.
-#[utoipa::path(get, path = "/healthz", tag = "node", responses((status = 200, body = HealthBody)))]
+#[utoipa::path(get, operation_id = "health", path = "/healthz", tag = "node", responses((status = 200, body = HealthBody)))]
 pub(super) async fn live() -> Json<HealthBody> {
     OK
 }
 
 /// The node can sell: its writer takes a transaction.
-#[utoipa::path(get, path = "/readyz", tag = "node", responses((status = 200, body = HealthBody)))]
+#[utoipa::path(get, operation_id = "readiness", path = "/readyz", tag = "node", responses((status = 200, body = HealthBody)))]
 pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<HealthBody>, Problem> {
     // Whoever comes while another asks waits for that answer.
     let mut last = api.readiness.lock().await;

@@ -20,7 +20,7 @@ const ITEMS_MAX: usize = 500;
 
 /// A part of a catalog.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct CatalogImportRequest {
     /// Items to add, or to put in place of those with the same SKU; at most 500.
     #[schema(value_type = Vec<ItemRequest>)]
@@ -29,7 +29,10 @@ pub struct CatalogImportRequest {
 
 /// One item of a catalog. Texts have at most 200 characters and may be empty.
 #[derive(Debug, ToSchema)]
-#[expect(dead_code, reason = "describes the JSON of an item, which is read as the domain's own type")]
+#[expect(
+    dead_code,
+    reason = "describes the JSON of an item, which is read as the domain's own type"
+)]
 pub struct ItemRequest {
     /// The organisation's own number.
     #[schema(example = "1029743")]
@@ -57,7 +60,7 @@ pub struct CatalogImportBody {
 
 /// Adds items to the catalog, and replaces those with the same SKU. All of them or none.
 #[utoipa::path(
-    post, path = "/v1/products/import", tag = "products", request_body = CatalogImportRequest,
+    post, operation_id = "import_catalog", path = "/v1/products/import", tag = "products", request_body = CatalogImportRequest,
     params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 200, body = CatalogImportBody)),
 )]

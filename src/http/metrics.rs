@@ -3,6 +3,7 @@
 //! Counting is a few atomics on the way of a sale and never waits for the database; what only the database knows is
 //! read when somebody asks.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -18,7 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::problem::Problem;
 use super::state::ApiState;
-use super::sync::{Link, Pending};
+use super::sync::{LinkState, Pending};
 
 /// The upper bounds of the request times, in seconds: a sale waits for the disk, so that milliseconds matter.
 const SECONDS: [f64; 12] = [
@@ -41,7 +42,7 @@ pub struct Metrics {
     problems: Family<ProblemLabels, Counter>,
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// Requests under way.
-    pub in_flight: Gauge,
+    in_flight: Gauge,
     /// Event streams that are open.
     pub streams: Gauge,
     journal_seq: Gauge,
@@ -67,10 +68,10 @@ struct RouteLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LinkLabels {
-    state: Link,
+    state: LinkState,
 }
 
-impl EncodeLabelValue for Link {
+impl EncodeLabelValue for LinkState {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         EncodeLabelValue::encode(&self.name(), encoder)
     }
@@ -134,47 +135,70 @@ impl Metrics {
         to.register_with_unit("http_request_duration", help, Unit::Seconds, self.durations.clone());
         to.register("http_requests_under_way", "Requests under way", self.in_flight.clone());
         to.register("event_streams", "Event streams that are open", self.streams.clone());
-        to.register("journal_seq", "The newest record of the journal", self.journal_seq.clone());
+        to.register(
+            "journal_seq",
+            "The newest record of the journal",
+            self.journal_seq.clone(),
+        );
         let help = "The last record that headquarters has acknowledged";
         to.register("acked_seq", help, self.acked_seq.clone());
         let help = "Records that headquarters has not acknowledged";
         to.register("pending_records", help, self.pending.clone());
         let help = "Age of the oldest record that headquarters has not acknowledged";
-        to.register_with_unit("oldest_pending", help, Unit::Seconds, self.oldest_pending_seconds.clone());
-        to.register("set_aside", "Records and entries that were set aside", self.set_aside.clone());
+        to.register_with_unit(
+            "oldest_pending",
+            help,
+            Unit::Seconds,
+            self.oldest_pending_seconds.clone(),
+        );
+        to.register(
+            "set_aside",
+            "Records and entries that were set aside",
+            self.set_aside.clone(),
+        );
         to.register("link", "1 for the state that the link is in", self.link.clone());
         let help = "Time since the node started";
         to.register_with_unit("uptime", help, Unit::Seconds, self.uptime_seconds.clone());
         let help = "Memory of the process that is in use";
-        to.register_with_unit("process_resident_memory", help, Unit::Bytes, self.resident_bytes.clone());
+        to.register_with_unit(
+            "process_resident_memory",
+            help,
+            Unit::Bytes,
+            self.resident_bytes.clone(),
+        );
     }
 
     fn set_pending(&self, pending: &Pending, now_ms: u64) {
-        self.journal_seq.set(signed(pending.head.seq));
-        self.acked_seq.set(signed(pending.acknowledged.seq));
+        self.journal_seq.set(signed(pending.journal_seq));
+        self.acked_seq.set(signed(pending.acknowledged_seq));
         self.pending.set(signed(pending.records));
-        let age_ms = pending.oldest_ms.map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
+        let age_ms = pending
+            .oldest_ms
+            .map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
         self.oldest_pending_seconds.set(signed(age_ms / 1000));
         self.set_aside.set(signed(pending.set_aside));
     }
 
-    fn set_link(&self, now: Link) {
-        for state in Link::ALL {
-            self.link.get_or_create(&LinkLabels { state }).set((state == now).into());
+    fn set_link(&self, now: LinkState) {
+        for state in LinkState::ALL {
+            self.link
+                .get_or_create(&LinkLabels { state })
+                .set((state == now).into());
         }
     }
 }
 
 /// What the node counts and measures, as OpenMetrics text.
 #[utoipa::path(
-    get, path = "/metrics", tag = "node",
+    get, operation_id = "metrics", path = "/metrics", tag = "node",
     responses((status = 200, description = "The measures", content_type = "application/openmetrics-text", body = String)),
 )]
 pub(super) async fn scrape(State(api): State<ApiState>) -> Result<Response, Problem> {
     let metrics = &api.metrics;
     let pending = api.readers.run(Pending::read).await?;
     metrics.set_pending(&pending, api.now().unix_ms);
-    metrics.set_link(api.link.borrow().state);
+    metrics.set_link(LinkState::of(&api));
+    metrics.in_flight.set(in_flight(&api));
     metrics.uptime_seconds.set(signed(metrics.uptime().as_secs()));
     if let Some(bytes) = resident_bytes().await {
         metrics.resident_bytes.set(signed(bytes));
@@ -192,6 +216,10 @@ pub(super) async fn resident_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+fn in_flight(api: &ApiState) -> i64 {
+    i64::try_from(api.in_flight.load(Ordering::Relaxed)).unwrap_or(i64::MAX)
 }
 
 fn signed(number: u64) -> i64 {

@@ -91,7 +91,7 @@ pub(super) fn complete(mut document: Document) -> Document {
 
 /// `GET /openapi.json`.
 #[utoipa::path(
-    get, path = "/openapi.json", tag = "node",
+    get, operation_id = "description", path = "/openapi.json", tag = "node",
     responses((status = 200, description = "This description", content_type = "application/json")),
 )]
 pub(super) async fn show(State(api): State<ApiState>) -> Response {
@@ -137,7 +137,9 @@ fn problem() -> Answer {
         .description("Why it was not done")
         .content(
             "application/problem+json",
-            ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+            ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("Problem")))
+                .build(),
         )
         .build()
 }

@@ -94,7 +94,7 @@ impl From<Listed> for ProductBody {
 
 /// One product by its SKU.
 #[utoipa::path(
-    get, path = "/v1/products/{sku}", tag = "products",
+    get, operation_id = "get_product", path = "/v1/products/{sku}", tag = "products",
     params(("sku" = String, Path, description = "The organisation's own number")),
     responses((status = 200, body = ProductBody)),
 )]
@@ -114,7 +114,7 @@ pub(super) async fn by_sku(
 /// With `gtin`: the items that carry it, most often one; none is an empty list. With `search`: those that fit best.
 /// With neither: all, in the order of their SKUs.
 #[utoipa::path(
-    get, path = "/v1/products", tag = "products", params(ProductsQuery),
+    get, operation_id = "list_products", path = "/v1/products", tag = "products", params(ProductsQuery),
     responses((status = 200, body = ProductsBody)),
 )]
 pub(super) async fn list(
@@ -122,7 +122,12 @@ pub(super) async fn list(
     InQuery(query): InQuery<ProductsQuery>,
 ) -> Result<Json<ProductsBody>, Problem> {
     let limit = page_limit(query.limit)?;
-    if [query.gtin.is_some(), query.search.is_some(), query.cursor.is_some()].iter().filter(|given| **given).count() > 1 {
+    if [query.gtin.is_some(), query.search.is_some(), query.cursor.is_some()]
+        .iter()
+        .filter(|given| **given)
+        .count()
+        > 1
+    {
         let detail = "give one of gtin, search and cursor: each lists in an order of its own";
         return Err(Problem::new(&kind::INVALID_PARAMETER, detail));
     }

@@ -124,7 +124,13 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate() {
-        let (meter, rate) = (Meter::default(), Rate { per_second: 10, burst: 3 });
+        let (meter, rate) = (
+            Meter::default(),
+            Rate {
+                per_second: 10,
+                burst: 3,
+            },
+        );
         for _ in 0..3 {
             assert_eq!(meter.take(rate, SECOND), Ok(()));
         }
@@ -153,8 +159,13 @@ mod tests {
         let attempts = Attempts::default();
         let now = Instant::now();
         let address = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
-        let passed = (0..100).filter(|last| attempts.take(Some(address(*last)), now).is_ok()).count();
+        let passed = (0..100)
+            .filter(|last| attempts.take(Some(address(*last)), now).is_ok())
+            .count();
         assert_eq!(passed, 10);
-        assert_eq!(prefix("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(
+            prefix("::ffff:192.0.2.1".parse().unwrap()),
+            IpAddr::from([192, 0, 2, 1])
+        );
     }
 }

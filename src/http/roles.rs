@@ -48,16 +48,16 @@ pub const RULES: &[Rule] = &[
     rule(&Method::POST, "/v1/products/import", MANAGER),
     rule(&Method::GET, "/v1/stock", EVERY),
     rule(&Method::GET, "/v1/stock/{sku}", EVERY),
-    rule(&Method::POST, "/v1/stock/movements", STAFF),
     rule(&Method::POST, "/v1/sales", EVERY),
     rule(&Method::GET, "/v1/sales", STAFF),
     // A kiosk sees its own documents only; the handlers see to it.
     rule(&Method::GET, "/v1/sales/{series}/{counter}", EVERY),
     rule(&Method::GET, "/v1/receipts/{number}", EVERY),
-    rule(&Method::POST, "/v1/refunds", STAFF),
     rule(&Method::GET, "/v1/sync", EVERY),
+    rule(&Method::POST, "/v1/link", MANAGER),
     // A kiosk hears of stock and of the link, not of others' sales.
     rule(&Method::GET, "/v1/events", EVERY),
+    rule(&Method::GET, "/v1/today", STAFF),
     rule(&Method::GET, "/v1/status", MANAGER),
 ];
 

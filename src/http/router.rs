@@ -11,10 +11,12 @@ use super::guard::Guard;
 use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
-use super::{devices, docs, events, health, imports, metrics, pairing, products, sales, status, stock, sync};
+use super::{
+    devices, docs, events, health, history, imports, link, metrics, pairing, products, receipts, sales, status, stock,
+    sync,
+};
 
 /// The whole API. Made once for a state.
-#[must_use]
 pub fn router(api: ApiState) -> Router {
     let (routes, description) = routes(&api).split_for_parts();
     let description = openapi::complete(description);
@@ -47,9 +49,13 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(imports::catalog),
         routes!(stock::list),
         routes!(stock::by_sku),
-        routes!(sales::create),
+        routes!(sales::create, history::list),
+        routes!(history::by_identity),
+        routes!(history::today),
+        routes!(receipts::by_number),
         routes!(sync::show),
         routes!(events::stream),
+        routes!(link::switch),
         routes!(status::show),
     ];
     let start = OpenApiRouter::with_openapi(Description::openapi());

@@ -25,7 +25,7 @@ use crate::store::Role;
 
 /// A sale as a till asks for it.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct SaleRequest {
     /// The till's own count of its sales and refunds, from 1. With the till's series it is the sale's identity: a sale
     /// that is sent twice is made once.
@@ -52,7 +52,7 @@ pub struct SaleRequest {
 
 /// One line of a sale. It names its item by `sku` or by `gtin`.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct SaleLineRequest {
     /// The organisation's own number.
     #[schema(value_type = Option<String>, example = "1029743")]
@@ -87,7 +87,7 @@ pub enum DiscountRequest {
 /// Recorded and on disk when it is answered. A sale is never refused for lack of stock. Repeated with its key, or as
 /// the same sale under another key, it is answered as it was first, with the header `Idempotency-Replayed`.
 #[utoipa::path(
-    post, path = "/v1/sales", tag = "sales", request_body = SaleRequest,
+    post, operation_id = "sell", path = "/v1/sales", tag = "sales", request_body = SaleRequest,
     params(("Idempotency-Key" = String, Header, description = "The client's name for this request")),
     responses((status = 201, description = "The sale", body = SaleBody)),
 )]
@@ -113,7 +113,11 @@ pub(super) async fn create(
 
 impl SaleRequest {
     fn into_command(self, role: Role) -> Result<SellCommand, Problem> {
-        let lines = self.lines.into_iter().zip(0..).map(|(line, index)| line.into_line(index));
+        let lines = self
+            .lines
+            .into_iter()
+            .zip(0..)
+            .map(|(line, index)| line.into_line(index));
         Ok(SellCommand {
             counter: self.counter,
             at: self.at,
@@ -136,7 +140,8 @@ impl SaleLineRequest {
             (Some(sku), None) => ItemRef::Sku(sku),
             (None, Some(gtin)) => ItemRef::Gtin(gtin),
             _ => {
-                let detail = format!("/lines/{index}: a line names its item by sku or by gtin, and by one of them only");
+                let detail =
+                    format!("/lines/{index}: a line names its item by sku or by gtin, and by one of them only");
                 return Err(Problem::new(&kind::INVALID_FIELD, detail)
                     .at(format!("/lines/{index}"))
                     .with("line", index + 1));

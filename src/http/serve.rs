@@ -70,7 +70,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ServeLimits, m
     }
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_millis(limits.drain_timeout_ms), drained).await.is_err() {
+    if tokio::time::timeout(Duration::from_millis(limits.drain_timeout_ms), drained)
+        .await
+        .is_err()
+    {
         tracing::warn!(open = connections.len(), "connections did not end in time and are cut");
     }
 }

@@ -75,12 +75,16 @@ pub struct ApiParts {
     pub devices: Devices,
     /// What sales follow.
     pub settings: Settings,
+    /// What stands above every receipt: name, address, tax number.
+    pub receipt_header: Vec<String>,
     /// The clocks.
     pub clock: Clock,
     /// What the store tells after its commits.
     pub commits: Commits,
     /// Where the link stands.
     pub link: watch::Receiver<LinkReport>,
+    /// Takes true to cut the link by hand and false to mend it, where there is one.
+    pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.
     pub stop: watch::Receiver<bool>,
     /// Bounds.
@@ -164,7 +168,12 @@ impl ApiState {
     /// What a device uses. There are as many as devices were ever paired.
     pub(super) fn asker(&self, device: DeviceIx) -> Arc<Asker> {
         // The map is whole after every write, so that a panic elsewhere spoils nothing.
-        let known = self.askers.read().unwrap_or_else(PoisonError::into_inner).get(&device).cloned();
+        let known = self
+            .askers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&device)
+            .cloned();
         known.unwrap_or_else(|| {
             let mut askers = self.askers.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(askers.entry(device).or_default())
@@ -175,5 +184,9 @@ impl ApiState {
 /// Tells how long to wait.
 pub(super) fn too_many_requests(wait: Duration) -> Problem {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    Problem::new(&kind::TOO_MANY_REQUESTS, "asked more often than this device or address may").retry_after(seconds)
+    Problem::new(
+        &kind::TOO_MANY_REQUESTS,
+        "asked more often than this device or address may",
+    )
+    .retry_after(seconds)
 }

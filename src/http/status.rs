@@ -72,7 +72,7 @@ pub struct SetAsideBody {
 }
 
 /// The node at a glance.
-#[utoipa::path(get, path = "/v1/status", tag = "node", responses((status = 200, body = StatusBody)))]
+#[utoipa::path(get, operation_id = "get_status", path = "/v1/status", tag = "node", responses((status = 200, body = StatusBody)))]
 pub(super) async fn show(State(api): State<ApiState>) -> Result<Json<StatusBody>, Problem> {
     let currency = api.node.currency;
     let (pending, items, devices, days, set_aside) = api

@@ -46,7 +46,7 @@ pub struct StockPageBody {
 
 /// What there is of one item.
 #[utoipa::path(
-    get, path = "/v1/stock/{sku}", tag = "stock",
+    get, operation_id = "get_stock", path = "/v1/stock/{sku}", tag = "stock",
     params(("sku" = String, Path, description = "The organisation's own number")),
     responses((status = 200, body = StockBody)),
 )]
@@ -69,7 +69,7 @@ pub(super) async fn by_sku(State(api): State<ApiState>, InPath(sku): InPath<Sku>
 
 /// What there is, in the order of SKUs.
 #[utoipa::path(
-    get, path = "/v1/stock", tag = "stock", params(StockQuery),
+    get, operation_id = "list_stock", path = "/v1/stock", tag = "stock", params(StockQuery),
     responses((status = 200, body = StockPageBody)),
 )]
 pub(super) async fn list(

@@ -8,11 +8,9 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use crate::domain::ids::Incarnation;
-use crate::domain::journal::Head;
-use crate::store::{IncarnationRow, Snapshot, StorageError};
+use crate::store::{IncarnationRow, Position, Snapshot, StorageError};
 
-/// Where the link stands.
+/// Where the link stands, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Link {
@@ -28,25 +26,42 @@ pub enum Link {
     Online,
 }
 
-impl Link {
+/// Where the link stands, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkState {
+    /// Headquarters takes what is sent.
+    Online,
+    /// Headquarters cannot be reached; everything is kept for later.
+    Offline,
+    /// A person has cut the link.
+    Cut,
+    /// The node has no headquarters configured.
+    Disabled,
+}
+
+impl LinkState {
     /// All states.
-    pub const ALL: [Self; 5] = [
-        Self::Disabled,
-        Self::Offline,
-        Self::WaitingForParent,
-        Self::Introducing,
-        Self::Online,
-    ];
+    pub(super) const ALL: [Self; 4] = [Self::Online, Self::Offline, Self::Cut, Self::Disabled];
 
     /// As the API writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Disabled => "disabled",
-            Self::Offline => "offline",
-            Self::WaitingForParent => "waiting_for_parent",
-            Self::Introducing => "introducing",
             Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Cut => "cut",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Where an API's link stands.
+    pub(super) fn of(api: &ApiState) -> Self {
+        let cut = api.cut.as_ref().is_some_and(|cut| *cut.borrow());
+        match api.link.borrow().state {
+            _ if cut => Self::Cut,
+            Link::Disabled => Self::Disabled,
+            Link::Online => Self::Online,
+            Link::Offline | Link::WaitingForParent | Link::Introducing => Self::Offline,
         }
     }
 }
@@ -62,19 +77,21 @@ pub struct LinkReport {
     pub reason: Option<String>,
 }
 
-/// What headquarters has not acknowledged.
+/// What headquarters has not acknowledged. Records are numbered by their place in this disk's journal, over all
+/// incarnations.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     /// The newest record.
-    pub head: Head,
-    /// What headquarters has of the present incarnation.
-    pub acknowledged: Head,
-    /// How many records it does not have, over all incarnations of this disk.
+    pub journal_seq: u64,
+    /// Headquarters has every record up to this one.
+    pub acknowledged_seq: u64,
+    /// How many records it does not have.
     pub records: u64,
     /// When the oldest of them was recorded, milliseconds since 1970.
     pub oldest_ms: Option<u64>,
     /// How many records and entries were set aside.
     pub set_aside: u64,
+    incarnation: String,
     lives: Vec<LifeBody>,
     feeds: Vec<FeedBody>,
 }
@@ -86,26 +103,24 @@ impl Pending {
         let newest = lives
             .last()
             .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))?;
-        let (head, acknowledged) = (newest.head, newest.acked);
-        let mut oldest_ms = None;
-        for life in lives.iter().filter(|life| pending(life) > 0) {
-            let first = life.position(life.acked.seq + 1);
+        let end = newest.position(newest.head.seq).get();
+        let first_pending = lives.iter().filter_map(|life| first_pending(life, &lives)).min();
+        let oldest = match first_pending {
             // A record that this version cannot read has an age too, but none that it could tell.
-            if let Ok(Some(entry)) = snapshot.entry(first) {
-                oldest_ms = Some(entry.recorded.milliseconds());
-                break;
-            }
-        }
+            Some(position) => snapshot.entry(position).unwrap_or_default(),
+            None => None,
+        };
         let feeds = snapshot.feed_cursors()?.into_iter().map(|cursor| FeedBody {
             feed: cursor.feed,
             version: cursor.version,
         });
         Ok(Self {
-            head,
-            acknowledged,
+            journal_seq: number(end),
+            acknowledged_seq: number(first_pending.map_or(end, |position| position.get() - 1)),
             records: lives.iter().map(pending).sum(),
-            oldest_ms,
+            oldest_ms: oldest.map(|entry| entry.recorded.milliseconds()),
             set_aside: snapshot.set_asides_count()?,
+            incarnation: newest.incarnation.to_string(),
             lives: lives.iter().map(LifeBody::from).collect(),
             feeds: feeds.collect(),
         })
@@ -120,18 +135,40 @@ fn pending(life: &IncarnationRow) -> u64 {
     }
 }
 
-/// The link, and what is pending.
+/// The first record of an incarnation that headquarters does not have, neither itself nor as a copy.
+fn first_pending(life: &IncarnationRow, lives: &[IncarnationRow]) -> Option<Position> {
+    let copied = match life.rehomed_through {
+        None => false,
+        Some(last) => lives
+            .iter()
+            .rfind(|later| later.first <= last)
+            .is_none_or(|later| later.position(later.acked.seq) >= last),
+    };
+    (!copied && life.acked.seq < life.head.seq).then(|| life.position(life.acked.seq + 1))
+}
+
+fn number(position: i64) -> u64 {
+    u64::try_from(position).unwrap_or_default()
+}
+
+/// The link, and what is pending. Records are numbered by their place in this node's journal, over all incarnations.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SyncBody {
+    #[serde(flatten)]
     link: LinkBody,
+    /// The newest record.
+    journal_seq: u64,
+    /// Headquarters has every record up to this one.
+    acknowledged_seq: u64,
+    /// How many records headquarters does not have yet.
+    pending: u64,
+    /// When the oldest of them was recorded.
+    oldest_pending_at: Option<String>,
+    /// How long ago that was, in milliseconds.
+    oldest_pending_age_ms: Option<u64>,
     /// The present incarnation of the journal.
     #[schema(example = "1-00c0ffee00c0ffee")]
     incarnation: String,
-    /// The newest record of it.
-    journal_seq: u64,
-    /// Headquarters has everything of it up to this record.
-    acknowledged_seq: u64,
-    pending: PendingBody,
     incarnations: Vec<LifeBody>,
     feeds: Vec<FeedBody>,
     /// What an operator should look at; empty where all is well.
@@ -141,31 +178,23 @@ pub struct SyncBody {
 /// Where the link stands.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LinkBody {
-    state: Link,
+    link: LinkState,
+    /// The step that it is at, for whoever mends it.
+    link_step: Link,
     /// Since when.
     #[schema(example = "2024-03-01T12:26:30.000Z")]
-    since: String,
+    link_since: String,
     /// Why it is not online, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    link_reason: Option<String>,
 }
 
-/// What headquarters does not have yet.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PendingBody {
-    records: u64,
-    /// When the oldest of them was recorded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest_age_seconds: Option<u64>,
-}
-
-/// One life of the journal on this disk.
+/// One life of the journal on this disk. Its records are numbered from 1.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LifeBody {
     incarnation: String,
-    journal_seq: u64,
+    /// Its newest record.
+    head_seq: u64,
+    /// Headquarters has everything of it up to this record.
     acknowledged_seq: u64,
     /// Headquarters knows another branch of it; its records were taken over into a later one.
     left: bool,
@@ -190,25 +219,29 @@ impl From<&IncarnationRow> for LifeBody {
     fn from(life: &IncarnationRow) -> Self {
         Self {
             incarnation: life.incarnation.to_string(),
-            journal_seq: life.head.seq,
+            head_seq: life.head.seq,
             acknowledged_seq: life.acked.seq,
             left: life.rehomed_through.is_some(),
         }
     }
 }
 
-impl From<&LinkReport> for LinkBody {
-    fn from(report: &LinkReport) -> Self {
+impl LinkBody {
+    /// Of an API's link.
+    pub(super) fn of(api: &ApiState) -> Self {
+        let link = LinkState::of(api);
+        let report = api.link.borrow();
         Self {
-            state: report.state,
-            since: instant(report.since_ms),
-            reason: report.reason.clone(),
+            link,
+            link_step: report.state,
+            link_since: instant(report.since_ms),
+            link_reason: report.reason.clone(),
         }
     }
 }
 
 /// Where the link stands and what is pending.
-#[utoipa::path(get, path = "/v1/sync", tag = "node", responses((status = 200, body = SyncBody)))]
+#[utoipa::path(get, operation_id = "get_sync", path = "/v1/sync", tag = "node", responses((status = 200, body = SyncBody)))]
 pub(super) async fn show(State(api): State<ApiState>) -> Result<Json<SyncBody>, Problem> {
     let pending = api.readers.run(Pending::read).await?;
     Ok(Json(body(&api, pending)))
@@ -216,18 +249,15 @@ pub(super) async fn show(State(api): State<ApiState>) -> Result<Json<SyncBody>, 
 
 pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
     let now_ms = api.now().unix_ms;
-    let incarnation: Incarnation = pending.head.incarnation;
     SyncBody {
-        link: LinkBody::from(&*api.link.borrow()),
-        incarnation: incarnation.to_string(),
-        journal_seq: pending.head.seq,
-        acknowledged_seq: pending.acknowledged.seq,
-        pending: PendingBody {
-            records: pending.records,
-            oldest_at: pending.oldest_ms.map(instant),
-            oldest_age_seconds: pending.oldest_ms.map(|oldest_ms| now_ms.saturating_sub(oldest_ms) / 1000),
-        },
+        link: LinkBody::of(api),
         alerts: alerts(api, &pending),
+        journal_seq: pending.journal_seq,
+        acknowledged_seq: pending.acknowledged_seq,
+        pending: pending.records,
+        oldest_pending_at: pending.oldest_ms.map(instant),
+        oldest_pending_age_ms: pending.oldest_ms.map(|oldest_ms| now_ms.saturating_sub(oldest_ms)),
+        incarnation: pending.incarnation,
         incarnations: pending.lives,
         feeds: pending.feeds,
     }
@@ -236,24 +266,36 @@ pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
 fn alerts(api: &ApiState, pending: &Pending) -> Vec<AlertBody> {
     let mut alerts = Vec::new();
     if pending.set_aside > 0 {
-        let detail = format!("{} records or entries were set aside; `status` lists them", pending.set_aside);
-        alerts.push(AlertBody { code: "set_aside", detail });
+        let detail = format!(
+            "{} records or entries were set aside; `status` lists them",
+            pending.set_aside
+        );
+        alerts.push(AlertBody {
+            code: "set_aside",
+            detail,
+        });
     }
     let left = pending.lives.iter().filter(|life| life.left).count();
     if left > 0 {
         let detail = format!("{left} incarnations of this disk had another branch; headquarters settles them");
-        alerts.push(AlertBody { code: "branch_left", detail });
+        alerts.push(AlertBody {
+            code: "branch_left",
+            detail,
+        });
     }
     if let Some(jump) = api.commits.follow().borrow().clock_jump {
         let held = if jump.held_back { "; stamps are held back" } else { "" };
         let detail = format!("the machine's clock jumped by {} s{held}", jump.by_ms / 1000);
-        alerts.push(AlertBody { code: "clock_jumped", detail });
+        alerts.push(AlertBody {
+            code: "clock_jumped",
+            detail,
+        });
     }
     alerts
 }
 
 /// An instant as the API writes it.
-pub(super) fn instant(unix_ms: u64) -> String {
+pub(crate) fn instant(unix_ms: u64) -> String {
     let instant = i64::try_from(unix_ms).ok().and_then(DateTime::from_timestamp_millis);
     instant.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -14,7 +14,7 @@ const REFERENCE_CHARACTERS_MAX: usize = 100;
 
 /// One payment.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct TenderRequest {
     /// `cash`, `card`, `gift_card`, `voucher`, `account` or `other`.
     #[schema(value_type = String, example = "cash")]
@@ -47,7 +47,11 @@ pub(super) fn stated_tenders(tenders: Vec<TenderRequest>) -> Result<Vec<StatedTe
         .zip(0..)
         .map(|(tender, index)| {
             if let Some(reference) = &tender.reference {
-                check_text(reference, REFERENCE_CHARACTERS_MAX, &format!("/tenders/{index}/reference"))?;
+                check_text(
+                    reference,
+                    REFERENCE_CHARACTERS_MAX,
+                    &format!("/tenders/{index}/reference"),
+                )?;
             }
             Ok(StatedTender {
                 kind: tender.kind,

@@ -281,7 +281,11 @@ mod tests {
             ("host = 'b'\ncolour = 1", "unknown field `colour`", 2),
             ("host = 'b'\nusername = 'u'", "has no `password`", 1),
             ("host = 'b'\npassword = 'p'", "has no `username`", 1),
-            ("host = 'b'\n[tls]\nca_file = 'a'\ncert_file = 'c'", "has no `key_file`", 2),
+            (
+                "host = 'b'\n[tls]\nca_file = 'a'\ncert_file = 'c'",
+                "has no `key_file`",
+                2,
+            ),
             ("host = '::1'\n[tls]\nca_file = 'a'", "not by an IPv6 address", 1),
         ];
         for (text, told, line) in wrong {
@@ -296,7 +300,10 @@ mod tests {
     fn a_password_is_not_shown() {
         let config = read("host = 'b'\nusername = 'u'\npassword = 'sesame'").unwrap();
         assert!(!format!("{config:?}").contains("sesame"));
-        for text in ["host = 'b'\npassword = 'sesame'", "host = 'b'\nusername = 'u'\npassword = ['sesame']"] {
+        for text in [
+            "host = 'b'\npassword = 'sesame'",
+            "host = 'b'\nusername = 'u'\npassword = ['sesame']",
+        ] {
             let wrong = read(text).unwrap_err();
             assert!(!wrong.message().contains("sesame"), "{}", wrong.message());
         }

@@ -4,6 +4,7 @@
 //! pause that grows. It retries nothing that was published: a publish belongs to one session, and ends with it.
 
 mod backoff;
+mod client;
 mod connection;
 mod incoming;
 mod mailbox;
@@ -48,7 +49,7 @@ pub enum LinkEvent {
 /// A connection that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connected {
-    /// The session's random number; publishes name it.
+    /// The session's random number, never 0; publishes name it.
     pub session: u64,
     /// The most bytes that a payload may have, on any of our topics.
     pub payload_bytes_max: u32,
@@ -112,6 +113,9 @@ pub enum PublishFailed {
         /// MQTT 5's reason code.
         code: u8,
     },
+    /// Messages came faster than they are taken, so that the link has stopped reading and cannot send either.
+    #[error("too many received messages wait to be taken")]
+    Congested,
     /// Its session ended first. It may have arrived.
     #[error("the connection ended before the broker acknowledged it")]
     Disconnected,
@@ -147,7 +151,7 @@ pub struct LinkHandle {
 
 impl LinkHandle {
     /// Hands over something to publish; waits while too much is waiting already. May be called by the task that takes
-    /// the events: the link does not wait for them in order to make room.
+    /// the events: the link never waits for those in order to make room.
     ///
     /// # Errors
     /// Where the link has been stopped.
@@ -193,7 +197,10 @@ pub fn spawn(
         trouble: None,
     };
     tokio::spawn(link.run());
-    let handle = LinkHandle { commands, stop: Arc::new(stop) };
+    let handle = LinkHandle {
+        commands,
+        stop: Arc::new(stop),
+    };
     (handle, events)
 }
 
@@ -226,7 +233,9 @@ struct Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("client_id", &self.client_id).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
     }
 }
 

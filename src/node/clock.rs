@@ -17,7 +17,9 @@ impl MachineClock {
     /// Starts counting.
     #[must_use]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        Self {
+            started: Instant::now(),
+        }
     }
 
     /// Milliseconds since the process started; never goes back.

@@ -37,6 +37,9 @@ pub struct NodeConfig {
     /// What stands above every receipt: name, address, tax number.
     #[serde(default)]
     pub receipt_header: Vec<String>,
+    /// Whether the node's page offers to cut the link, as the demo's does.
+    #[serde(default)]
+    pub link_switch: bool,
     /// How many days acknowledged records stay on this disk. Headquarters may still ask for them after a restore of
     /// its own.
     #[serde(default = "default_keep_days")]
@@ -60,6 +63,9 @@ pub struct SaleConfig {
     pub tax_rounding: Rounding,
     /// Each tax class with its rate in per cent.
     pub tax_rates: BTreeMap<TaxClass, TaxRate>,
+    /// The tax class of what the catalog does not have, where a till that may state prices sells it.
+    #[serde(default = "default_unlisted_tax_class")]
+    pub unlisted_tax_class: TaxClass,
     /// When a business day begins on the wall's clock: sales before it belong to the day before.
     #[serde(default)]
     pub day_starts_at: NaiveTime,
@@ -75,6 +81,11 @@ fn default_org() -> OrgId {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
+}
+
+fn default_unlisted_tax_class() -> TaxClass {
+    // As above.
+    "standard".parse().unwrap_or_else(|_| unreachable!("a valid name"))
 }
 
 const fn default_basis() -> TaxBasis {
@@ -127,8 +138,10 @@ pub enum ConfigError {
 /// # Errors
 /// Tells the file, the line and the column of the first thing that is wrong.
 pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
     toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         ConfigError::Wrong {
@@ -153,6 +166,7 @@ impl NodeConfig {
             broker: None,
             sale,
             receipt_header: Vec::new(),
+            link_switch: false,
             keep_days: default_keep_days(),
         }
     }
@@ -168,6 +182,7 @@ impl SaleConfig {
             tax_rounding_by: default_rounding_by(),
             tax_rounding: default_rounding(),
             tax_rates,
+            unlisted_tax_class: default_unlisted_tax_class(),
             day_starts_at: NaiveTime::default(),
             backdate_days: default_backdate_days(),
         }
@@ -208,10 +223,16 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_with_its_place() {
-        let wrong = config("data = \"/d\"\nnode = \"n\"\nsite = \"Store 1\"\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
+        let wrong =
+            config("data = \"/d\"\nnode = \"n\"\nsite = \"Store 1\"\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
         let text = wrong.unwrap_err().to_string();
-        assert!(text.contains("line 3, column 8: site has the character 'S' at position 1"), "{text}");
-        let unknown = config("data = \"/d\"\nnode = \"n\"\nsite = \"s\"\ncolour = 1\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n");
+        assert!(
+            text.contains("line 3, column 8: site has the character 'S' at position 1"),
+            "{text}"
+        );
+        let unknown = config(
+            "data = \"/d\"\nnode = \"n\"\nsite = \"s\"\ncolour = 1\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n",
+        );
         let text = unknown.unwrap_err().to_string();
         assert!(text.contains("line 4, column 1: unknown field `colour`"), "{text}");
     }

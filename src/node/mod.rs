@@ -1,3 +1,15 @@
-//! The wiring of a node: configuration, clock, store, API, link.
+//! The wiring of a node: configuration, clocks, store, API, link.
+//!
+//! Promises: the API answers as soon as the database is open, whether or not there is a link; everything that fails
+//! while it runs is a matter of the part that failed; what is acknowledged outlives the process.
 
+pub mod clock;
+pub mod config;
+pub mod randomness;
+mod start;
+mod sync_loop;
 pub mod tls;
+
+pub use crate::operator;
+pub use config::NodeConfig;
+pub use start::{Node, StartError, run};

@@ -13,7 +13,18 @@ pub fn number() -> u64 {
 pub fn incarnation_seed() -> IncarnationSeed {
     let mut secret_key = [0; 32];
     getrandom::fill(&mut secret_key).unwrap_or_else(|error| no_randomness(&error));
-    IncarnationSeed { random: number(), secret_key }
+    IncarnationSeed {
+        random: number(),
+        secret_key,
+    }
+}
+
+/// Sixteen random bytes.
+#[must_use]
+pub fn salt() -> [u8; 16] {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).unwrap_or_else(|error| no_randomness(&error));
+    salt
 }
 
 /// A token that nobody guesses: 32 bytes as hexadecimal digits.

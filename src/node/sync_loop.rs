@@ -9,15 +9,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::Head;
+use crate::http::{Committed, Link, LinkReport};
 use crate::mqtt::{LinkConfig, LinkEvent, LinkHandle, Presence, Publish, PublishFailed, Topic};
-use crate::operations::link as operation;
-use crate::store::Store;
+use crate::operations;
+use crate::store::{Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
 use crate::sync::wire::{Birth, Down, HubState, Up};
 
 use super::clock::MachineClock;
+use super::randomness;
 
 /// What the loop is made of.
 pub(super) struct SyncLoop {
@@ -29,14 +32,14 @@ pub(super) struct SyncLoop {
     pub store: Arc<Store>,
     /// Its clocks.
     pub clock: MachineClock,
-    /// Where the journal stands; changes at every commit that adds to it.
-    pub head: watch::Receiver<Head>,
-    /// How to reach the broker; nothing where the node stands alone.
-    pub link: Option<LinkConfig>,
+    /// Changes with every commit.
+    pub commits: watch::Receiver<Committed>,
+    /// How to reach the broker.
+    pub link: LinkConfig,
     /// True while a person has cut the link.
     pub cut: watch::Receiver<bool>,
     /// Where the link stands, for people.
-    pub state: watch::Sender<LinkState>,
+    pub report: watch::Sender<LinkReport>,
 }
 
 /// The link while it is not cut.
@@ -51,27 +54,44 @@ const ANSWERS_MAX: usize = 64;
 impl SyncLoop {
     /// Runs until `stop` is true, then says goodbye.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut engine =
-            NodeEngine::new(self.site.clone(), env!("CARGO_PKG_VERSION").to_owned(), NodeLimits::default());
+        let mut engine = NodeEngine::new(
+            self.site.clone(),
+            env!("CARGO_PKG_VERSION").to_owned(),
+            NodeLimits::default(),
+        );
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
         let mut link = self.open_link();
+        let mut trouble = None;
         loop {
             let wake = engine.deadline().map(|(at_ms, _)| self.clock.instant(at_ms));
             let input = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
                 event = next_event(&mut link) => match event {
-                    Some(event) => read(event),
+                    Some(event) => {
+                        trouble = match &event {
+                            LinkEvent::Disconnected(trouble) => Some(trouble.to_string()),
+                            LinkEvent::Connected(_) => None,
+                            LinkEvent::Message(_) => trouble,
+                        };
+                        read(event)
+                    }
                     None => {
                         link = None;
                         Some(Input::Disconnected)
                     }
                 },
                 Some(input) = answered.recv() => Some(input),
-                Ok(()) = self.head.changed() => Some(Input::Appended(*self.head.borrow_and_update())),
+                Ok(()) = self.commits.changed() => {
+                    self.commits.borrow_and_update();
+                    let store = Arc::clone(&self.store);
+                    answer(&answers, async move { store.readers.run(head).await.map(Input::Appended) });
+                    None
+                }
                 Ok(()) = self.cut.changed() => {
                     let cut = *self.cut.borrow_and_update();
                     tracing::info!(cut, "a person has cut or mended the link");
                     close(link.take()).await;
+                    trouble = None;
                     if !cut {
                         link = self.open_link();
                     }
@@ -84,28 +104,54 @@ impl SyncLoop {
             while let Some(output) = engine.poll() {
                 self.act(output, link.as_ref(), &answers).await;
             }
-            self.state.send_if_modified(|state| std::mem::replace(state, engine.link_state()) != engine.link_state());
+            self.tell(engine.link_state(), trouble.as_deref());
         }
         close(link).await;
+    }
+
+    /// Says where the link stands, where that is another place than before.
+    fn tell(&self, state: LinkState, reason: Option<&str>) {
+        let state = match state {
+            LinkState::Offline => Link::Offline,
+            LinkState::WaitingForParent => Link::WaitingForParent,
+            LinkState::Introducing => Link::Introducing,
+            LinkState::Online => Link::Online,
+        };
+        self.report.send_if_modified(|report| {
+            let reason = reason.filter(|_| state != Link::Online).map(str::to_owned);
+            if report.state == state && report.reason == reason {
+                return false;
+            }
+            tracing::info!(?state, reason, "link");
+            *report = LinkReport {
+                state,
+                since_ms: self.clock.now().unix_ms,
+                reason,
+            };
+            true
+        });
     }
 
     fn open_link(&self) -> Option<OpenLink> {
         if *self.cut.borrow() {
             return None;
         }
-        let config = self.link.clone()?;
-        let (node, head) = (self.node.clone(), self.head.clone());
+        let config = self.link.clone();
+        let node = self.node.clone();
         let presence = move |session| {
             let birth = Birth {
                 node: node.clone(),
                 session,
                 online: true,
                 software: env!("CARGO_PKG_VERSION").to_owned(),
-                head: Some(*head.borrow()),
+                head: None,
             };
-            Presence { here: birth.encode(), gone: Birth { online: false, ..birth }.encode() }
+            Presence {
+                here: birth.encode(),
+                gone: Birth { online: false, ..birth }.encode(),
+            }
         };
-        let (handle, events) = crate::mqtt::spawn(config, presence, super::randomness::number);
+        let (handle, events) = crate::mqtt::spawn(config, presence, randomness::number);
         Some(OpenLink { handle, events })
     }
 
@@ -119,35 +165,88 @@ impl SyncLoop {
                     self.send(message, &link.handle, answers).await;
                 }
             }
-            Output::LoadStreams => {
-                answer(answers, async move { operation::streams(&store).await });
-            }
-            Output::LoadBatch { incarnation, from, records_max, bytes_max } => answer(answers, async move {
-                operation::load_batch(&store, incarnation, from, records_max, bytes_max).await
+            Output::LoadStreams => answer(answers, async move {
+                let (streams, feeds) = store.readers.run(operations::streams).await?;
+                Ok::<_, StorageError>(Input::Streams { streams, feeds })
             }),
+            Output::LoadBatch {
+                incarnation,
+                from,
+                records_max,
+                bytes_max,
+            } => {
+                let node = self.node.clone();
+                answer(answers, async move {
+                    let load = move |snapshot: &Snapshot<'_>| {
+                        operations::load_batch(snapshot, &node, incarnation, from, records_max, bytes_max)
+                    };
+                    // The engine asks only for what is there: what is not is a disk that cannot be read.
+                    let packed = store.readers.run(load).await?.ok_or_else(|| {
+                        StorageError::Inconsistent(format!("record {from} of incarnation {incarnation} is not there"))
+                    })?;
+                    for (seq, reason) in packed.damaged {
+                        tracing::error!(%incarnation, seq, reason, "a record on this disk is damaged and is withheld");
+                        let aside = move |tx: &mut WriteTransaction<'_>| {
+                            operations::set_record_aside(tx, now, incarnation, seq, &reason)
+                        };
+                        if let Err(error) = store.writer.run(aside).await {
+                            tracing::error!(%error, seq, "it could not be set aside here");
+                        }
+                    }
+                    Ok::<_, StorageError>(Input::BatchLoaded(packed.batch))
+                });
+            }
             Output::SaveAck(acked) => {
                 tokio::spawn(async move {
                     // Not answered for: it only saves sending again, and the next one carries everything.
-                    if let Err(error) = operation::save_ack(&store, acked).await {
+                    if let Err(error) = store.writer.run(move |tx| operations::save_ack(tx, acked)).await {
                         tracing::warn!(%error, seq = acked.seq, "an acknowledgement could not be saved");
                     }
                 });
             }
-            Output::SetAside { incarnation, seq, reason } => {
+            Output::SetAside {
+                incarnation,
+                seq,
+                reason,
+            } => {
                 tracing::error!(%incarnation, seq, reason, "a record is set aside; the others go on");
-                answer(answers, async move { operation::withhold(&store, now, incarnation, seq, reason).await });
-            }
-            Output::Rehome { incarnation, common, set_back } => {
-                tracing::error!(%incarnation, common, set_back,
-                    "headquarters knows another branch of this disk: what it does not have goes to an incarnation of its own");
-                let seed = super::randomness::incarnation_seed();
                 answer(answers, async move {
-                    operation::rehome(&store, now, seed, incarnation, common, set_back).await
+                    let aside = move |tx: &mut WriteTransaction<'_>| {
+                        operations::set_record_aside(tx, now, incarnation, seq, &reason)
+                    };
+                    store
+                        .writer
+                        .run(aside)
+                        .await
+                        .map(|()| Input::SetAside { incarnation, seq })
                 });
             }
-            Output::ApplyFeed(page) => {
-                answer(answers, async move { operation::apply_feed_page(&store, now, page).await });
+            Output::Rehome {
+                incarnation,
+                common,
+                set_back,
+            } => {
+                tracing::error!(%incarnation, common, set_back, "headquarters knows another branch of this disk");
+                let seed = randomness::incarnation_seed();
+                let reason = if set_back {
+                    OpenedReason::SetBack
+                } else {
+                    OpenedReason::Copied
+                };
+                answer(answers, async move {
+                    let leave = move |tx: &mut WriteTransaction<'_>| {
+                        operations::reincarnate(tx, now, incarnation, common, reason, &seed)
+                    };
+                    store.writer.run(leave).await.map(|_| Input::Rehomed)
+                });
             }
+            Output::ApplyFeed(page) => answer(answers, async move {
+                let applied = store
+                    .writer
+                    .run(move |tx| operations::apply_feed_page(tx, now, &page))
+                    .await;
+                applied.map(Input::FeedApplied)
+            }),
         }
     }
 
@@ -158,14 +257,27 @@ impl SyncLoop {
         };
         let batch = batch_of(&message);
         let payload = message.encode();
-        let publish = Publish { session, topic: Topic::Up(self.node.clone()), payload, retain: false };
-        let Ok(receipt) = link.publish(publish).await else { return };
+        let publish = Publish {
+            session,
+            topic: Topic::Up(self.node.clone()),
+            payload,
+            retain: false,
+        };
+        let Ok(receipt) = link.publish(publish).await else {
+            return;
+        };
         let answers = answers.clone();
         tokio::spawn(async move {
             match (receipt.await, batch) {
                 (Err(PublishFailed::TooLarge { bytes }), Some((incarnation, first, count))) => {
                     tracing::warn!(bytes, first, count, "a batch is over the broker's largest message");
-                    let _ = answers.send(Input::TooLarge { incarnation, first, count }).await;
+                    let _ = answers
+                        .send(Input::TooLarge {
+                            incarnation,
+                            first,
+                            count,
+                        })
+                        .await;
                 }
                 // The engine's own timer notices what did not arrive.
                 (Err(error), _) if error != PublishFailed::Disconnected => {
@@ -184,7 +296,6 @@ fn batch_of(message: &Up) -> Option<(Incarnation, u64, u32)> {
     Some((batch.header.incarnation, batch.header.first, batch.header.count))
 }
 
-/// Runs a disk's work beside the loop; a failure is an input too.
 fn answer<E: std::fmt::Display>(
     answers: &mpsc::Sender<Input>,
     work: impl Future<Output = Result<Input, E>> + Send + 'static,
@@ -203,19 +314,36 @@ fn answer<E: std::fmt::Display>(
     });
 }
 
+/// Where the journal stands.
+fn head(snapshot: &Snapshot<'_>) -> Result<Head, StorageError> {
+    let newest = snapshot.incarnations()?.pop();
+    newest
+        .map(|row| row.head)
+        .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))
+}
+
 /// What an event means to the engine. A message that cannot be read is told and passed.
 fn read(event: LinkEvent) -> Option<Input> {
     match event {
-        LinkEvent::Connected(connected) => Some(Input::Connected { session: connected.session }),
+        LinkEvent::Connected(connected) => Some(Input::Connected {
+            session: connected.session,
+        }),
         LinkEvent::Disconnected(_) => Some(Input::Disconnected),
         LinkEvent::Message(message) => {
             let input = match message.topic {
                 Topic::Hub => HubState::decode(&message.payload).map(Input::Hub),
                 _ => Down::decode(&message.payload).map(Input::Received),
             };
-            input.inspect_err(|error| tracing::warn!(%error, "a message is passed over")).ok()
+            input
+                .inspect_err(|error| tracing::warn!(%error, "a message is passed over"))
+                .ok()
         }
     }
+}
+
+/// Returns when the node is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn next_event(link: &mut Option<OpenLink>) -> Option<LinkEvent> {

@@ -3,6 +3,7 @@
 use chrono::{NaiveTime, TimeDelta};
 
 use crate::domain::sale::SaleRules;
+use crate::domain::tax::TaxClass;
 use crate::domain::time::{BusinessDay, LocalTime};
 
 /// What a node's sales follow.
@@ -10,6 +11,8 @@ use crate::domain::time::{BusinessDay, LocalTime};
 pub struct Settings {
     /// Currency, tax and rates.
     pub sale: SaleRules,
+    /// The tax class of what the catalog does not have, where a till that may state prices sells it.
+    pub unlisted_tax_class: TaxClass,
     /// When a business day begins on the wall's clock: what is before it belongs to the day before.
     pub day_starts_at: NaiveTime,
     /// How many days a till's time may be away from the node's, back or ahead: a till that was cut off reports late,
@@ -56,6 +59,7 @@ mod tests {
                 tax_policy,
                 tax_rates: [].into(),
             },
+            unlisted_tax_class: "standard".parse().unwrap(),
             day_starts_at: NaiveTime::from_hms_opt(4, 0, 0).unwrap(),
             backdate_days: 7,
         };

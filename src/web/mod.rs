@@ -12,10 +12,15 @@ pub use page::Page;
 /// The node's page at `/`, and what it consists of under `/assets/`.
 ///
 /// `name` is what people call the store. `link_switch` shows the button that cuts and mends the link.
-#[must_use]
 pub fn router<S: Clone + Send + Sync + 'static>(name: &str, link_switch: bool) -> Router<S> {
+    page(name, link_switch).router()
+}
+
+fn page(name: &str, link_switch: bool) -> Page {
     let offered = if link_switch { "true" } else { "false" };
-    Page::new(include_str!("assets/node.html"), &[("name", name), ("link_switch", offered)])
-        .with_script("node.js", include_str!("assets/node.js"))
-        .router()
+    Page::new(
+        include_str!("assets/node.html"),
+        &[("name", name), ("link_switch", offered)],
+    )
+    .with_script("node.js", include_str!("assets/node.js"))
 }

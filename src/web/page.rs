@@ -29,11 +29,10 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page from its shell, with `{{name}}` replaced by the text of each value; `{{pair}}` becomes the form in which a
-    /// browser is paired.
+    /// A page from its shell, with `{{name}}` replaced by the text of each value.
     #[must_use]
     pub fn new(shell: &str, values: &[(&str, &str)]) -> Self {
-        let mut html = shell.replace("{{pair}}", include_str!("assets/pair.html"));
+        let mut html = shell.to_owned();
         for (name, value) in values {
             html = html.replace(&format!("{{{{{name}}}}}"), &escaped(value));
         }
@@ -51,7 +50,6 @@ impl Page {
     }
 
     /// The page at `/` and everything it consists of under `/assets/`.
-    #[must_use]
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let scripts = self.scripts.iter().map(|(name, text)| (*name, JAVASCRIPT, *text));
         let mut router = Router::new();
@@ -127,22 +125,36 @@ mod tests {
         assert_eq!(headers["content-security-policy"], POLICY);
     }
 
-    /// Whatever a page names is served by the page itself, and nothing in it is inline or from elsewhere.
     #[tokio::test]
     async fn the_nodes_page_is_whole() {
-        let page = Page::new(include_str!("assets/node.html"), &[("name", "Harbour"), ("link_switch", "true")])
-            .with_script("node.js", include_str!("assets/node.js"));
+        assert_whole(crate::web::page("Harbour", true)).await;
+    }
+
+    #[tokio::test]
+    async fn headquarters_page_is_whole() {
+        assert_whole(crate::hq::web::page("Larkspur")).await;
+    }
+
+    /// Whatever a page and its scripts name is served by the page itself, and nothing is inline or from elsewhere.
+    async fn assert_whole(page: Page) {
         let (status, _, html) = get_text(&page, "/").await;
         assert_eq!(status, StatusCode::OK);
         assert!(!html.contains("{{"), "a value is missing");
-        assert!(!html.contains("://") && !html.contains("style=") && !html.contains(" on"), "{html}");
-        for reference in named(&html) {
-            assert_eq!(get_text(&page, &reference).await.0, StatusCode::OK, "{reference}");
+        let inline = |word: &str| word.starts_with("style=") || word.starts_with("on") && word.contains('=');
+        assert!(!html.contains("://") && !html.split_whitespace().any(inline), "{html}");
+        let mut scripts = Vec::new();
+        for reference in html.split('"').filter(|part| part.starts_with("/assets/")) {
+            let (status, headers, text) = get_text(&page, reference).await;
+            assert_eq!(status, StatusCode::OK, "{reference}");
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+            scripts.push(text);
         }
-    }
-
-    /// Every address in `src` and `href`.
-    fn named(html: &str) -> Vec<String> {
-        html.split(['"']).filter(|part| part.starts_with("/assets/")).map(str::to_owned).collect()
+        for script in scripts {
+            for module in script.split('"').filter_map(|part| part.strip_prefix("./")) {
+                let (status, headers, _) = get_text(&page, &format!("/assets/{module}")).await;
+                assert_eq!(status, StatusCode::OK, "{module}");
+                assert_eq!(headers["content-type"], JAVASCRIPT, "{module}");
+            }
+        }
     }
 }

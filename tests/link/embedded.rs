@@ -33,7 +33,11 @@ async fn it_tells_of_a_node_that_vanishes() {
     let embedded = EmbeddedBroker::start(0).unwrap();
     let mut hub = Peer::hub(embedded.port());
     hub.connected().await;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let config = broker(embedded.port(), "");
     let starting = runtime.spawn(async move {
         let mut node = Peer::start(Role::Node(node_id("store-1")), config);

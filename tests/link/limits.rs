@@ -1,9 +1,13 @@
 //! What a broker does not take: sizes and topics; and a consumer that does not keep up.
 
-use finalmarket::mqtt::{PublishFailed, Topic, Trouble};
+use finalmarket::mqtt::{PublishFailed, Trouble};
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use tokio::sync::mpsc;
 
 use crate::mosquitto::{Mosquitto, STOCK};
-use crate::peer::{Peer, down, in_time, node_id, up};
+use crate::peer::{Peer, down, in_time, up};
 use crate::proxy::Proxy;
 
 fn stock_and(more: &str) -> String {
@@ -18,8 +22,13 @@ async fn what_is_over_the_announced_limit_is_not_sent() {
     let connected = node.connected().await;
     assert_eq!(connected.payload_bytes_max, 20_000 - 128);
     let large = node.publish(up("store-1"), vec![1; 20_000]).await;
-    assert!(matches!(in_time(large).await, Err(PublishFailed::TooLarge { bytes: 20_001.. })));
-    let largest = node.publish(up("store-1"), vec![2; connected.payload_bytes_max as usize]).await;
+    assert!(matches!(
+        in_time(large).await,
+        Err(PublishFailed::TooLarge { bytes: 20_001.. })
+    ));
+    let largest = node
+        .publish(up("store-1"), vec![2; connected.payload_bytes_max as usize])
+        .await;
     assert_eq!(in_time(largest).await, Ok(()), "in the same session");
     assert_eq!(hub.message_on(&up("store-1")).await.payload[0], 2);
 }
@@ -36,8 +45,14 @@ async fn what_is_over_a_limit_that_was_not_announced_is_found_out() {
     let larger = node.publish(up("store-1"), vec![3; 30_000]).await;
     let small = node.publish(up("store-1"), vec![4; 11]).await;
     assert_eq!(in_time(before).await, Ok(()));
-    assert!(matches!(in_time(large).await, Err(PublishFailed::TooLarge { bytes: 20_001..20_100 })));
-    assert!(matches!(in_time(larger).await, Err(PublishFailed::TooLarge { bytes: 30_001..30_100 })));
+    assert!(matches!(
+        in_time(large).await,
+        Err(PublishFailed::TooLarge { bytes: 20_001..20_100 })
+    ));
+    assert!(matches!(
+        in_time(larger).await,
+        Err(PublishFailed::TooLarge { bytes: 30_001..30_100 })
+    ));
     assert_eq!(in_time(small).await, Err(PublishFailed::Disconnected));
     assert_eq!(node.disconnected().await, Trouble::PacketTooLarge);
 
@@ -64,7 +79,10 @@ async fn a_broker_that_hangs_up_without_a_word_is_understood_in_the_end() {
         }
         node.connected().await;
     };
-    assert!(matches!(refused, Err(PublishFailed::TooLarge { bytes: 50_001.. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PublishFailed::TooLarge { bytes: 50_001.. })),
+        "{refused:?}"
+    );
     assert_eq!((lost, proxy.cuts()), (2, 3));
     let connected = node.connected().await;
     assert!(connected.payload_bytes_max < 50_000);
@@ -87,11 +105,12 @@ async fn what_the_rules_do_not_allow_is_refused_by_its_reason() {
     assert_eq!(in_time(own).await, Ok(()), "in the same session");
 }
 
-/// The consumer holds every message for a while: the broker waits, then everything is there and in order.
+/// The consumer holds what it gets for a while, and deals with it in any order: the broker waits meanwhile, and then
+/// everything is there and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_consumer_loses_nothing() {
     const MESSAGES: u32 = 700;
-    let mosquitto = Mosquitto::start(&stock_and("max_inflight_messages 0"));
+    let mosquitto = Mosquitto::start(STOCK);
     let (mut hub, mut node) = (Peer::hub(mosquitto.port()), Peer::node("store-1", mosquitto.port()));
     hub.connected().await;
     node.connected().await;
@@ -99,26 +118,65 @@ async fn a_slow_consumer_loses_nothing() {
     for number in 0..MESSAGES {
         last = Some(hub.publish(down("store-1"), number.to_le_bytes()).await);
     }
-    assert_eq!(in_time(last.unwrap()).await, Ok(()));
-    // All of them are at the broker, which sends as many as it may.
+    assert_eq!(in_time(last.unwrap()).await, Ok(()), "all of them are at the broker");
     let mut held = Vec::new();
-    while held.len() < 100 {
-        held.push(node.message_on(&down("store-1")).await);
-    }
-    // One of the hundred is the hub's retained state, acknowledged when it was passed over; nothing else is under way.
-    drop(hub.publish(Topic::Hub, "a mark").await);
-    assert!(node.events.try_recv().is_err(), "more than it may");
-    // Done in any order; the broker hears it in the right one.
-    for message in held.drain(..).rev() {
-        assert_eq!(message.payload.len(), 4);
-        message.token.acknowledge();
-    }
-    for expected in 100..MESSAGES {
+    for expected in 0..MESSAGES {
         let message = node.message_on(&down("store-1")).await;
         assert_eq!(message.payload, expected.to_le_bytes());
+        held.push(message);
+        if held.len() == 80 {
+            while let Some(message) = held.pop() {
+                message.token.acknowledge();
+            }
+        }
     }
-    assert_eq!(node.message_on(&Topic::Hub).await.payload, b"a mark");
-    let presence = Topic::On(node_id("store-1"));
-    in_time(node.handle.stop()).await;
-    while !hub.message_on(&presence).await.payload.starts_with(b"gone") {}
+}
+
+/// A flood that no window holds back: this side stops reading, goes on answering its caller, and takes it all later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_stops_at_the_link_and_not_in_the_callers_publish() {
+    const MESSAGES: u32 = 900;
+    let mosquitto = Mosquitto::start(STOCK);
+    let mut node = Peer::node("store-1", mosquitto.port());
+    node.connected().await;
+    let flood = tokio::spawn(flood(mosquitto.port(), MESSAGES));
+    // Nobody takes events. Publishing is refused in the end, and never waits for ever.
+    let (told, mut fates) = mpsc::unbounded_channel();
+    let congested = async {
+        loop {
+            let receipt = node.publish(up("store-1"), "under water").await;
+            let told = told.clone();
+            tokio::spawn(async move { told.send(receipt.await) });
+            if let Ok(Err(why)) = fates.try_recv() {
+                break why;
+            }
+        }
+    };
+    assert_eq!(in_time(congested).await, PublishFailed::Congested);
+    in_time(flood).await.unwrap();
+    for expected in 0..MESSAGES {
+        assert_eq!(node.message_on(&down("store-1")).await.payload, expected.to_le_bytes());
+    }
+    assert_eq!(in_time(node.publish(up("store-1"), "afloat").await).await, Ok(()));
+}
+
+/// Sends as another program would that asks for no acknowledgement (QoS 0).
+async fn flood(port: u16, messages: u32) {
+    let (client, mut events) = AsyncClient::new(MqttOptions::new("flood", "127.0.0.1", port), 10);
+    let sending = async {
+        for number in 0..messages {
+            let payload = number.to_le_bytes();
+            client
+                .publish("fm/market/store-1/down", QoS::AtMostOnce, false, payload.to_vec())
+                .await
+                .unwrap();
+        }
+        client.disconnect().await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let polling = async { while !matches!(events.poll().await, Ok(Event::Outgoing(Outgoing::Disconnect)) | Err(_)) {} };
+    tokio::select! {
+        () = sending => {}
+        () = polling => {}
+    }
 }

@@ -16,7 +16,11 @@ async fn a_node_and_headquarters_talk() {
         panic!("nothing comes before the connection stands: {first:?}");
     };
     node.session = connected.session;
-    assert_eq!(connected.payload_bytes_max, (1 << 20) - 128, "mosquitto announces no limit by default");
+    assert_eq!(
+        connected.payload_bytes_max,
+        (1 << 20) - 128,
+        "mosquitto announces no limit by default"
+    );
     assert_eq!(connected.publishes_max, 19, "mosquitto takes 20 at once by default");
 
     let state = node.message_on(&Topic::Hub).await;
@@ -55,7 +59,11 @@ async fn two_copies_of_one_disk_are_connected_side_by_side() {
     let mut first = Peer::node("store-1", mosquitto.port());
     let mut second = Peer::node("store-1", mosquitto.port());
     assert_ne!(first.connected().await.session, second.connected().await.session);
-    for (peer, text) in [(&first, "of the first"), (&second, "of the second"), (&first, "again of the first")] {
+    for (peer, text) in [
+        (&first, "of the first"),
+        (&second, "of the second"),
+        (&first, "again of the first"),
+    ] {
         let receipt = peer.publish(up("store-1"), text).await;
         assert_eq!(hub.message_on(&up("store-1")).await.payload, text.as_bytes());
         assert_eq!(in_time(receipt).await, Ok(()));
@@ -73,7 +81,10 @@ async fn who_stops_says_goodbye() {
     in_time(node.handle.stop()).await;
     assert_eq!(hub.message_on(&presence).await.payload, gone(node.session));
     while in_time(node.events.recv()).await.is_some() {}
-    assert!(node.handle.publish(publish_of(&node)).await.is_err(), "a stopped link takes nothing");
+    assert!(
+        node.handle.publish(publish_of(&node)).await.is_err(),
+        "a stopped link takes nothing"
+    );
 
     in_time(hub.handle.stop()).await;
     let mut next = Peer::hub(mosquitto.port());
@@ -119,7 +130,11 @@ async fn the_broker_tells_of_a_node_that_vanishes() {
     let mosquitto = Mosquitto::start(STOCK);
     let mut hub = Peer::hub(mosquitto.port());
     hub.connected().await;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let config = broker(mosquitto.port(), "");
     let starting = runtime.spawn(async move {
         let mut node = Peer::start(Role::Node(node_id("store-1")), config);
@@ -135,5 +150,10 @@ async fn the_broker_tells_of_a_node_that_vanishes() {
 }
 
 fn publish_of(node: &Peer) -> finalmarket::mqtt::Publish {
-    finalmarket::mqtt::Publish { session: node.session, topic: up("store-1"), payload: Vec::new(), retain: false }
+    finalmarket::mqtt::Publish {
+        session: node.session,
+        topic: up("store-1"),
+        payload: Vec::new(),
+        retain: false,
+    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use finalmarket::domain::ids::{NodeId, OrgId};
 use finalmarket::mqtt::{
-    BrokerConfig, Connected, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Receipt, Role, Topic, Trouble,
+    BrokerConfig, Connected, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Receipt, Role, Topic,
+    Trouble,
 };
 use tokio::sync::mpsc;
 
@@ -56,9 +57,16 @@ impl Peer {
 
     pub fn start(role: Role, broker: BrokerConfig) -> Self {
         let org: OrgId = "market".parse().unwrap();
-        let presence = |session| Presence { here: here(session), gone: gone(session) };
+        let presence = |session| Presence {
+            here: here(session),
+            gone: gone(session),
+        };
         let (handle, events) = finalmarket::mqtt::spawn(LinkConfig { broker, org, role }, presence, random);
-        Self { handle, events, session: 0 }
+        Self {
+            handle,
+            events,
+            session: 0,
+        }
     }
 
     /// The next event.
@@ -107,7 +115,12 @@ impl Peer {
 
     /// Publishes in the present session.
     pub async fn publish(&self, topic: Topic, payload: impl Into<Vec<u8>>) -> Receipt {
-        let publish = Publish { session: self.session, topic, payload: payload.into(), retain: false };
+        let publish = Publish {
+            session: self.session,
+            topic,
+            payload: payload.into(),
+            retain: false,
+        };
         let handed_over = tokio::time::timeout(DEADLINE, self.handle.publish(publish)).await;
         handed_over.expect("room in time").expect("the link lives")
     }
@@ -116,11 +129,6 @@ impl Peer {
 /// Waits for something, but not for ever.
 pub async fn in_time<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.expect("in time")
-}
-
-/// As [`in_time`], for what is slow by its nature.
-pub async fn in_long_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(3 * DEADLINE, what).await.expect("in time")
 }
 
 /// Numbers that differ; nothing here depends on which.

@@ -15,19 +15,32 @@ use crate::peer::{Peer, broker, down, here, in_time, node_id, up};
 #[tokio::test]
 async fn a_wrong_password_is_told_once_and_never_shown() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
     // This test's runtime has only this thread.
     let _guard = tracing::subscriber::set_default(subscriber);
     let folder = tempfile::tempdir().unwrap();
     add_user(folder.path(), "store-1", "open sesame");
-    let template = STOCK.replace("allow_anonymous true", "allow_anonymous false\npassword_file @DIR@/passwords");
+    let template = STOCK.replace(
+        "allow_anonymous true",
+        "allow_anonymous false\npassword_file @DIR@/passwords",
+    );
     let mosquitto = Arc::new(Mosquitto::start_in(folder, &template));
 
-    let login = |password: &str| broker(mosquitto.port(), &format!("username = 'store-1'\npassword = '{password}'"));
+    let login = |password: &str| {
+        broker(
+            mosquitto.port(),
+            &format!("username = 'store-1'\npassword = '{password}'"),
+        )
+    };
     let mut wrong = Peer::start(Role::Node(node_id("store-1")), login("open barley"));
     assert_eq!(wrong.disconnected().await, Trouble::NotAuthorized);
     let broker_log = Arc::clone(&mosquitto);
-    tokio::task::spawn_blocking(move || broker_log.wait_for_log("not authorised", 4)).await.unwrap();
+    tokio::task::spawn_blocking(move || broker_log.wait_for_log("not authorised", 4))
+        .await
+        .unwrap();
     in_time(wrong.handle.stop()).await;
     let rest = in_time(wrong.events.recv()).await;
     assert!(rest.is_none(), "said once: {rest:?}");
@@ -35,7 +48,11 @@ async fn a_wrong_password_is_told_once_and_never_shown() {
     let mut right = Peer::start(Role::Node(node_id("store-1")), login("open sesame"));
     right.connected().await;
     let text = log.text();
-    assert_eq!(text.matches("does not accept this client's user name").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("does not accept this client's user name").count(),
+        1,
+        "{text}"
+    );
     assert!(!text.contains("barley") && !text.contains("sesame"), "{text}");
 }
 
@@ -45,7 +62,12 @@ async fn certificates_say_who_may_use_which_topic() {
     let folder = mosquitto.folder();
     let mut hub = Peer::start(Role::Hub, broker(mosquitto.port(), &tls(folder, "ca", Some("hq"))));
     hub.connected().await;
-    let node = |name| Peer::start(Role::Node(node_id(name)), broker(mosquitto.port(), &tls(folder, "ca", Some(name))));
+    let node = |name| {
+        Peer::start(
+            Role::Node(node_id(name)),
+            broker(mosquitto.port(), &tls(folder, "ca", Some(name))),
+        )
+    };
     let (mut first, mut second) = (node("store-1"), node("store-2"));
     first.connected().await;
     second.connected().await;
@@ -54,7 +76,12 @@ async fn certificates_say_who_may_use_which_topic() {
     let own = first.publish(up("store-1"), "honest").await;
     assert_eq!(in_time(own).await, Ok(()));
     assert_eq!(hub.message_on(&up("store-1")).await.payload, b"honest");
-    for foreign in [up("store-2"), down("store-1"), Topic::On(node_id("store-2")), Topic::Hub] {
+    for foreign in [
+        up("store-2"),
+        down("store-1"),
+        Topic::On(node_id("store-2")),
+        Topic::Hub,
+    ] {
         let receipt = first.publish(foreign.clone(), "forged").await;
         assert_eq!(in_time(receipt).await, Err(PublishFailed::NotAuthorized), "{foreign}");
     }
@@ -81,12 +108,18 @@ async fn certificates_that_do_not_fit_are_told_plainly() {
         (tls(folder, "ca", None), "CertificateRequired"),
         (tls(folder, "ca", Some("foreign")), "UnknownCA"),
         (tls(folder, "missing-ca", None), "cannot read"),
-        (tls(folder, "acl", None).replace("acl.crt", "acl"), "there is no certificate in"),
+        (
+            tls(folder, "acl", None).replace("acl.crt", "acl"),
+            "there is no certificate in",
+        ),
     ];
     for (config, told) in cases {
         let mut node = Peer::start(Role::Node(node_id("store-1")), broker(mosquitto.port(), &config));
         let trouble = node.disconnected().await;
-        assert!(matches!(&trouble, Trouble::Tls(why) if why.contains(told)), "{told}: {trouble:?}");
+        assert!(
+            matches!(&trouble, Trouble::Tls(why) if why.contains(told)),
+            "{told}: {trouble:?}"
+        );
     }
     let mut plain = Peer::node("store-1", mosquitto.port());
     let LinkEvent::Disconnected(_) = plain.event().await else {
@@ -106,7 +139,11 @@ fn with_project_configuration() -> Mosquitto {
     let other = Authority::new("somebody else");
     std::fs::write(folder.path().join("other-ca.crt"), &other.certificate).unwrap();
     other.sign(folder.path(), "foreign", &[]);
-    std::fs::write(folder.path().join("acl"), include_str!("../../firmware-config/mosquitto/acl")).unwrap();
+    std::fs::write(
+        folder.path().join("acl"),
+        include_str!("../../firmware-config/mosquitto/acl"),
+    )
+    .unwrap();
     let template = include_str!("../../firmware-config/mosquitto/finalmarket.conf")
         .replace("listener 8883", "listener @PORT@ 127.0.0.1")
         .replace("/etc/mosquitto/finalmarket", "@DIR@")
@@ -134,7 +171,10 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();
-        Self { certificate, issuer: Issuer::new(params, key) }
+        Self {
+            certificate,
+            issuer: Issuer::new(params, key),
+        }
     }
 
     /// Writes NAME.crt and NAME.key.

@@ -170,7 +170,11 @@ impl HubDisk {
     /// A feed's next page, where there is more.
     pub fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
         let known = self.state.feeds.get(feed)?;
-        let mut newer: Vec<_> = known.entries.iter().filter(|(_, (version, _))| *version > after).collect();
+        let mut newer: Vec<_> = known
+            .entries
+            .iter()
+            .filter(|(_, (version, _))| *version > after)
+            .collect();
         newer.sort_by_key(|(_, (version, _))| *version);
         let (mut entries, mut bytes, mut through) = (Vec::new(), 0, after);
         for (key, (version, body)) in newer {
@@ -213,7 +217,7 @@ impl HubDisk {
                 Done::Introduced(node.clone(), hello.session, result)
             }
             Work::Ingest(node, session, sealed) => {
-                let outcome = state.ledger.ingest(node, sealed, compares);
+                let outcome = state.ledger.ingest(node, *session, sealed, compares);
                 let outcome = match outcome {
                     Outcome::Committed { acked } => {
                         state.project(node, acked.incarnation, planted);
@@ -242,7 +246,9 @@ impl HubDisk {
             Work::Publish(feed, entry) => {
                 let known = state.feeds.entry(feed.clone()).or_default();
                 known.version += 1;
-                known.entries.insert(entry.key.clone(), (known.version, entry.body.clone()));
+                known
+                    .entries
+                    .insert(entry.key.clone(), (known.version, entry.body.clone()));
                 Done::Published(feed.clone())
             }
         }
@@ -274,7 +280,10 @@ impl State {
         if stream.state != StreamState::Counted && planted != Some(Planted::SetApartCounts) {
             return;
         }
-        let new: Vec<_> = stream.behind(stream.projected).map(|(seq, place)| (seq, place.clone())).collect();
+        let new: Vec<_> = stream
+            .behind(stream.projected)
+            .map(|(seq, place)| (seq, place.clone()))
+            .collect();
         stream.projected = stream.len();
         for (seq, (place, hash)) in new {
             let id = RecordId {
@@ -309,7 +318,11 @@ impl State {
             Fact::Sale(sale) => {
                 let amount = sale.totals.total.0;
                 let day = sale.business_day.number();
-                let moved: Vec<_> = sale.lines.iter().map(|line| (line.sku.to_string(), -line.quantity.thousandths())).collect();
+                let moved: Vec<_> = sale
+                    .lines
+                    .iter()
+                    .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
+                    .collect();
                 let doc = DocId::Sale(sale.id.clone());
                 let receipt = "X-000001".parse().expect("a receipt's number");
                 let content = Content::Sale(Box::new(Sale { receipt, ..sale }));
@@ -318,14 +331,22 @@ impl State {
             Fact::Refund(refund) => {
                 let amount = -refund.totals.total.0;
                 let day = refund.business_day.number();
-                let moved: Vec<_> = refund.lines.iter().map(|line| (line.sku.to_string(), line.quantity.thousandths())).collect();
+                let moved: Vec<_> = refund
+                    .lines
+                    .iter()
+                    .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
+                    .collect();
                 let doc = DocId::Sale(refund.id.clone());
                 let receipt = "X-000001".parse().expect("a receipt's number");
                 let content = Content::Refund(Box::new(Refund { receipt, ..refund }));
                 self.count(doc, id, amount, Some(day), &moved, content, planted);
             }
             Fact::Movement(movement) => {
-                let moved: Vec<_> = movement.lines.iter().map(|line| (line.sku.to_string(), line.change.thousandths())).collect();
+                let moved: Vec<_> = movement
+                    .lines
+                    .iter()
+                    .map(|line| (line.sku.to_string(), line.change.thousandths()))
+                    .collect();
                 let doc = DocId::Movement(movement.reference.unwrap_or_default());
                 // A movement has no identity of its own: each record of one counts.
                 if let Some(counted) = self.counted.get_mut(&doc) {
@@ -337,7 +358,9 @@ impl State {
             Fact::Rehomed(rehomed) => {
                 let place = (rehomed.incarnation, rehomed.seq, rehomed.hash);
                 let known = self.rehomed.contains(&place)
-                    || self.ledger.has(&id.node, rehomed.incarnation, rehomed.seq, rehomed.hash);
+                    || self
+                        .ledger
+                        .has(&id.node, rehomed.incarnation, rehomed.seq, rehomed.hash);
                 if !known || planted == Some(Planted::RehomedCountsTwice) {
                     self.rehomed.insert(place);
                     self.apply(id, &rehomed.record, planted);
@@ -373,6 +396,14 @@ impl State {
             *self.stock.entry(sku.clone()).or_default() += change;
         }
         let source = (id.node.clone(), id.incarnation);
-        self.counted.insert(doc, Counted { source, times: 1, amount, content });
+        self.counted.insert(
+            doc,
+            Counted {
+                source,
+                times: 1,
+                amount,
+                content,
+            },
+        );
     }
 }

@@ -1,11 +1,14 @@
 //! Headquarters' ledger as the pure level models it: what it has of every incarnation, record by record.
+//!
+//! What a batch or an introduction means is not decided here but by the product's own rule, `sync::hub_judge`.
 
 use std::collections::BTreeMap;
 
 use finalmarket::domain::ids::{Incarnation, NodeId};
-use finalmarket::domain::journal::{Hash, Head};
+use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::hub::{Introduction, Outcome};
-use finalmarket::sync::wire::{Batch, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
+use finalmarket::sync::hub_judge::{self, HeadVerdict, Verdict};
+use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
 
 /// A place in an incarnation's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Stream {
     key: VerifyingKey,
     /// How its facts are seen.
     pub state: StreamState,
+    acked: Head,
+    session: u64,
     places: Vec<(Place, Option<Hash>)>,
     /// How many of the places have taken effect.
     pub projected: u64,
@@ -40,52 +45,52 @@ impl Ledger {
     /// `compares` is false for a planted fault.
     pub fn introduce(&mut self, node: &NodeId, hello: &Hello, compares: bool) -> Introduction {
         let mut statuses = Vec::new();
-        for (at, theirs) in hello.streams.iter().enumerate() {
-            let incarnation = theirs.head.incarnation;
-            let is_last = at + 1 == hello.streams.len();
-            let first_of_node = !self.streams.keys().any(|(known, _)| known == node);
-            let Ok(key) = VerifyingKey::from_bytes(&theirs.public_key) else {
+        let mut branched = None;
+        for (at, told) in hello.streams.iter().enumerate() {
+            let incarnation = told.head.incarnation;
+            let newest = at + 1 == hello.streams.len();
+            let Some(stream) = self.known_or_new(node, told) else {
                 continue;
             };
-            let stream = self.streams.entry((node.clone(), incarnation)).or_insert_with(|| Stream {
-                key,
-                state: if first_of_node { StreamState::Counted } else { StreamState::SetApart },
-                places: Vec::new(),
-                projected: 0,
-            });
-            stream.take_note_of_hole(theirs);
-            let ours = stream.head(node, incarnation);
-            let branched = |set_back| Introduction::Branched { acked: ours, set_back };
             if !compares {
-                let acked = if theirs.head.seq <= ours.seq { theirs.head } else { ours };
-                statuses.push(StreamStatus { acked, state: stream.state });
+                let known = told.head.seq <= stream.acked.seq;
+                let acked = if known { told.head } else { stream.acked };
+                statuses.push(StreamStatus {
+                    acked,
+                    common: acked.seq,
+                    state: stream.state,
+                });
                 continue;
             }
-            let acked = if theirs.head.seq > ours.seq {
-                if theirs.earliest == ours.seq + 1 && theirs.before_earliest != ours.hash {
-                    return branched(false);
+            let committed = stream.hash_at(node, incarnation, told.head.seq);
+            let common = hub_judge::comparable(told, hello.acked.get(at))
+                .into_iter()
+                .find(|(seq, hash)| stream.hash_at(node, incarnation, *seq) == Some(*hash))
+                .map_or(0, |(seq, _)| seq);
+            let same_session = stream.session == hello.session;
+            match hub_judge::judge_head(&stream.acked, told, committed, same_session) {
+                HeadVerdict::Agrees => {}
+                HeadVerdict::Hole { last, after, .. } => stream.accept_hole(last, after),
+                verdict if newest => {
+                    branched = Some(Introduction::Branched {
+                        acked: stream.acked,
+                        common,
+                        set_back: verdict == HeadVerdict::SetBack,
+                    });
                 }
-                ours
-            } else if stream.hash_at(node, incarnation, theirs.head.seq) != Some(theirs.head.hash) {
-                return branched(false);
-            } else if is_last && theirs.head.seq < ours.seq {
-                return branched(true);
-            } else {
-                theirs.head
-            };
-            statuses.push(StreamStatus { acked, state: stream.state });
+                _ => {}
+            }
+            statuses.push(StreamStatus {
+                acked: stream.acked,
+                common,
+                state: stream.state,
+            });
         }
-        Introduction::Known(statuses)
+        branched.unwrap_or(Introduction::Known(statuses))
     }
 
     /// Takes a batch in where it continues what is there.
-    pub fn ingest(&mut self, node: &NodeId, sealed: &[u8], compares: bool) -> Outcome {
-        let unreadable = |batch: Option<&Batch>, reason: String| Outcome::Unreadable {
-            incarnation: batch.map(|batch| batch.header.incarnation),
-            first: batch.map_or(0, |batch| batch.header.first),
-            count: batch.map_or(0, |batch| batch.header.count),
-            reason,
-        };
+    pub fn ingest(&mut self, node: &NodeId, session: u64, sealed: &[u8], compares: bool) -> Outcome {
         let batch = match Batch::open(sealed) {
             Ok(batch) if batch.header.node == *node => batch,
             Ok(_) => return unreadable(None, "another node's batch".to_owned()),
@@ -95,56 +100,62 @@ impl Ledger {
         let incarnation = header.incarnation;
         let Some(stream) = self.streams.get_mut(&(node.clone(), incarnation)) else {
             let hash = Hash::genesis(node, incarnation);
-            return Outcome::Gap {
-                acked: Head { incarnation, seq: 0, hash },
+            let acked = Head {
+                incarnation,
+                seq: 0,
+                hash,
             };
+            return Outcome::Gap { acked };
         };
+        // Nothing in it can be believed, not even what it says of itself.
         if let Err(error) = batch.verify(&stream.key) {
             return unreadable(None, error.to_string());
         }
-        let acked = stream.head(node, incarnation);
-        if header.first > acked.seq + 1 {
-            return Outcome::Gap { acked };
-        }
-        if compares && stream.hash_at(node, incarnation, header.first - 1) != Some(header.before) {
-            return Outcome::Branched { acked };
-        }
         let slots = match batch.slots() {
             Ok(slots) => slots,
-            Err(error) => return unreadable(Some(&batch), error.to_string()),
+            Err(error) => return unreadable(Some(header), error.to_string()),
         };
-        let mut hash = header.before;
-        for (seq, slot) in (header.first..).zip(slots) {
-            hash = slot.chain(hash);
-            if seq <= acked.seq {
-                if compares && stream.hash_at(node, incarnation, seq) != Some(hash) {
-                    return Outcome::Branched { acked };
-                }
-                continue;
-            }
-            let place = match slot {
-                Slot::Record(record) => Place::Record(record),
-                Slot::Withheld { reason, .. } => Place::Withheld(reason),
-            };
-            stream.places.push((place, Some(hash)));
+        let acked = stream.acked;
+        let mut committed = hub_judge::compared_at(&acked, header).and_then(|at| stream.hash_at(node, incarnation, at));
+        if !compares && let Some(at) = hub_judge::compared_at(&acked, header) {
+            committed = hub_judge::batch_hash_at(header, &slots, at);
         }
-        Outcome::Committed {
-            acked: stream.head(node, incarnation),
+        match hub_judge::judge_batch(&acked, header, &slots, committed) {
+            Verdict::Take { from } => {
+                stream.take(header, slots, from);
+                stream.session = session;
+                Outcome::Committed { acked: stream.acked }
+            }
+            Verdict::Repeat => Outcome::Committed { acked },
+            Verdict::Gap => Outcome::Gap { acked },
+            Verdict::Branch => Outcome::Branched { acked },
+            Verdict::InHole => unreadable(Some(header), "in a hole".to_owned()),
         }
     }
 
-    /// Whether the ledger has exactly this record.
+    /// Whether the ledger has this record or, where records were lost, goes on behind it.
     pub fn has(&self, node: &NodeId, incarnation: Incarnation, seq: u64, hash: Hash) -> bool {
         let stream = self.streams.get(&(node.clone(), incarnation));
-        stream.is_some_and(|stream| seq > 0 && stream.hash_at(node, incarnation, seq) == Some(hash))
+        stream.is_some_and(|stream| stream.hash_at(node, incarnation, seq) == Some(hash))
     }
 
-    /// Whether the ledger has exactly this record, and itself rather than only a hole's end.
-    pub fn has_record(&self, node: &NodeId, incarnation: Incarnation, seq: u64, hash: Hash) -> bool {
+    /// The chain's hash after a record, where it is known.
+    pub fn hash_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> Option<Hash> {
         let stream = self.streams.get(&(node.clone(), incarnation));
-        stream
-            .and_then(|stream| stream.places.get((seq as usize).checked_sub(1)?))
-            .is_some_and(|(place, known)| *place != Place::Hole && *known == Some(hash))
+        stream.and_then(|stream| stream.hash_at(node, incarnation, seq))
+    }
+
+    /// Whether the node keeps this record to itself.
+    pub fn is_withheld(&self, of: &RecordId) -> bool {
+        let stream = self.streams.get(&(of.node.clone(), of.incarnation));
+        let place = stream.and_then(|stream| stream.places.get((of.seq as usize).checked_sub(1)?));
+        matches!(place, Some((Place::Withheld(_), _)))
+    }
+
+    /// Whether the ledger has something of this record's place.
+    pub fn reaches(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> bool {
+        let stream = self.streams.get(&(node.clone(), incarnation));
+        stream.is_some_and(|stream| stream.acked.seq >= seq)
     }
 
     /// One incarnation.
@@ -154,7 +165,27 @@ impl Ledger {
 
     /// All of them.
     pub fn streams(&self) -> impl Iterator<Item = (&NodeId, Incarnation, &Stream)> {
-        self.streams.iter().map(|((node, incarnation), stream)| (node, *incarnation, stream))
+        let streams = self.streams.iter();
+        streams.map(|((node, incarnation), stream)| (node, *incarnation, stream))
+    }
+
+    fn known_or_new(&mut self, node: &NodeId, told: &StreamHead) -> Option<&mut Stream> {
+        let incarnation = told.head.incarnation;
+        let others = self.streams.keys().filter(|(known, _)| known == node).count();
+        let key = VerifyingKey::from_bytes(&told.public_key).ok()?;
+        let new = || Stream {
+            key,
+            state: hub_judge::initial_state(others),
+            acked: Head {
+                incarnation,
+                seq: 0,
+                hash: Hash::genesis(node, incarnation),
+            },
+            session: 0,
+            places: Vec::new(),
+            projected: 0,
+        };
+        Some(self.streams.entry((node.clone(), incarnation)).or_insert_with(new))
     }
 }
 
@@ -164,37 +195,54 @@ impl Stream {
         self.places.len() as u64
     }
 
-    /// A place and the chain's hash after it.
-    pub fn place(&self, seq: u64) -> Option<&(Place, Option<Hash>)> {
-        self.places.get((seq as usize).checked_sub(1)?)
+    /// What is acknowledged.
+    pub fn acked(&self) -> Head {
+        self.acked
     }
 
-    /// The places behind `seq`, with their numbers.
+    /// The places behind `seq`, with their numbers and the chain's hash after each where it is known.
     pub fn behind(&self, seq: u64) -> impl Iterator<Item = (u64, &(Place, Option<Hash>))> {
         (seq + 1..).zip(self.places.iter().skip(seq as usize))
     }
 
-    fn head(&self, node: &NodeId, incarnation: Incarnation) -> Head {
-        let hash = self.hash_at(node, incarnation, self.len()).unwrap_or_default();
-        Head {
-            incarnation,
-            seq: self.len(),
-            hash,
-        }
-    }
-
     fn hash_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> Option<Hash> {
-        match seq {
-            0 => Some(Hash::genesis(node, incarnation)),
-            seq => self.place(seq).and_then(|(_, hash)| *hash),
+        match seq.checked_sub(1) {
+            None => Some(Hash::genesis(node, incarnation)),
+            Some(at) => self.places.get(at as usize).and_then(|(_, hash)| *hash),
         }
     }
 
-    /// A ledger that was set back may miss what the node has pruned since. That is said, and the rest goes on.
-    fn take_note_of_hole(&mut self, theirs: &StreamHead) {
-        while self.len() + 1 < theirs.earliest {
-            let ends = self.len() + 2 == theirs.earliest;
-            self.places.push((Place::Hole, ends.then_some(theirs.before_earliest)));
+    fn take(&mut self, header: &BatchHeader, slots: Vec<Slot>, from: u64) {
+        let mut hash = header.before;
+        for (seq, slot) in (header.first..).zip(slots) {
+            hash = slot.chain(hash);
+            if seq >= from {
+                let place = match slot {
+                    Slot::Record(record) => Place::Record(record),
+                    Slot::Withheld { reason, .. } => Place::Withheld(reason),
+                };
+                self.places.push((place, Some(hash)));
+            }
         }
+        self.acked.seq = header.last();
+        self.acked.hash = header.after;
+    }
+
+    fn accept_hole(&mut self, last: u64, after: Hash) {
+        while self.len() < last {
+            let ends = self.len() + 1 == last;
+            self.places.push((Place::Hole, ends.then_some(after)));
+        }
+        self.acked.seq = last;
+        self.acked.hash = after;
+    }
+}
+
+fn unreadable(header: Option<&BatchHeader>, reason: String) -> Outcome {
+    Outcome::Unreadable {
+        incarnation: header.map(|header| header.incarnation),
+        first: header.map_or(0, |header| header.first),
+        count: header.map_or(0, |header| header.count),
+        reason,
     }
 }

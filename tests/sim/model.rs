@@ -3,7 +3,7 @@
 //! It shares no code with the engines, the stores or the domain's arithmetic: what a document comes to is worked out
 //! here a second time, with plain integers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::requests::{Body, DocId, PRICES, Request, SaleAsked};
 
@@ -115,11 +115,6 @@ impl Model {
         }
     }
 
-    /// What a till heard on this disk itself, not on what it was made from; newest last.
-    pub fn heard_last(&self, branch: BranchId) -> Option<&DocId> {
-        self.branches[branch].heard.last()
-    }
-
     /// Whether somebody ever asked for that line of that sale back, other than as `doc`.
     pub fn refund_asked_before(&self, doc: &DocId, of: &(DocId, u16)) -> bool {
         self.asked
@@ -162,11 +157,6 @@ impl Model {
             .and_then(|sale| sale.stock.get(usize::from(line)))
             .map(|(item, _)| *item);
         item.map(|item| (item, quantity)).into_iter().collect()
-    }
-
-    /// Everything that was ever asked for.
-    pub fn all_asked(&self) -> BTreeSet<&DocId> {
-        self.asked.keys().collect()
     }
 }
 

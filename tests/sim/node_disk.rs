@@ -178,6 +178,11 @@ impl NodeDisk {
         }
     }
 
+    /// The site that it belongs to.
+    pub fn site(&self) -> &SiteId {
+        &self.state.site
+    }
+
     /// Opens an incarnation.
     pub fn open_life(&mut self, reason: OpenedReason, next: &NewLife, wall_ms: u64) {
         self.state.open_life(reason, next, wall_ms, &mut self.fresh);
@@ -290,21 +295,42 @@ impl NodeDisk {
         self.state.feeds.get(feed)
     }
 
-    /// A document's record as it should have been written: what a person would export to repair it.
-    pub fn right_record(&self, doc: &DocId) -> Option<Rc<[u8]>> {
-        self.state.documents.get(doc).map(|document| document.record.clone())
-    }
-
-    /// The document in a record.
-    pub fn doc_at(&self, incarnation: Incarnation, seq: u64) -> Option<&DocId> {
+    /// A record as it should have been written: what a person would export to repair it. Another branch of this disk
+    /// may have another one in that place. `withheld` says whether headquarters never saw it: then it must still learn
+    /// where the record comes from.
+    pub fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {
         let life = self.state.lives.iter().find(|life| life.incarnation == incarnation)?;
-        life.rows.get((seq as usize).checked_sub(1)?)?.doc.as_ref()
+        let row = life.rows.get((seq as usize).checked_sub(1)?)?;
+        let right = &self
+            .state
+            .documents
+            .get(row.doc.as_ref().filter(|_| row.hash == hash)?)?
+            .record;
+        match Entry::decode(&row.record) {
+            Ok(Entry {
+                recorded,
+                fact: Fact::Rehomed(rehomed),
+            }) if withheld => {
+                let record = right.to_vec();
+                let fact = Fact::Rehomed(Rehomed { record, ..rehomed });
+                Some(Entry { recorded, fact }.encode().into())
+            }
+            _ => Some(right.clone()),
+        }
     }
 
     /// How many records are kept that the parent has not acknowledged.
     pub fn pending(&self) -> u64 {
         let lives = self.state.lives.iter().filter(|life| !life.abandoned);
-        lives.map(|life| (life.rows.len() as u64).saturating_sub(life.acked.seq)).sum()
+        lives
+            .map(|life| (life.rows.len() as u64).saturating_sub(life.acked.seq))
+            .sum()
+    }
+
+    /// How many records are kept in all.
+    pub fn records_kept(&self) -> u64 {
+        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
+        lives.map(|life| life.rows.len() as u64 - life.pruned).sum()
     }
 
     fn write(&mut self, write: &Write, wall_ms: u64) -> Written {
@@ -336,7 +362,9 @@ impl NodeDisk {
                 seq,
                 reason,
             } => {
-                let row = state.life(*incarnation).and_then(|life| life.rows.get_mut(*seq as usize - 1));
+                let row = state
+                    .life(*incarnation)
+                    .and_then(|life| life.rows.get_mut(*seq as usize - 1));
                 if let Some(row) = row {
                     row.withheld = Some(reason.clone());
                 }
@@ -358,8 +386,14 @@ impl NodeDisk {
             } => {
                 let mut pruned = Vec::new();
                 for life in state.lives.iter_mut().filter(|life| !life.abandoned) {
-                    let behind = if *unacknowledged_too { life.rows.len() as u64 } else { life.acked.seq };
-                    life.pruned = life.pruned.max(behind.min(life.rows.len() as u64).saturating_sub(*keep));
+                    let behind = if *unacknowledged_too {
+                        life.rows.len() as u64
+                    } else {
+                        life.acked.seq
+                    };
+                    life.pruned = life
+                        .pruned
+                        .max(behind.min(life.rows.len() as u64).saturating_sub(*keep));
                     pruned.push((life.incarnation, life.pruned));
                 }
                 Written::Pruned(pruned)
@@ -497,8 +531,8 @@ impl State {
                 let sale = sale.ok_or("unknown-sale")?;
                 let line = (of, asked.line);
                 let already = self.refunded.get(&line).cloned().unwrap_or_default();
-                let refund = decide_refund(&sale, &already, asked.draft(), receipt.clone())
-                    .map_err(|refusal| refusal.code())?;
+                let refund =
+                    decide_refund(&sale, &already, asked.draft(), receipt.clone()).map_err(|refusal| refusal.code())?;
                 let lines = refund.lines.iter().map(RefundedLine::from);
                 self.refunded.entry(line).or_default().extend(lines);
                 (Fact::Refund(refund), None)
@@ -523,15 +557,21 @@ impl State {
         let moved: Vec<(String, i64)> = match fact {
             Fact::Sale(sale) => {
                 let lines = sale.lines.iter();
-                lines.map(|line| (line.sku.to_string(), -line.quantity.thousandths())).collect()
+                lines
+                    .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
+                    .collect()
             }
             Fact::Refund(refund) => {
                 let lines = refund.lines.iter();
-                lines.map(|line| (line.sku.to_string(), line.quantity.thousandths())).collect()
+                lines
+                    .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
+                    .collect()
             }
             Fact::Movement(movement) => {
                 let lines = movement.lines.iter();
-                lines.map(|line| (line.sku.to_string(), line.change.thousandths())).collect()
+                lines
+                    .map(|line| (line.sku.to_string(), line.change.thousandths()))
+                    .collect()
             }
             _ => Vec::new(),
         };
@@ -556,9 +596,15 @@ impl State {
         };
         life.abandoned = true;
         let kept = common.max(life.pruned);
-        let rows: Vec<(u64, Row)> = (kept + 1..).zip(life.rows.iter().skip(kept as usize).cloned()).collect();
+        let rows: Vec<(u64, Row)> = (kept + 1..)
+            .zip(life.rows.iter().skip(kept as usize).cloned())
+            .collect();
         if is_last {
-            let reason = if set_back { OpenedReason::SetBack } else { OpenedReason::Copied };
+            let reason = if set_back {
+                OpenedReason::SetBack
+            } else {
+                OpenedReason::Copied
+            };
             self.open_life(reason, next, wall_ms, fresh);
         }
         for (seq, row) in rows {

@@ -44,6 +44,8 @@ pub struct Options {
     pub batch_records_max: u32,
     /// A node's window of batches.
     pub in_flight_max: usize,
+    /// How often a node that has nothing to say introduces itself.
+    pub refresh_ms: u64,
     /// How many records behind the acknowledged one a node keeps.
     pub retention_records: u64,
     /// Records that headquarters cannot decode.
@@ -128,6 +130,7 @@ impl Options {
             commit_ms_max: rng.between(1, 60),
             batch_records_max: *rng.pick(&[1, 2, 3, 7, 50, 2_000]).unwrap_or(&50),
             in_flight_max: rng.between(1, 8) as usize,
+            refresh_ms: rng.between(30_000, 200_000),
             retention_records: rng.between(0, 40),
             garbage: rarely(rng, 30),
             oversized: rarely(rng, 30),
@@ -145,7 +148,11 @@ impl Options {
                 set_back: every(rng, 10_000, 80_000),
                 copy: every(rng, 15_000, 80_000),
                 hub_backup: every(rng, 4_000, 30_000),
-                hub_set_back: if rng.chance(300) { rng.between(15_000, 80_000) } else { 0 },
+                hub_set_back: if rng.chance(300) {
+                    rng.between(15_000, 80_000)
+                } else {
+                    0
+                },
                 clock_jump: every(rng, 5_000, 40_000),
                 prune: every(rng, 2_000, 20_000),
                 publish: every(rng, 3_000, 20_000),

@@ -65,9 +65,13 @@ impl FromStr for Planted {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.iter().copied().find(|fault| fault.name() == text).ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|fault| fault.name()).collect();
-            format!("no planted fault is called {text:?}; there are {}", names.join(", "))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|fault| fault.name() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.iter().map(|fault| fault.name()).collect();
+                format!("no planted fault is called {text:?}; there are {}", names.join(", "))
+            })
     }
 }

@@ -161,7 +161,11 @@ impl RefundAsked {
             staff: None,
             reason: None,
             lines: vec![(self.line, Quantity::from_thousandths(self.quantity))],
-            tenders: if self.amount == 0 { Vec::new() } else { cash(self.amount) },
+            tenders: if self.amount == 0 {
+                Vec::new()
+            } else {
+                cash(self.amount)
+            },
         }
     }
 }
@@ -214,8 +218,5 @@ fn cash(amount: i64) -> Vec<Tender> {
 
 fn time_and_day(day: i32) -> (LocalTime, BusinessDay) {
     let day = BusinessDay::from_number(day).expect("a day of the calendar");
-    (
-        format!("{day}T12:00:00").parse().expect("a time"),
-        day,
-    )
+    (format!("{day}T12:00:00").parse().expect("a time"), day)
 }

@@ -175,6 +175,7 @@ pub fn settings() -> Settings {
             tax_rates: [("standard".parse().unwrap(), "10".parse().unwrap())].into(),
         },
         day_starts_at: Default::default(),
+        unlisted_tax_class: "standard".parse().unwrap(),
         backdate_days: 7,
     }
 }

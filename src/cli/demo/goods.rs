@@ -9,13 +9,15 @@ use crate::import::{Catalog, StockFile, StockRow};
 const CATALOG: &str = include_str!("catalog.csv");
 const STOCK: &str = include_str!("stock.csv");
 
-/// The catalog, in the file's order.
+/// The catalog, cheapest first.
 ///
 /// # Errors
 /// Where the file that this program carries has a bad row.
 pub(super) fn catalog() -> Result<Vec<Item>, Failure> {
     let class: TaxClass = "standard".parse()?;
-    Ok(Catalog::open(CATALOG.as_bytes(), class)?.collect::<Result<_, _>>()?)
+    let mut items = Catalog::open(CATALOG.as_bytes(), class)?.collect::<Result<Vec<Item>, _>>()?;
+    items.sort_by_key(|item| item.price);
+    Ok(items)
 }
 
 /// What each site opens with.

@@ -9,8 +9,6 @@ use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Refund, Sale};
-use crate::domain::time::{BusinessDay, LocalTime};
-use crate::http::money::Amount;
 use crate::store::{IncarnationRow, Position, Snapshot, StorageError};
 
 /// The most records that are read at once.
@@ -57,44 +55,33 @@ pub struct Page {
 pub struct Happened {
     /// Where it stands.
     pub place: Place,
+    /// What there is now of the items that it touched.
+    pub stock: Vec<StockNews>,
     /// The document, where it is one.
-    pub news: Option<News>,
-    /// The items that it touched.
-    pub stock: Option<StockNews>,
+    pub document: Option<Document>,
 }
 
-/// A document.
+/// A sale or a refund.
 #[derive(Debug)]
-pub enum News {
+pub enum Document {
     /// A sale.
-    Sale(DocumentNews),
+    Sale(Sale),
     /// A refund.
-    Refund(DocumentNews),
+    Refund(Refund),
 }
 
-/// What is told of a document.
-#[derive(Debug, Serialize)]
-pub struct DocumentNews {
-    series: String,
-    counter: u64,
-    receipt: String,
-    at: LocalTime,
-    business_day: BusinessDay,
-    lines: usize,
-    total: Amount,
-    currency: crate::domain::money::Currency,
-}
-
-/// What there is now of the items that a record touched.
+/// What there is now of an item.
 #[derive(Debug, Serialize)]
 pub struct StockNews {
-    items: Vec<StockItem>,
-}
-
-#[derive(Debug, Serialize)]
-struct StockItem {
     sku: Sku,
     quantity: Quantity,
+}
+
+impl Place {
+    /// The record that it is behind.
+    pub fn position(&self) -> Position {
+        Position::from_number(self.position)
+    }
 }
 
 /// Where a stream begins that goes on behind the event `last`, or with what comes next.
@@ -102,7 +89,10 @@ pub fn start(snapshot: &Snapshot<'_>, last: Option<&str>) -> Result<Start, Stora
     let lives = snapshot.incarnations()?;
     let end = end(&lives)?;
     let Some(last) = last else {
-        return Ok(Start { place: end, reset: None });
+        return Ok(Start {
+            place: end,
+            reset: None,
+        });
     };
     let known = last.rsplit_once('-').and_then(|(tag, position)| {
         let position = position.parse().ok()?;
@@ -136,7 +126,7 @@ pub fn read(snapshot: &Snapshot<'_>, from: &Place) -> Result<Page, StorageError>
             Ok(None) | Err(StorageError::Inconsistent(_)) => continue,
             Err(error) => return Err(error),
         };
-        happened.extend(tell(snapshot, place, &fact)?);
+        happened.extend(tell(snapshot, place, fact)?);
     }
     Ok(Page {
         happened,
@@ -145,57 +135,25 @@ pub fn read(snapshot: &Snapshot<'_>, from: &Place) -> Result<Page, StorageError>
     })
 }
 
-fn tell(snapshot: &Snapshot<'_>, place: Place, fact: &Fact) -> Result<Option<Happened>, StorageError> {
-    let (news, skus): (_, BTreeSet<&Sku>) = match fact {
-        Fact::Sale(sale) => {
-            let skus = sale.lines.iter().map(|line| &line.sku);
-            (Some(News::Sale(sale.into())), skus.collect())
-        }
-        Fact::Refund(refund) => {
-            let skus = refund.lines.iter().map(|line| &line.sku);
-            (Some(News::Refund(refund.into())), skus.collect())
-        }
-        Fact::Movement(movement) => (None, movement.lines.iter().map(|line| &line.sku).collect()),
+fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happened>, StorageError> {
+    let skus: BTreeSet<&Sku> = match &fact {
+        Fact::Sale(sale) => sale.lines.iter().map(|line| &line.sku).collect(),
+        Fact::Refund(refund) => refund.lines.iter().map(|line| &line.sku).collect(),
+        Fact::Movement(movement) => movement.lines.iter().map(|line| &line.sku).collect(),
         Fact::Opened(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => return Ok(None),
     };
-    let mut items = Vec::with_capacity(skus.len());
+    let mut stock = Vec::with_capacity(skus.len());
     for sku in skus {
         let quantity = snapshot.stock(sku)?.unwrap_or_default();
         let sku = sku.clone();
-        items.push(StockItem { sku, quantity });
+        stock.push(StockNews { sku, quantity });
     }
-    let stock = (!items.is_empty()).then_some(StockNews { items });
-    Ok(Some(Happened { place, news, stock }))
-}
-
-impl From<&Sale> for DocumentNews {
-    fn from(sale: &Sale) -> Self {
-        Self {
-            series: sale.id.series.to_string(),
-            counter: sale.id.counter,
-            receipt: sale.receipt.to_string(),
-            at: sale.at,
-            business_day: sale.business_day,
-            lines: sale.lines.len(),
-            total: Amount(sale.totals.total, sale.currency),
-            currency: sale.currency,
-        }
-    }
-}
-
-impl From<&Refund> for DocumentNews {
-    fn from(refund: &Refund) -> Self {
-        Self {
-            series: refund.id.series.to_string(),
-            counter: refund.id.counter,
-            receipt: refund.receipt.to_string(),
-            at: refund.at,
-            business_day: refund.business_day,
-            lines: refund.lines.len(),
-            total: Amount(refund.totals.total, refund.currency),
-            currency: refund.currency,
-        }
-    }
+    let document = match fact {
+        Fact::Sale(sale) => Some(Document::Sale(sale)),
+        Fact::Refund(refund) => Some(Document::Refund(refund)),
+        _ => None,
+    };
+    Ok(Some(Happened { place, stock, document }))
 }
 
 /// The journal's end.

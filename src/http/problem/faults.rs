@@ -13,19 +13,26 @@ impl From<StorageError> for Problem {
                 let detail = "the node's disk is full; nothing was done";
                 Self::fault(&kind::DISK_FULL, detail, cause).retry_after(FULL_RETRY_SECONDS)
             }
-            StorageError::Overloaded => {
-                Self::new(&kind::OVERLOADED, "too many requests wait to be written; nothing was done").retry_after(1)
-            }
+            StorageError::Overloaded => Self::new(
+                &kind::OVERLOADED,
+                "too many requests wait to be written; nothing was done",
+            )
+            .retry_after(1),
             StorageError::Stopped => {
                 let detail = "the node takes nothing any more; whether the request has taken effect is not known";
                 Self::fault(&kind::STOPPING, detail, error).retry_after(5)
             }
-            StorageError::Busy(_) | StorageError::Disk(_) | StorageError::Corrupt(_) => {
-                Self::fault(&kind::STORAGE_FAILED, "the node's storage failed; nothing was done", error).retry_after(5)
-            }
-            StorageError::Inconsistent(_) | StorageError::Other(_) => {
-                Self::fault(&kind::INTERNAL, "the node's records are not as they should be; nothing was done", error)
-            }
+            StorageError::Busy(_) | StorageError::Disk(_) | StorageError::Corrupt(_) => Self::fault(
+                &kind::STORAGE_FAILED,
+                "the node's storage failed; nothing was done",
+                error,
+            )
+            .retry_after(5),
+            StorageError::Inconsistent(_) | StorageError::Other(_) => Self::fault(
+                &kind::INTERNAL,
+                "the node's records are not as they should be; nothing was done",
+                error,
+            ),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 mod faults;
 pub mod kind;
-pub(super) mod pages;
+pub(crate) mod pages;
 mod refusals;
 
 use std::borrow::Cow;
@@ -109,7 +109,7 @@ impl IntoResponse for Problem {
 }
 
 /// Gives an answer from 400 up its body, and logs a fault. Returns the problem's code; none where it is no problem.
-pub(super) fn render(response: &mut axum::response::Response, path: &str) -> Option<&'static str> {
+pub(crate) fn render(response: &mut axum::response::Response, path: &str) -> Option<&'static str> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
         return None;

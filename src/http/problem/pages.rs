@@ -8,7 +8,7 @@ use super::{Problem, kind};
 
 /// All kinds of problems, one a line: code, status, title.
 #[utoipa::path(
-    get, path = "/problems", tag = "node",
+    get, operation_id = "list_problems", path = "/problems", tag = "node",
     responses((status = 200, description = "The list", content_type = "text/plain", body = String)),
 )]
 pub async fn list() -> Response {
@@ -20,7 +20,7 @@ pub async fn list() -> Response {
 
 /// What one kind means and what to do about it.
 #[utoipa::path(
-    get, path = "/problems/{code}", tag = "node",
+    get, operation_id = "explain_problem", path = "/problems/{code}", tag = "node",
     params(("code" = String, Path, description = "The last part of a problem's type")),
     responses((status = 200, description = "The explanation", content_type = "text/plain", body = String)),
 )]

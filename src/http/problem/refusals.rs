@@ -131,7 +131,11 @@ impl From<RefundRefusal> for Problem {
 fn refused(code: &'static str, detail: String) -> Problem {
     match kind::find(code) {
         Some(kind) => Problem::new(kind, detail),
-        None => Problem::fault(&kind::INTERNAL, detail, format_args!("no kind of problem is named {code}")),
+        None => Problem::fault(
+            &kind::INTERNAL,
+            detail,
+            format_args!("no kind of problem is named {code}"),
+        ),
     }
 }
 
@@ -246,8 +250,7 @@ mod tests {
             line: 2,
             quantity: Quantity::ZERO,
         };
-        let body: serde_json::Value =
-            serde_json::from_slice(&Problem::from(refusal).body("/v1/sales")).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&Problem::from(refusal).body("/v1/sales")).unwrap();
         assert_eq!(body["pointer"], "/lines/1/quantity");
         assert_eq!(body["line"], 2);
         assert_eq!(body["type"], "/problems/quantity-not-positive");

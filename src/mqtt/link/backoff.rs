@@ -43,7 +43,10 @@ mod tests {
                 backoff.pause(None, random).as_millis() + 1
             })
             .collect();
-        assert_eq!(bounds, [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]);
+        assert_eq!(
+            bounds,
+            [200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000]
+        );
     }
 
     #[test]

@@ -46,13 +46,18 @@ pub(super) struct Unacknowledged {
 
 impl std::fmt::Debug for Unacknowledged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unacknowledged").field("packets", &self.packets).finish_non_exhaustive()
+        f.debug_struct("Unacknowledged")
+            .field("packets", &self.packets)
+            .finish_non_exhaustive()
     }
 }
 
 impl Unacknowledged {
     pub(super) fn new(client: AsyncClient) -> Arc<Self> {
-        Arc::new(Self { client, packets: Mutex::default() })
+        Arc::new(Self {
+            client,
+            packets: Mutex::default(),
+        })
     }
 
     /// Takes in a message.
@@ -62,7 +67,9 @@ impl Unacknowledged {
         }
         let mut packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
         packets.push_back((publish.pkid, false));
-        AckToken { of: Some((Arc::clone(self), publish.pkid)) }
+        AckToken {
+            of: Some((Arc::clone(self), publish.pkid)),
+        }
     }
 
     fn done(&self, packet: u16) {
@@ -71,7 +78,11 @@ impl Unacknowledged {
             *done = true;
         }
         while let Some((id, true)) = packets.front().copied() {
-            let publish = Publish { qos: QoS::AtLeastOnce, pkid: id, ..Publish::default() };
+            let publish = Publish {
+                qos: QoS::AtLeastOnce,
+                pkid: id,
+                ..Publish::default()
+            };
             // The client's queue has room for every message that may be under way, so this fails only where the
             // connection is gone, and then there is nobody to tell.
             if self.client.try_ack(&publish).is_err() {

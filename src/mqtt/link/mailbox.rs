@@ -1,7 +1,8 @@
 //! Events on their way to the link's consumer.
 //!
 //! The link never waits for its consumer while it may still serve the broker: what does not fit into the channel waits
-//! here. The broker's receive window bounds it; past that the link stops reading from the broker altogether.
+//! here. The broker's receive window bounds it (mosquitto 2.0.11 was seen to send twice what it may); past that the link
+//! stops reading from the broker altogether.
 
 use std::collections::VecDeque;
 
@@ -29,7 +30,10 @@ pub(super) struct NobodyListens;
 impl Mailbox {
     pub(super) fn new() -> (Self, mpsc::Receiver<LinkEvent>) {
         let (channel, events) = mpsc::channel(CHANNEL_LEN);
-        let mailbox = Self { channel, waiting: VecDeque::new() };
+        let mailbox = Self {
+            channel,
+            waiting: VecDeque::new(),
+        };
         (mailbox, events)
     }
 

@@ -44,7 +44,10 @@ impl Outgoing {
     /// `receive_max` is what the broker takes at once.
     pub(super) fn new(receive_max: u16) -> Self {
         let window = usize::from(receive_max.min(PUBLISHES_MAX)).saturating_sub(1).max(1);
-        Self { window, under_way: VecDeque::new() }
+        Self {
+            window,
+            under_way: VecDeque::new(),
+        }
     }
 
     /// Whether another publish may be handed to rumqttc.
@@ -59,7 +62,11 @@ impl Outgoing {
 
     /// A publish was handed to rumqttc.
     pub(super) fn push(&mut self, bytes: u32, purpose: Purpose) {
-        self.under_way.push_back(UnderWay { bytes, packet: None, purpose: Some(purpose) });
+        self.under_way.push_back(UnderWay {
+            bytes,
+            packet: None,
+            purpose: Some(purpose),
+        });
     }
 
     /// rumqttc has written the next publish, under this packet id.

@@ -42,7 +42,10 @@ impl SizeLimit {
     /// Takes what a broker announces at the start of a connection.
     pub(super) fn on_announced(&mut self, bytes_max: Option<u32>) {
         if self.announced != bytes_max {
-            *self = Self { announced: bytes_max, ..Self::default() };
+            *self = Self {
+                announced: bytes_max,
+                ..Self::default()
+            };
         }
     }
 
@@ -81,7 +84,11 @@ impl SizeLimit {
         if bytes < SUSPECT_BYTES_MIN {
             return false;
         }
-        self.suspect_bytes = if self.losses == 0 { bytes } else { bytes.min(self.suspect_bytes) };
+        self.suspect_bytes = if self.losses == 0 {
+            bytes
+        } else {
+            bytes.min(self.suspect_bytes)
+        };
         self.losses += 1;
         self.losses >= LOSSES_MAX
     }
@@ -108,7 +115,20 @@ mod tests {
 
     #[test]
     fn a_packet_is_as_large_as_the_library_makes_it() {
-        for payload in [0, 1, 110, 120, 121, 122, 16_300, 16_376, 16_377, 64 << 10, 2_097_140, 2_097_145] {
+        for payload in [
+            0,
+            1,
+            110,
+            120,
+            121,
+            122,
+            16_300,
+            16_376,
+            16_377,
+            64 << 10,
+            2_097_140,
+            2_097_145,
+        ] {
             let mut publish = Publish::new("fm/m/n/up", QoS::AtLeastOnce, vec![0; payload], None);
             publish.pkid = 1;
             assert_eq!(packet_bytes(9, payload) as usize, publish.size(), "{payload}");
@@ -122,7 +142,10 @@ mod tests {
         assert_eq!(limit.bytes_max(now), PACKET_BYTES_MAX);
         limit.on_announced(Some(20_000));
         assert_eq!(limit.bytes_max(now), 20_000);
-        assert_eq!(limit.on_lost(now, Loss::OldestTooLarge, &[12_000, 18_000]), Some(12_000));
+        assert_eq!(
+            limit.on_lost(now, Loss::OldestTooLarge, &[12_000, 18_000]),
+            Some(12_000)
+        );
         assert_eq!(limit.bytes_max(now), 11_999);
         limit.on_announced(Some(20_000));
         assert_eq!(limit.bytes_max(now), 11_999, "the same broker");
@@ -136,7 +159,11 @@ mod tests {
         let now = Instant::now();
         let mut limit = SizeLimit::default();
         for _ in 0..20 {
-            assert_eq!(limit.on_lost(now, Loss::Unexplained, &[2_000]), None, "too small to be why");
+            assert_eq!(
+                limit.on_lost(now, Loss::Unexplained, &[2_000]),
+                None,
+                "too small to be why"
+            );
             assert_eq!(limit.on_lost(now, Loss::Unexplained, &[]), None);
             assert_eq!(limit.on_lost(now, Loss::Other, &[60_000]), None);
         }

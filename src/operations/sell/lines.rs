@@ -23,7 +23,7 @@ pub(super) fn priced(
         .iter()
         .zip(1..)
         .map(|(stated, line)| {
-            let (sku, item) = find(snapshot, &stated.item, line)?;
+            let (sku, item) = find(snapshot, settings, device, stated, line)?;
             let discount = stated
                 .discount
                 .map(|discount| discount.in_minor(settings.sale.currency));
@@ -58,8 +58,16 @@ pub(super) fn price_version(tx: &mut WriteTransaction<'_>, command: &SellCommand
     Ok(tx.prices_version()?)
 }
 
-fn find(snapshot: &Snapshot<'_>, item: &ItemRef, line: usize) -> Result<(Sku, Priced), Refused> {
-    let sku = match item {
+/// The item. One that the catalog does not have can be sold all the same by a till that may state prices and does: what
+/// was sold before the catalog knew it, or after it forgot it, was sold.
+fn find(
+    snapshot: &Snapshot<'_>,
+    settings: &Settings,
+    device: &Device,
+    stated: &SellLine,
+    line: usize,
+) -> Result<(Sku, Priced), Refused> {
+    let sku = match &stated.item {
         ItemRef::Sku(sku) => sku.clone(),
         ItemRef::Gtin(gtin) => {
             let gtin = *gtin;
@@ -74,9 +82,13 @@ fn find(snapshot: &Snapshot<'_>, item: &ItemRef, line: usize) -> Result<(Sku, Pr
             }
         }
     };
-    match snapshot.priced(&sku)? {
-        Some(priced) => Ok((sku, priced)),
-        None => Err(refused(SellRefusal::UnknownSku { line, sku })),
+    match (snapshot.priced(&sku)?, stated.unit_price) {
+        (Some(priced), _) => Ok((sku, priced)),
+        (None, Some(price)) if device.rights.state_prices => {
+            let tax_class = settings.unlisted_tax_class.clone();
+            Ok((sku, Priced { price, tax_class }))
+        }
+        (None, _) => Err(refused(SellRefusal::UnknownSku { line, sku })),
     }
 }
 

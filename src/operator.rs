@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -50,15 +51,35 @@ pub enum OperatorError {
 }
 
 impl Operator {
+    /// For a process that listens on `address`. Commands on the same machine reach one that listens everywhere by the
+    /// loopback address.
+    #[must_use]
+    pub fn at(address: SocketAddr, token: String) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self {
+            url: format!("http://{}", SocketAddr::new(ip, address.port())),
+            token,
+        }
+    }
+
     /// Reads a data folder's file.
     ///
     /// # Errors
     /// Where it is not there or damaged.
     pub fn read(folder: &Path) -> Result<Self, OperatorError> {
         let file = folder.join(OPERATOR_FILE);
-        let text = fs::read_to_string(&file)
-            .map_err(|source| OperatorError::Unreadable { file: file.clone(), source })?;
-        serde_json::from_str(&text).map_err(|error| OperatorError::Damaged { file, reason: error.to_string() })
+        let text = fs::read_to_string(&file).map_err(|source| OperatorError::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|error| OperatorError::Damaged {
+            file,
+            reason: error.to_string(),
+        })
     }
 
     /// Writes a data folder's file, whole or not at all.
@@ -73,10 +94,17 @@ impl Operator {
             if new.exists() {
                 fs::remove_file(&new)?;
             }
-            let mut out = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            let mut out = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&new)?;
             out.write_all(&serde_json::to_vec(self)?)?;
             fs::rename(&new, &file)
         };
-        write().map_err(|source| OperatorError::Unwritable { file: file.clone(), source })
+        write().map_err(|source| OperatorError::Unwritable {
+            file: file.clone(),
+            source,
+        })
     }
 }

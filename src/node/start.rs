@@ -1,0 +1,266 @@
+//! Starts a node and stops it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::clock::MachineClock;
+use super::config::NodeConfig;
+use super::operator::{Operator, OperatorError};
+use super::randomness;
+use super::sync_loop::SyncLoop;
+use crate::http::{ApiLimits, ApiParts, ApiState, Commits, Link, LinkReport, ServeLimits};
+use crate::mqtt::{LinkConfig, Role};
+use crate::operations::{PairingSeed, Settings, pair};
+use crate::store::{
+    Device, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, Store, StoreOptions, TokenHash,
+};
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its data folder cannot be made.
+    #[error("cannot make the folder {folder}: {source}")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its database does not open.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// Its address cannot be listened to.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why: another process has the port, or the address is not this machine's.
+        source: std::io::Error,
+    },
+    /// The operator's file cannot be written.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    /// A part of the process broke while it started.
+    #[error("the node could not start: {0}")]
+    Broken(String),
+}
+
+/// A running node.
+pub struct Node {
+    /// Where it answers, with a token that may do everything until it stops.
+    pub operator: Operator,
+    /// The state of its link, for people.
+    pub link: watch::Receiver<LinkReport>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    store: Arc<Store>,
+}
+
+/// How many read-only connections a node has: reads are short, and the machine has few cores.
+const READERS: usize = 4;
+
+/// Runs a node until `stop` is true.
+///
+/// # Errors
+/// Where it does not start.
+pub async fn run(config: NodeConfig, mut stop: watch::Receiver<bool>) -> Result<(), StartError> {
+    let node = Node::start(config).await?;
+    // Where the sender is gone nobody could say "stop" any more: that is taken for it.
+    let _ = stop.wait_for(|stop| *stop).await;
+    node.stop().await;
+    Ok(())
+}
+
+impl Node {
+    /// Starts a node. Tills are served when this returns.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let clock = MachineClock::start();
+        let commits = Commits::default();
+        let store = open_store(&config, clock, commits.clone()).await?;
+        let store = Arc::new(store);
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: config.listen,
+                source,
+            })?;
+        let operator = admit_operator(&config, &store, &listener)?;
+        let (stop, stopped) = watch::channel(false);
+        let has_link = config.broker.is_some();
+        let report = LinkReport {
+            state: if has_link { Link::Offline } else { Link::Disabled },
+            since_ms: clock.now().unix_ms,
+            reason: None,
+        };
+        let (link, link_report) = watch::channel(report);
+        let (cut, cut_by_person) = watch::channel(false);
+        let state = ApiState::new(ApiParts {
+            node: store.opening.node.clone(),
+            software: env!("CARGO_PKG_VERSION").into(),
+            writer: store.writer.clone(),
+            readers: store.readers.clone(),
+            devices: store.devices.clone(),
+            settings: settings(&config),
+            receipt_header: config.receipt_header.clone(),
+            clock: Arc::new(move || clock.now()),
+            commits: commits.clone(),
+            link: link_report.clone(),
+            cut: has_link.then_some(cut),
+            stop: stopped.clone(),
+            limits: ApiLimits::default(),
+        });
+        let pages = crate::web::router(config.site.as_str(), config.link_switch);
+        let router = crate::http::router(state).merge(pages);
+        let serving = tokio::spawn(crate::http::serve(
+            listener,
+            router,
+            ServeLimits::default(),
+            stopped.clone(),
+        ));
+        let mut tasks = vec![serving];
+        if let Some(broker) = config.broker.clone() {
+            let sync_loop = SyncLoop {
+                node: config.node.clone(),
+                site: config.site.clone(),
+                store: Arc::clone(&store),
+                clock,
+                commits: commits.follow(),
+                link: LinkConfig {
+                    broker,
+                    org: config.org.clone(),
+                    role: Role::Node(config.node.clone()),
+                },
+                cut: cut_by_person,
+                report: link,
+            };
+            tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
+        }
+        let opening = &store.opening;
+        tracing::info!(node = %config.node, site = %config.site, url = operator.url, head = opening.head.seq,
+            incarnation = %opening.head.incarnation, "the node serves its tills");
+        show_pairing_code(&store, clock).await?;
+        Ok(Self {
+            operator,
+            link: link_report,
+            stop,
+            tasks,
+            store,
+        })
+    }
+
+    /// Lets requests under way finish, says goodbye to headquarters, closes the database.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a part of the node ended by a defect");
+            }
+        }
+        // Closing waits for the writer's last group.
+        let store = self.store;
+        if tokio::task::spawn_blocking(move || drop(store)).await.is_err() {
+            tracing::error!("the database was not closed in order; it is whole all the same");
+        }
+    }
+}
+
+async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) -> Result<Store, StartError> {
+    std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
+        folder: config.data.display().to_string(),
+        source,
+    })?;
+    let options = StoreOptions {
+        directory: config.data.clone(),
+        vfs: None,
+        create: Some(NewNode {
+            org: config.org.clone(),
+            node: config.node.clone(),
+            site: config.site.clone(),
+            currency: config.sale.currency,
+        }),
+        machine_id: machine_id(),
+        seed: randomness::incarnation_seed(),
+        readers: READERS,
+        faults: Faults::default(),
+    };
+    let opened = tokio::task::spawn_blocking(move || {
+        Store::open(&options, clock.now(), Box::new(move |changes| commits.tell(changes)))
+    });
+    Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
+}
+
+/// What tells this machine from others, so that a disk that was carried elsewhere is noticed.
+pub(crate) fn machine_id() -> String {
+    std::fs::read_to_string(Path::new("/etc/machine-id"))
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+fn settings(config: &NodeConfig) -> Settings {
+    Settings {
+        sale: config.sale.rules(),
+        unlisted_tax_class: config.sale.unlisted_tax_class.clone(),
+        day_starts_at: config.sale.day_starts_at,
+        backdate_days: config.sale.backdate_days,
+    }
+}
+
+fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) -> Result<Operator, StartError> {
+    let token = randomness::token();
+    store.devices.admit(Device::operator(TokenHash::of(&token)));
+    let address = listener.local_addr().map_err(|source| StartError::Listen {
+        address: config.listen,
+        source,
+    })?;
+    let operator = Operator::at(address, token);
+    operator.write(&config.data)?;
+    Ok(operator)
+}
+
+/// Shows a code for the first manager, as long as no device is paired.
+async fn show_pairing_code(store: &Store, clock: MachineClock) -> Result<(), StartError> {
+    let broken = |error: String| StartError::Broken(error);
+    let devices = store
+        .readers
+        .run(|snapshot| snapshot.devices())
+        .await
+        .map_err(|error| broken(error.to_string()))?;
+    if devices
+        .iter()
+        .any(|device| device.role == DeviceRole::Manager && device.revoked_ms.is_none())
+    {
+        return Ok(());
+    }
+    let (now, seed) = (
+        clock.now(),
+        PairingSeed {
+            code: randomness::number(),
+            salt: randomness::salt(),
+        },
+    );
+    let manager = NewDevice {
+        name: "manager".into(),
+        role: DeviceRole::Manager,
+        rights: Rights::default(),
+        register: None,
+    };
+    let shown = store
+        .writer
+        .run(move |tx| pair(tx, now, &manager, &seed))
+        .await
+        .map_err(|error| broken(error.to_string()))?;
+    // To the terminal, not to the log: logs travel.
+    eprintln!(
+        "pairing code for the first manager, good for ten minutes: {}",
+        shown.code
+    );
+    Ok(())
+}

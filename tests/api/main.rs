@@ -1,0 +1,17 @@
+//! The LAN API from outside: the real router on a real socket, over a real store in a folder of its own.
+
+#![cfg(feature = "node")]
+
+mod bounds;
+mod catalog;
+mod client;
+mod description;
+mod documents;
+mod events;
+mod node;
+mod operator;
+mod pairing;
+mod problems;
+mod repeats;
+mod roles;
+mod sales;

@@ -1,0 +1,475 @@
+//! A machine: a node's process around its engine, with its writer, its readers and its link.
+//!
+//! The writer commits groups; what is in a group is answered after its commit. Reads see what is committed when they
+//! run, and their answers come later, as in a real process with several threads.
+
+use std::rc::Rc;
+
+use finalmarket::domain::fact::OpenedReason;
+use finalmarket::domain::ids::NodeId;
+use finalmarket::sync::node::{Input, NodeEngine, NodeLimits, Output};
+use finalmarket::sync::wire::{Batch, Down, HubState, Up};
+
+use super::events::{Event, Read};
+use super::model::BranchId;
+use super::network::Packet;
+use super::node_disk::{NodeDisk, Write, Written};
+use super::planted::Planted;
+use super::promise::Checked;
+use super::requests::Request;
+use super::trace;
+use super::world::World;
+
+/// A machine.
+#[derive(Debug)]
+pub struct Machine {
+    /// For the trace.
+    pub name: String,
+    /// The node that its disk says it is.
+    pub node: NodeId,
+    /// The disk.
+    pub disk: NodeDisk,
+    /// The disk's history.
+    pub branch: BranchId,
+    /// The engine, while the process runs.
+    pub engine: Option<NodeEngine>,
+    /// Counts its processes.
+    pub life: u64,
+    /// How far its wall clock is off.
+    pub clock_off_ms: i64,
+    /// The next start opens an incarnation.
+    opens: Option<OpenedReason>,
+    writer: Vec<Job>,
+    committing: Option<Vec<Job>>,
+    timer_ms: Option<u64>,
+    /// Planted: the disk as it would be after the commit under way.
+    ahead: Option<Box<NodeDisk>>,
+}
+
+#[derive(Debug, Clone)]
+struct Job {
+    write: Write,
+    till: Option<(usize, Rc<Request>)>,
+}
+
+impl Machine {
+    /// A machine that does not run yet.
+    pub fn new(name: String, node: NodeId, disk: NodeDisk, branch: BranchId, opens: Option<OpenedReason>) -> Self {
+        Self {
+            name,
+            node,
+            disk,
+            branch,
+            engine: None,
+            life: 0,
+            clock_off_ms: 0,
+            opens,
+            writer: Vec::new(),
+            committing: None,
+            timer_ms: None,
+            ahead: None,
+        }
+    }
+
+    /// Puts another disk in; the next start opens an incarnation if there is a reason.
+    pub fn put_disk(&mut self, disk: NodeDisk, branch: BranchId, opens: Option<OpenedReason>) {
+        self.disk = disk;
+        self.branch = branch;
+        self.opens = opens;
+    }
+}
+
+impl World {
+    /// A machine starts.
+    pub fn node_boots(&mut self, machine: usize) -> Checked {
+        let wall_ms = self.wall_ms(machine);
+        let next = self.new_life();
+        let state = &mut self.machines[machine];
+        if state.engine.is_some() {
+            return Ok(());
+        }
+        if let Some(reason) = state.opens.take() {
+            state.disk.open_life(reason, &next, wall_ms);
+        }
+        let limits = NodeLimits {
+            in_flight_max: self.options.in_flight_max,
+            batch_records_max: self.options.batch_records_max,
+            batch_bytes_max: 3_000,
+            refresh_ms: self.options.refresh_ms,
+            ..NodeLimits::default()
+        };
+        let site = state.disk.site().clone();
+        state.engine = Some(NodeEngine::new(site, "simulated".to_owned(), limits));
+        state.life += 1;
+        state.timer_ms = None;
+        let name = state.name.clone();
+        self.note(|| format!("{name} starts"));
+        self.take_note_of_records(machine);
+        self.check_disk(machine)?;
+        let at_ms = self.now_ms + self.rng.between(10, 1_000);
+        self.schedule(at_ms, Event::Connect(machine + 1));
+        Ok(())
+    }
+
+    /// A machine's process dies; with `power` the disk loses what was not synced.
+    pub fn node_dies(&mut self, machine: usize, power: bool) {
+        let wall_ms = self.wall_ms(machine);
+        let reached_disk = self.rng.chance(500);
+        let choice = self.rng.next();
+        let state = &mut self.machines[machine];
+        if state.engine.take().is_none() {
+            return;
+        }
+        if let Some(group) = state.committing.take()
+            && reached_disk
+        {
+            let writes: Vec<Write> = group.into_iter().map(|job| job.write).collect();
+            // It may fail for want of room; then nothing of it is there.
+            let _ = state.disk.commit(&writes, wall_ms);
+        }
+        if power {
+            state.disk.power_cut(choice);
+        }
+        state.writer.clear();
+        state.ahead = None;
+        state.life += 1;
+        let name = state.name.clone();
+        self.note(|| format!("{name} dies{}", if power { ", its power cut" } else { "" }));
+        self.take_note_of_records(machine);
+        self.drop_client(machine + 1);
+    }
+
+    /// A till's request arrives.
+    pub fn node_is_asked(&mut self, machine: usize, till: usize, request: Rc<Request>, garbage: bool) -> Checked {
+        if self.machines[machine].engine.is_some() {
+            let write = if garbage {
+                Write::Garbage(request.clone())
+            } else {
+                Write::Request(request.clone())
+            };
+            self.enqueue(machine, write, Some((till, request)))?;
+        }
+        Ok(())
+    }
+
+    /// Asks a machine's writer to forget what is acknowledged.
+    pub fn node_prunes(&mut self, machine: usize) -> Checked {
+        let write = Write::Prune {
+            keep: self.options.retention_records,
+            unacknowledged_too: self.planted == Some(Planted::PruneUnacknowledged),
+        };
+        self.enqueue(machine, write, None)
+    }
+
+    /// A group commit ends.
+    pub fn node_committed(&mut self, machine: usize, life: u64) -> Checked {
+        let wall_ms = self.wall_ms(machine);
+        let state = &mut self.machines[machine];
+        if state.life != life {
+            return Ok(());
+        }
+        let Some(group) = state.committing.take() else {
+            return Ok(());
+        };
+        state.ahead = None;
+        let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
+        let results = state.disk.commit(&writes, wall_ms);
+        let name = state.name.clone();
+        let count = group.len();
+        let worked = results.is_ok();
+        self.note(|| {
+            format!(
+                "{name} commits {count} writes{}",
+                if worked { "" } else { ": the disk is full" }
+            )
+        });
+        match results {
+            Ok(results) => {
+                let new = self.take_note_of_records(machine);
+                let head = self.machines[machine].disk.head().filter(|_| new);
+                let told_first = self.rng.chance(500);
+                if let Some(head) = head.filter(|_| told_first) {
+                    self.node_hears(machine, life, Input::Appended(head))?;
+                }
+                for (job, result) in group.into_iter().zip(results) {
+                    self.written(machine, life, job, result)?;
+                }
+                if let Some(head) = head.filter(|_| !told_first) {
+                    self.node_hears(machine, life, Input::Appended(head))?;
+                }
+                self.check_stock_now_and_then(machine)?;
+            }
+            Err(_) => {
+                for job in group {
+                    match job.till {
+                        Some((till, request)) => self.answer_till(machine, till, request, Err("storage".to_owned())),
+                        None if matches!(job.write, Write::Prune { .. }) => {}
+                        None => self.node_hears(machine, life, Input::StorageFailed)?,
+                    }
+                }
+            }
+        }
+        self.start_commit(machine)
+    }
+
+    /// A read runs.
+    pub fn node_reads(&mut self, machine: usize, life: u64, read: &Read) {
+        let at_ms = self.now_ms + self.rng.between(0, self.options.commit_ms_max);
+        let state = &self.machines[machine];
+        if state.life != life {
+            return;
+        }
+        let disk = state.ahead.as_deref().unwrap_or(&state.disk);
+        let input = match read {
+            Read::Streams => {
+                let (streams, feeds) = disk.streams();
+                Input::Streams { streams, feeds }
+            }
+            Read::Batch {
+                incarnation,
+                from,
+                records_max,
+                bytes_max,
+            } => match disk.batch(*incarnation, *from, *records_max, *bytes_max) {
+                Some(batch) => Input::BatchLoaded(batch),
+                None => Input::StorageFailed,
+            },
+        };
+        self.schedule(at_ms, Event::NodeInput(machine, life, Box::new(input)));
+    }
+
+    /// A machine's engine hears something.
+    pub fn node_hears(&mut self, machine: usize, life: u64, input: Input) -> Checked {
+        if self.machines[machine].life != life {
+            return Ok(());
+        }
+        let name = self.machines[machine].name.clone();
+        self.note(|| format!("{name} <- {}", trace::node_input(&input)));
+        if let Some(engine) = &mut self.machines[machine].engine {
+            engine.handle(self.now_ms, input);
+        }
+        while let Some(output) = self.machines[machine].engine.as_mut().and_then(NodeEngine::poll) {
+            self.note(|| format!("{name} -> {}", trace::node_output(&output)));
+            self.node_does(machine, output)?;
+        }
+        let deadline_ms = self.machines[machine].engine.as_ref().and_then(NodeEngine::deadline);
+        let state = &mut self.machines[machine];
+        if let Some((at_ms, _reason)) = deadline_ms
+            && state.timer_ms != Some(at_ms)
+        {
+            state.timer_ms = Some(at_ms);
+            let at_ms = at_ms.max(self.now_ms + 1);
+            self.schedule(at_ms, Event::NodeTimer(machine, life));
+        }
+        Ok(())
+    }
+
+    /// A timer rings; too early or in vain does no harm.
+    pub fn node_wakes(&mut self, machine: usize, life: u64) -> Checked {
+        let due = self.machines[machine].engine.as_ref().and_then(NodeEngine::deadline);
+        if self.machines[machine].life == life && due.is_some_and(|(at_ms, _)| at_ms <= self.now_ms) {
+            self.machines[machine].timer_ms = None;
+            self.node_hears(machine, life, Input::Timeout)?;
+        }
+        Ok(())
+    }
+
+    /// The link stands.
+    pub fn node_connects(&mut self, machine: usize, session: u64) -> Checked {
+        let life = self.machines[machine].life;
+        self.node_hears(machine, life, Input::Connected { session })
+    }
+
+    /// The link is gone.
+    pub fn node_disconnected(&mut self, machine: usize) -> Checked {
+        let life = self.machines[machine].life;
+        self.node_hears(machine, life, Input::Disconnected)
+    }
+
+    /// Headquarters' retained state.
+    pub fn node_hears_hub(&mut self, machine: usize, state: HubState) -> Checked {
+        let life = self.machines[machine].life;
+        self.node_hears(machine, life, Input::Hub(state))
+    }
+
+    /// A message from headquarters.
+    pub fn node_receives(&mut self, machine: usize, message: Down) -> Checked {
+        let life = self.machines[machine].life;
+        self.node_hears(machine, life, Input::Received(message))
+    }
+
+    /// What a machine's wall clock shows.
+    pub fn wall_ms(&self, machine: usize) -> u64 {
+        let off_ms = self.machines[machine].clock_off_ms;
+        (1_700_000_000_000 + self.now_ms).saturating_add_signed(off_ms)
+    }
+
+    fn node_does(&mut self, machine: usize, output: Output) -> Checked {
+        let read_ms = self.now_ms + self.rng.between(0, self.options.commit_ms_max);
+        let life = self.machines[machine].life;
+        match output {
+            Output::Send(message) => self.node_sends(machine, &message),
+            Output::LoadStreams => self.schedule(read_ms, Event::NodeRead(machine, life, Read::Streams)),
+            Output::LoadBatch {
+                incarnation,
+                from,
+                records_max,
+                bytes_max,
+            } => {
+                let read = Read::Batch {
+                    incarnation,
+                    from,
+                    records_max,
+                    bytes_max,
+                };
+                self.schedule(read_ms, Event::NodeRead(machine, life, read));
+            }
+            Output::SaveAck(head) => {
+                self.check_believed(machine, head)?;
+                self.enqueue(machine, Write::SaveAck(head), None)?;
+            }
+            Output::SetAside {
+                incarnation,
+                seq,
+                reason,
+            } => {
+                let write = Write::SetAside {
+                    incarnation,
+                    seq,
+                    reason,
+                };
+                self.enqueue(machine, write, None)?;
+            }
+            Output::Rehome {
+                incarnation,
+                common,
+                set_back,
+            } => {
+                let next = self.new_life();
+                let write = Write::Rehome {
+                    incarnation,
+                    common,
+                    set_back,
+                    next,
+                };
+                self.enqueue(machine, write, None)?;
+            }
+            Output::ApplyFeed(page) => self.enqueue(machine, Write::ApplyFeed(page), None)?,
+        }
+        Ok(())
+    }
+
+    fn node_sends(&mut self, machine: usize, message: &Up) {
+        let bytes: Rc<[u8]> = message.encode().into();
+        let life = self.machines[machine].life;
+        if let Up::Batch { sealed, .. } = message
+            && bytes.len() > self.options.packet_bytes_max
+            && let Ok(batch) = Batch::open(sealed)
+        {
+            let input = Input::TooLarge {
+                incarnation: batch.header.incarnation,
+                first: batch.header.first,
+                count: batch.header.count,
+            };
+            self.schedule(self.now_ms, Event::NodeInput(machine, life, Box::new(input)));
+            return;
+        }
+        let node = self.machines[machine].node.clone();
+        self.publish(machine + 1, Packet::Up(node, bytes));
+    }
+
+    fn enqueue(&mut self, machine: usize, write: Write, till: Option<(usize, Rc<Request>)>) -> Checked {
+        self.machines[machine].writer.push(Job { write, till });
+        self.start_commit(machine)
+    }
+
+    fn start_commit(&mut self, machine: usize) -> Checked {
+        let wall_ms = self.wall_ms(machine);
+        let at_ms = self.now_ms + self.rng.between(1, self.options.commit_ms_max);
+        let planted = self.planted;
+        let state = &mut self.machines[machine];
+        if state.committing.is_some() || state.writer.is_empty() || state.engine.is_none() {
+            return Ok(());
+        }
+        let group = std::mem::take(&mut state.writer);
+        let life = state.life;
+        let mut early = None;
+        if matches!(planted, Some(Planted::ReplyBeforeCommit | Planted::SendsUncommitted)) {
+            let mut ahead = state.disk.clone();
+            let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
+            if let Ok(results) = ahead.commit(&writes, wall_ms) {
+                early = Some((ahead, results));
+            }
+        }
+        state.committing = Some(group.clone());
+        self.schedule(at_ms, Event::NodeCommitted(machine, life));
+        if let Some((ahead, results)) = early {
+            if planted == Some(Planted::ReplyBeforeCommit) {
+                for (job, result) in group.into_iter().zip(results) {
+                    if let (Some((till, request)), Written::Answered(answer)) = (job.till, result) {
+                        self.answer_till(machine, till, request, answer);
+                    }
+                }
+            } else {
+                let head = ahead.head();
+                self.machines[machine].ahead = Some(Box::new(ahead));
+                if let Some(head) = head {
+                    self.node_hears(machine, life, Input::Appended(head))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn written(&mut self, machine: usize, life: u64, job: Job, result: Written) -> Checked {
+        match result {
+            Written::Answered(answer) => {
+                if let Some((till, request)) = job.till {
+                    self.answer_till(machine, till, request, answer);
+                }
+                Ok(())
+            }
+            Written::SetAside(incarnation, seq) => self.node_hears(machine, life, Input::SetAside { incarnation, seq }),
+            Written::Rehomed => self.node_hears(machine, life, Input::Rehomed),
+            Written::FeedApplied(cursor) => self.node_hears(machine, life, Input::FeedApplied(cursor)),
+            Written::Pruned(pruned) => self.check_pruned(machine, &pruned),
+            Written::Done => Ok(()),
+        }
+    }
+
+    fn answer_till(&mut self, machine: usize, till: usize, request: Rc<Request>, answer: Result<(), String>) {
+        if self.rng.chance(self.options.reply_loss) {
+            return;
+        }
+        let at_ms = self.now_ms + self.rng.between(0, 20);
+        let from = (machine, self.machines[machine].branch);
+        let reply = Event::Reply {
+            till,
+            from,
+            request,
+            answer,
+        };
+        self.schedule(at_ms, reply);
+    }
+
+    /// Planted: a node that takes the broker's word for headquarters'.
+    pub fn take_brokers_word(&mut self, client: usize, packet: &Packet) {
+        let (Some(Planted::PubackIsAck), Packet::Up(_, bytes)) = (self.planted, packet) else {
+            return;
+        };
+        let Ok(Up::Batch { session, sealed }) = Up::decode(bytes) else {
+            return;
+        };
+        if let (Ok(batch), Some(machine)) = (Batch::open(&sealed), client.checked_sub(1)) {
+            let acked = finalmarket::domain::journal::Head {
+                incarnation: batch.header.incarnation,
+                seq: batch.header.last(),
+                hash: batch.header.after,
+            };
+            let message = Down::Ack(finalmarket::sync::wire::Ack { session, acked });
+            let life = self.machines[machine].life;
+            let input = Box::new(Input::Received(message));
+            self.schedule(self.now_ms, Event::NodeInput(machine, life, input));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `simulate`: runs ranges of seeds, or one seed with every step written out.
+
+#[path = "mod.rs"]
+mod sim;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use sim::options::Options;
+use sim::planted::Planted;
+use sim::run::run;
+use sim::runner::run_range;
+
+/// Plays worlds of nodes, a broker, headquarters and tills, each from one seed, and says which promise broke.
+#[derive(Debug, Parser)]
+#[command(name = "simulate")]
+struct Arguments {
+    /// Seeds to run: from A up to and without B.
+    #[arg(long, value_name = "A..B", value_parser = parse_range, default_value = "0..200")]
+    seeds: (u64, u64),
+    /// One seed instead.
+    #[arg(long, value_name = "S", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Write out what the seed stands for and every step.
+    #[arg(long, requires = "seed")]
+    trace: bool,
+    /// Plant a fault; then every seed that stays green is a seed that did not notice.
+    #[arg(long, value_name = "NAME")]
+    fault: Option<Planted>,
+    /// Stop after so many failures.
+    #[arg(long, default_value_t = 5)]
+    failures: usize,
+    /// Threads; as many as there are cores where nothing is said.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.trace
+        && let Some(seed) = arguments.seed
+    {
+        return trace(seed, arguments.fault);
+    }
+    let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
+    let threads = arguments
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let started = Instant::now();
+    let all = end.saturating_sub(first);
+    let tell = std::io::stderr().is_terminal();
+    // Panics are reported with their seeds.
+    std::panic::set_hook(Box::new(|_| {}));
+    let report = run_range(first..end, arguments.fault, threads, arguments.failures, |done| {
+        if tell && done % 16 == 0 {
+            let rate = done as f64 / started.elapsed().as_secs_f64();
+            let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
+        }
+    });
+    let seconds = started.elapsed().as_secs_f64();
+    if tell {
+        eprintln!();
+    }
+    println!(
+        "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, {} documents at headquarters, {} failed",
+        report.seeds,
+        report.seeds as f64 / seconds,
+        report.steps,
+        report.documents,
+        report.broken.len()
+    );
+    for broken in &report.broken {
+        println!("seed {}: {}", broken.seed, broken.what);
+        let fault = arguments
+            .fault
+            .map(|fault| format!(" --fault {fault}"))
+            .unwrap_or_default();
+        println!(
+            "    cargo run --release --bin simulate -- --seed {} --trace{fault}",
+            broken.seed
+        );
+    }
+    if report.broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn trace(seed: u64, fault: Option<Planted>) -> ExitCode {
+    let options = Options::of_seed(seed);
+    println!("{options:#?}");
+    let (result, lines) = run(options, fault, true);
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        // A reader that has seen enough (`| head`) is no failure.
+        if writeln!(out, "{line}").is_err() {
+            return ExitCode::SUCCESS;
+        }
+    }
+    match result {
+        Ok(summary) => {
+            println!("green: {summary:?}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!(
+                "seed {seed}, step {}: {}: {}",
+                failure.step, failure.violation.promise, failure.violation.what
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse_range(text: &str) -> Result<(u64, u64), String> {
+    let (first, end) = text.split_once("..").ok_or("a range is A..B")?;
+    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    Ok((number(first)?, number(end)?))
+}
