@@ -9,7 +9,8 @@ use super::Failure;
 
 /// Sends the log to standard error: as text to a terminal, as JSON lines to anything else. `RUST_LOG` says how much.
 pub(super) fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off,rumqttc=off,rusqlite_migration=warn"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off,rumqttc=off,rusqlite_migration=warn"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
