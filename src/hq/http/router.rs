@@ -18,7 +18,6 @@ use crate::http::docs;
 use crate::http::problem::pages;
 
 /// The whole API. Made once for a state.
-#[must_use]
 pub fn router(api: HqApi) -> Router {
     let routes = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::live))

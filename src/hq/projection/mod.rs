@@ -11,6 +11,7 @@ mod stock;
 mod walk;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError};
 
 use super::happenings::Happening;
@@ -137,11 +138,9 @@ impl Headquarters {
             kept.retain(|batch| batch.position.is_some_and(|position| position <= last));
             let mut origins = HashMap::new();
             for batch in &kept {
-                if !origins.contains_key(&batch.origin) {
-                    let origin = reading
-                        .origin_by_id(batch.origin)?
-                        .ok_or_else(|| missing(batch.origin))?;
-                    origins.insert(batch.origin, Arc::new(origin));
+                if let Entry::Vacant(place) = origins.entry(batch.origin) {
+                    let origin = reading.origin_by_id(batch.origin)?;
+                    place.insert(Arc::new(origin.ok_or_else(|| missing(batch.origin))?));
                 }
             }
             Ok::<_, StorageError>((kept, origins))
