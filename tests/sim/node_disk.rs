@@ -115,7 +115,9 @@ struct Life {
     /// How many of the rows are pruned.
     pruned: u64,
     acked: Head,
-    abandoned: bool,
+    /// How many of the rows are offered under this incarnation, where its branch was left; the rest is kept as copies
+    /// in a later one.
+    left_behind: Option<u64>,
 }
 
 /// What the disk holds of a document besides its record.
@@ -229,9 +231,9 @@ impl NodeDisk {
         self.state.lives.last().map(Life::head)
     }
 
-    /// Every incarnation that is not abandoned, and how far the feeds are.
+    /// Every incarnation that has something to offer, and how far the feeds are.
     pub fn streams(&self) -> (Vec<LocalStream>, Vec<FeedCursor>) {
-        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
+        let lives = self.state.lives.iter().filter(|life| life.is_offered());
         let cursor = |(feed, (version, _)): (&String, &(u64, _))| FeedCursor {
             feed: feed.clone(),
             version: *version,
@@ -248,7 +250,7 @@ impl NodeDisk {
         if from <= life.pruned {
             return None;
         }
-        let rows = life.rows.get(from as usize - 1..)?;
+        let rows = life.rows.get(from as usize - 1..life.offered() as usize)?;
         let before = life.hash_at(&self.state.node, from - 1)?;
         let mut count = rows.len().min(records_max as usize);
         loop {
@@ -321,16 +323,14 @@ impl NodeDisk {
 
     /// How many records are kept that the parent has not acknowledged.
     pub fn pending(&self) -> u64 {
-        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
-        lives
-            .map(|life| (life.rows.len() as u64).saturating_sub(life.acked.seq))
-            .sum()
+        let lives = self.state.lives.iter().filter(|life| life.is_offered());
+        lives.map(|life| life.offered().saturating_sub(life.acked.seq)).sum()
     }
 
     /// How many records are kept in all.
     pub fn records_kept(&self) -> u64 {
-        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
-        lives.map(|life| life.rows.len() as u64 - life.pruned).sum()
+        let lives = self.state.lives.iter().filter(|life| life.is_offered());
+        lives.map(|life| life.offered() - life.pruned).sum()
     }
 
     fn write(&mut self, write: &Write, wall_ms: u64) -> Written {
@@ -385,15 +385,13 @@ impl NodeDisk {
                 unacknowledged_too,
             } => {
                 let mut pruned = Vec::new();
-                for life in state.lives.iter_mut().filter(|life| !life.abandoned) {
+                for life in state.lives.iter_mut().filter(|life| life.is_offered()) {
                     let behind = if *unacknowledged_too {
-                        life.rows.len() as u64
+                        life.offered()
                     } else {
                         life.acked.seq
                     };
-                    life.pruned = life
-                        .pruned
-                        .max(behind.min(life.rows.len() as u64).saturating_sub(*keep));
+                    life.pruned = life.pruned.max(behind.min(life.offered()).saturating_sub(*keep));
                     pruned.push((life.incarnation, life.pruned));
                 }
                 Written::Pruned(pruned)
@@ -411,6 +409,15 @@ impl Life {
         }
     }
 
+    /// How many of its records go up under its own name.
+    fn offered(&self) -> u64 {
+        self.left_behind.unwrap_or(self.rows.len() as u64)
+    }
+
+    fn is_offered(&self) -> bool {
+        self.left_behind.is_none_or(|left| left > self.pruned)
+    }
+
     fn hash_at(&self, node: &NodeId, seq: u64) -> Option<Hash> {
         match seq {
             0 => Some(Hash::genesis(node, self.incarnation)),
@@ -421,7 +428,11 @@ impl Life {
     fn stream(&self, node: &NodeId) -> LocalStream {
         LocalStream {
             head: StreamHead {
-                head: self.head(),
+                head: Head {
+                    incarnation: self.incarnation,
+                    seq: self.offered(),
+                    hash: self.hash_at(node, self.offered()).unwrap_or_default(),
+                },
                 earliest: self.pruned + 1,
                 before_earliest: self.hash_at(node, self.pruned).unwrap_or_default(),
                 public_key: self.key.verifying_key().to_bytes(),
@@ -461,7 +472,7 @@ impl State {
                 seq: 0,
                 hash: genesis,
             },
-            abandoned: false,
+            left_behind: None,
         });
         self.record(Fact::Opened(opened), None, wall_ms, fresh);
     }
@@ -591,14 +602,13 @@ impl State {
         fresh: &mut Vec<NewRecord>,
     ) {
         let is_last = self.lives.last().is_some_and(|life| life.incarnation == incarnation);
-        let Some(life) = self.life(incarnation).filter(|life| !life.abandoned) else {
+        let Some(life) = self.life(incarnation).filter(|life| is_last || common < life.offered()) else {
             return;
         };
-        life.abandoned = true;
-        let kept = common.max(life.pruned);
-        let rows: Vec<(u64, Row)> = (kept + 1..)
-            .zip(life.rows.iter().skip(kept as usize).cloned())
-            .collect();
+        let kept = common.max(life.pruned) as usize;
+        let rows = life.rows.iter().enumerate().take(life.offered() as usize).skip(kept);
+        let rows: Vec<(u64, Row)> = rows.map(|(at, row)| (at as u64 + 1, row.clone())).collect();
+        life.left_behind = Some(common.min(life.offered()));
         if is_last {
             let reason = if set_back {
                 OpenedReason::SetBack

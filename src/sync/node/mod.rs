@@ -71,7 +71,9 @@ pub enum Input {
     },
     /// The answer to [`Output::LoadStreams`].
     Streams {
-        /// Every incarnation on this disk that is not abandoned, oldest first; the last is the one being written.
+        /// Every incarnation on this disk that has records to offer under its own name, oldest first; the last is the
+        /// one being written. One whose branch was left is told up to where both branches are the same: a parent that
+        /// is set back may ask for that again.
         streams: Vec<LocalStream>,
         /// How far each feed is on disk.
         feeds: Vec<FeedCursor>,
@@ -153,8 +155,9 @@ pub enum Output {
         /// Why, for people.
         reason: String,
     },
-    /// The parent knows another branch of this incarnation. Keep every record behind `acked` under an incarnation of
-    /// its own and write no more to this one; answer with [`Input::Rehomed`].
+    /// The parent knows another branch of this incarnation. Keep every record behind `common` under an incarnation of
+    /// its own, write no more to this one and offer no more of it than `common`; answer with [`Input::Rehomed`]. It may
+    /// come again with a lower `common`: then what lies between is kept in the same way.
     Rehome {
         /// The incarnation that has two branches.
         incarnation: Incarnation,
@@ -376,7 +379,9 @@ impl NodeEngine {
         let (Some(session), Phase::Loading) = (self.session, self.phase) else {
             return;
         };
-        self.streams = streams.iter().map(|local| Stream::new(local, &self.limits)).collect();
+        let newest = streams.len().saturating_sub(1);
+        let stream = |(at, local)| Stream::new(local, at < newest, &self.limits);
+        self.streams = streams.iter().enumerate().map(stream).collect();
         if let Some(newest) = self.newest
             && let Some(stream) = self.stream(newest.incarnation)
         {
@@ -470,7 +475,8 @@ impl NodeEngine {
             stream::Acked::Moved(acked) => self.outputs.push_back(Output::SaveAck(acked)),
             stream::Acked::OtherBranch => self.rehome(theirs.incarnation, 0, false),
             // A parent says so with a fence; one that does not is believed all the same.
-            stream::Acked::Beyond => self.rehome(theirs.incarnation, 0, true),
+            stream::Acked::SetBack => self.rehome(theirs.incarnation, 0, true),
+            stream::Acked::Unclear => self.start_over(),
         }
     }
 

@@ -18,6 +18,8 @@ struct Sent {
 
 #[derive(Debug)]
 pub(super) struct Stream {
+    /// True for all incarnations but the one that is written: the parent may have more of it, from another branch.
+    closed: bool,
     head: Head,
     earliest: u64,
     before_earliest: Hash,
@@ -48,8 +50,10 @@ pub(super) enum Acked {
     Moved(Head),
     /// The parent has another record there.
     OtherBranch,
-    /// The parent has more than this disk.
-    Beyond,
+    /// The parent has more than this disk, which was set back.
+    SetBack,
+    /// The parent has more of a closed incarnation than this disk, and has not compared it yet.
+    Unclear,
 }
 
 /// What is to be done with a batch from disk.
@@ -64,8 +68,9 @@ pub(super) enum Loaded {
 }
 
 impl Stream {
-    pub(super) fn new(local: &LocalStream, limits: &NodeLimits) -> Self {
+    pub(super) fn new(local: &LocalStream, closed: bool, limits: &NodeLimits) -> Self {
         Self {
+            closed,
             head: local.head.head,
             earliest: local.head.earliest,
             before_earliest: local.head.before_earliest,
@@ -121,6 +126,14 @@ impl Stream {
     /// learns of the hole from the introduction.
     pub(super) fn on_welcome(&mut self, theirs: Head, common: u64) -> Acked {
         self.common = common;
+        if self.closed && theirs.seq > self.head.seq {
+            // What is here was compared: either all of it is there, or what is behind belongs to another branch.
+            return if common >= self.head.seq {
+                self.go_back(self.head)
+            } else {
+                Acked::OtherBranch
+            };
+        }
         self.go_back(theirs)
     }
 
@@ -211,7 +224,8 @@ impl Stream {
     fn compare(&mut self, theirs: Head, known: Option<Hash>) -> Acked {
         self.offered = None;
         match known {
-            _ if theirs.seq > self.head.seq => Acked::Beyond,
+            _ if theirs.seq > self.head.seq && self.closed => Acked::Unclear,
+            _ if theirs.seq > self.head.seq => Acked::SetBack,
             Some(hash) if hash != theirs.hash => Acked::OtherBranch,
             // Nothing can be compared with what is pruned.
             None if theirs.seq + 1 >= self.earliest => {
