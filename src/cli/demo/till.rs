@@ -55,8 +55,7 @@ pub(super) struct Done {
 /// A sale as the node answers.
 #[derive(Debug, Clone, Deserialize)]
 struct Sold {
-    series: String,
-    counter: u64,
+    receipt: String,
     lines: Vec<SoldLine>,
     totals: Totals,
 }
@@ -196,7 +195,7 @@ impl Till {
         self.counter += 1;
         let body = json!({
             "counter": self.counter,
-            "of": {"series": sold.series, "counter": sold.counter},
+            "of": {"receipt": sold.receipt},
             "reason": "not as expected",
             "lines": [{"line": line.line, "quantity": line.quantity}],
             "tenders": [{"kind": "cash", "amount": line.amount.to_string()}],
