@@ -10,9 +10,12 @@ mod demo;
 mod hq;
 mod import;
 mod node;
+mod pair;
 mod progress;
 mod replay;
 mod serve;
+mod set_aside;
+mod settle;
 mod status;
 
 use std::process::ExitCode;
@@ -39,6 +42,9 @@ enum Command {
     Import(import::Arguments),
     Replay(replay::Arguments),
     Status(status::Arguments),
+    Pair(pair::Arguments),
+    Settle(settle::Arguments),
+    SetAside(set_aside::Arguments),
 }
 
 /// What a command could not do, in words for the person who called it.
@@ -56,6 +62,9 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Pair(arguments) => pair::run(&arguments),
+        Command::Settle(arguments) => settle::run(&arguments),
+        Command::SetAside(arguments) => set_aside::run(&arguments),
     };
     match done {
         Ok(code) => code,

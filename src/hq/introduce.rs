@@ -151,6 +151,7 @@ fn compare_all(
         }
         let committed = committed_hash(writing, &origin, told.head.seq)?;
         let same_session = origin.session == hello.session;
+        let told_acked = hello.acked.get(index);
         match hub_judge::judge_head(&origin.acked, told, committed, same_session) {
             HeadVerdict::Agrees => {}
             HeadVerdict::Hole { first, last, after } => accept_hole(writing, &mut origin, first, last, after, now_ms)?,
@@ -161,6 +162,7 @@ fn compare_all(
                 origin.branched_ms = now_ms;
                 branched = Some(Introduction::Branched {
                     acked: origin.acked,
+                    common: common(writing, &origin, told, told_acked)?,
                     set_back,
                 });
             }
@@ -168,11 +170,27 @@ fn compare_all(
         }
         statuses.push(StreamStatus {
             acked: origin.acked,
+            common: common(writing, &origin, told, told_acked)?,
             state: origin.state,
         });
         writing.save_origin(&origin)?;
     }
     Ok(branched.unwrap_or(Introduction::Known(statuses)))
+}
+
+/// Up to where the node's chain is the committed one for certain.
+fn common(
+    writing: &Writing<'_>,
+    origin: &Origin,
+    told: &StreamHead,
+    told_acked: Option<&Head>,
+) -> Result<u64, StorageError> {
+    for (seq, hash) in hub_judge::comparable(told, told_acked) {
+        if seq <= origin.acked.seq && committed_hash(writing, origin, seq)? == Some(hash) {
+            return Ok(seq);
+        }
+    }
+    Ok(0)
 }
 
 fn known_or_new(

@@ -295,15 +295,28 @@ impl NodeDisk {
         self.state.feeds.get(feed)
     }
 
-    /// A document's record as it should have been written: what a person would export to repair it.
-    pub fn right_record(&self, doc: &DocId) -> Option<Rc<[u8]>> {
-        self.state.documents.get(doc).map(|document| document.record.clone())
-    }
-
-    /// The document in a record.
-    pub fn doc_at(&self, incarnation: Incarnation, seq: u64) -> Option<&DocId> {
+    /// A record as it should have been written: what a person would export to repair it. Another branch of this disk
+    /// may have another one in that place. `withheld` says whether headquarters never saw it: then it must still learn
+    /// where the record comes from.
+    pub fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {
         let life = self.state.lives.iter().find(|life| life.incarnation == incarnation)?;
-        life.rows.get((seq as usize).checked_sub(1)?)?.doc.as_ref()
+        let row = life.rows.get((seq as usize).checked_sub(1)?)?;
+        let right = &self
+            .state
+            .documents
+            .get(row.doc.as_ref().filter(|_| row.hash == hash)?)?
+            .record;
+        match Entry::decode(&row.record) {
+            Ok(Entry {
+                recorded,
+                fact: Fact::Rehomed(rehomed),
+            }) if withheld => {
+                let record = right.to_vec();
+                let fact = Fact::Rehomed(Rehomed { record, ..rehomed });
+                Some(Entry { recorded, fact }.encode().into())
+            }
+            _ => Some(right.clone()),
+        }
     }
 
     /// How many records are kept that the parent has not acknowledged.

@@ -95,6 +95,7 @@ impl World {
             in_flight_max: self.options.in_flight_max,
             batch_records_max: self.options.batch_records_max,
             batch_bytes_max: 3_000,
+            refresh_ms: self.options.refresh_ms,
             ..NodeLimits::default()
         };
         let site = state.disk.site().clone();

@@ -44,6 +44,8 @@ pub struct Options {
     pub batch_records_max: u32,
     /// A node's window of batches.
     pub in_flight_max: usize,
+    /// How often a node that has nothing to say introduces itself.
+    pub refresh_ms: u64,
     /// How many records behind the acknowledged one a node keeps.
     pub retention_records: u64,
     /// Records that headquarters cannot decode.
@@ -128,6 +130,7 @@ impl Options {
             commit_ms_max: rng.between(1, 60),
             batch_records_max: *rng.pick(&[1, 2, 3, 7, 50, 2_000]).unwrap_or(&50),
             in_flight_max: rng.between(1, 8) as usize,
+            refresh_ms: rng.between(30_000, 200_000),
             retention_records: rng.between(0, 40),
             garbage: rarely(rng, 30),
             oversized: rarely(rng, 30),

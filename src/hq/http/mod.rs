@@ -20,6 +20,7 @@ mod sales;
 mod set_aside;
 mod settlements;
 mod state;
+mod status;
 mod stock;
 mod tokens;
 mod totals;

@@ -11,7 +11,9 @@ use utoipa_axum::routes;
 use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
-use super::{catalog, events, feeds, health, metrics, nodes, sales, set_aside, settlements, stock, tokens, totals};
+use super::{
+    catalog, events, feeds, health, metrics, nodes, sales, set_aside, settlements, status, stock, tokens, totals,
+};
 use crate::http::docs;
 use crate::http::problem::pages;
 
@@ -21,7 +23,7 @@ pub fn router(api: HqApi) -> Router {
     let routes = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
-        .routes(routes!(health::status))
+        .routes(routes!(status::show))
         .routes(routes!(metrics::scrape))
         .routes(routes!(openapi::show))
         .routes(routes!(pages::list))
