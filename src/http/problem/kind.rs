@@ -155,7 +155,15 @@ kinds! {
     CHANGE_WITHOUT_CASH = UNPROCESSABLE_ENTITY "change-without-cash" "Only cash gives change"
         "What is paid by other means than cash may not be over the total.";
 
+    // Why stock does not move.
+    NO_CHANGE = UNPROCESSABLE_ENTITY "no-change" "A movement changes nothing"
+        "A change is not 0. To set what there is, state `quantity`.";
+    REFERENCE = UNPROCESSABLE_ENTITY "reference" "A reference is not valid"
+        "A reference has at most 200 characters, none of them control characters.";
+
     // Why a refund is not made.
+    UNKNOWN_SALE = UNPROCESSABLE_ENTITY "unknown-sale" "The sale is not known here"
+        "This node has recorded no such sale, or has pruned it. A sale is refunded at the node that made it.";
     NO_SUCH_LINE = UNPROCESSABLE_ENTITY "no-such-line" "The sale has no such line"
         "Lines are counted from 1, as they stand on the receipt.";
     MORE_THAN_SOLD = UNPROCESSABLE_ENTITY "more-than-was-sold" "More is to come back than was sold"
