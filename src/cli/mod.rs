@@ -5,6 +5,8 @@
 
 mod broker;
 mod client;
+#[cfg(feature = "embedded-broker")]
+mod demo;
 mod hq;
 mod import;
 mod node;
@@ -33,6 +35,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "embedded-broker")]
+    Demo(demo::Arguments),
     Node(node::Arguments),
     Hq(hq::Arguments),
     Import(import::Arguments),
@@ -51,6 +55,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
+        #[cfg(feature = "embedded-broker")]
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Node(arguments) => node::run(arguments),
         Command::Hq(arguments) => hq::run(arguments),
         Command::Import(arguments) => import::run(&arguments),

@@ -49,11 +49,19 @@ mod tests {
         for item in &items {
             let gtin = item.gtin.unwrap().to_string();
             assert!(gtin.len() == 13 && gtin.starts_with("20"), "{gtin}");
-            assert!(!item.department.as_str().is_empty() && !item.brand.as_str().is_empty() && !item.size.as_str().is_empty());
+            assert!(
+                !item.department.as_str().is_empty()
+                    && !item.brand.as_str().is_empty()
+                    && !item.size.as_str().is_empty()
+            );
         }
         let stock = opening_stock().unwrap();
         for site in ["harbour", "hillside"] {
-            let there: BTreeSet<&str> = stock.iter().filter(|row| row.site.as_str() == site).map(|row| row.sku.as_str()).collect();
+            let there: BTreeSet<&str> = stock
+                .iter()
+                .filter(|row| row.site.as_str() == site)
+                .map(|row| row.sku.as_str())
+                .collect();
             assert_eq!(there, skus, "{site}");
         }
     }

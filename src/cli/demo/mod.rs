@@ -3,9 +3,11 @@
 //! Everything is real but the people: nodes with their databases, the link over MQTT, tills that pair and sell over
 //! HTTP. What a till hears, what its node has and what headquarters has are counted apart, and compared at the end.
 
+mod books;
 mod company;
 mod crew;
 mod customer;
+mod deliveries;
 mod dice;
 mod figures;
 mod goods;
@@ -18,18 +20,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chrono::{Days, Local};
 use clap::Args;
 use tokio::sync::watch;
 
-use self::company::{ASK_EVERY, CURRENCY, Company, Ports};
+use self::books::Books;
+use self::company::{CURRENCY, Company, Ports};
 use self::crew::{Crew, Manner, Tally};
-use self::figures::{Figures, SiteFigures, Summary};
+use self::figures::{SiteFigures, Summary};
 use self::home::Home;
 use super::import::key_of_run;
 use super::{Failure, serve};
 use crate::domain::money::Currency;
-use crate::domain::time::BusinessDay;
 
 /// Run a headquarters, a broker, two stores and a kiosk on this machine, with tills that sell by themselves.
 ///
@@ -85,14 +86,19 @@ async fn play(arguments: Arguments) -> Result<ExitCode, Failure> {
     let home = Home::open(arguments.dir, &run)?;
     serve::start_log_in(&home.folder().join("demo.log"))?;
     let base = arguments.port.or((!arguments.headless).then_some(PORT));
-    println!("Starting a headquarters, a broker and two stores in {} …", home.folder().display());
+    println!(
+        "Starting a headquarters, a broker and two stores in {} …",
+        home.folder().display()
+    );
     let company = tokio::select! {
         company = Company::start(home.folder(), Ports { base }, &run) => company?,
         () = told(stopped.clone()) => return Ok(ExitCode::FAILURE),
     };
     let manner = Manner {
         seed: arguments.seed,
-        pause_ms: arguments.pause_ms.unwrap_or(if arguments.headless { 250 } else { 4_000 }),
+        pause_ms: arguments
+            .pause_ms
+            .unwrap_or(if arguments.headless { 250 } else { 4_000 }),
         currency: CURRENCY.parse()?,
     };
     let books = Books::open(&company, manner.currency).await?;
@@ -119,7 +125,11 @@ async fn without_a_person(
 ) -> Result<ExitCode, Failure> {
     let far = company.stores.last().ok_or("a company has stores")?;
     let third = lasts / 3;
-    println!("Selling for {} s. The link of {} is cut for the second third.", lasts.as_secs(), far.site);
+    println!(
+        "Selling for {} s. The link of {} is cut for the second third.",
+        lasts.as_secs(),
+        far.site
+    );
     let crew = Crew::start(&company.stores, run, manner).await?;
     tokio::time::sleep(third).await;
     far.cut(&format!("demo-{run}-cut"), true).await?;
@@ -128,13 +138,16 @@ async fn without_a_person(
     tokio::time::sleep(third).await;
     let after = far.status().await?;
     let kept = after.figures(books.since)?.since(before);
-    println!("{}: {} sales with no link, {} records wait. Mending it.", far.site, kept.sales, after.sync.pending);
+    println!(
+        "{}: {} sales with no link, {} records wait. Mending it.",
+        far.site, kept.sales, after.sync.pending
+    );
     far.cut(&format!("demo-{run}-mend"), false).await?;
     tokio::time::sleep(third).await;
     let tally = crew.go_home().await;
     let mut sites = books.compare(company, &tally, MEETING_PATIENCE).await?;
     if let Some(site) = sites.last_mut() {
-        site.cut = kept;
+        site.cut = Some(kept);
     }
     // A cut during which nothing was sold, or which kept nothing back, would prove nothing.
     let is_proof = kept.sales > 0 && after.sync.pending > 0;
@@ -188,7 +201,10 @@ fn conclude(sites: &[SiteFigures], tally: &[Tally], currency: Currency, is_proof
     let mut is_good = summary.is_good() && is_proof;
     for site in tally {
         if site.browsed > 0 {
-            println!("{}: {} customers looked around at the kiosk and left", site.site, site.browsed);
+            println!(
+                "{}: {} customers looked around at the kiosk and left",
+                site.site, site.browsed
+            );
         }
         for refusal in &site.refused {
             println!("{}: a till heard no: {refusal}", site.site);
@@ -199,55 +215,4 @@ fn conclude(sites: &[SiteFigures], tally: &[Tally], currency: Currency, is_proof
         println!("nothing was kept back while the link was cut: this run shows nothing");
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// What was in the books when the run began, so that a folder can be used again.
-#[derive(Debug)]
-struct Books {
-    /// The first business day that counts.
-    since: BusinessDay,
-    /// By site, in the order of the stores.
-    before: Vec<Figures>,
-    currency: Currency,
-}
-
-impl Books {
-    async fn open(company: &Company, currency: Currency) -> Result<Self, Failure> {
-        let today = Local::now().date_naive();
-        // A day that begins before midnight is still the one before.
-        let since = BusinessDay(today.checked_sub_days(Days::new(1)).unwrap_or(today));
-        let mut before = Vec::with_capacity(company.stores.len());
-        for store in &company.stores {
-            before.push(store.figures(since).await?);
-        }
-        Ok(Self { since, before, currency })
-    }
-
-    /// Every site as its tills, its node and headquarters counted it in this run. Waits until they agree, for as long
-    /// as `patience`.
-    async fn compare(&self, company: &Company, tally: &[Tally], patience: Duration) -> Result<Vec<SiteFigures>, Failure> {
-        let began = tokio::time::Instant::now();
-        loop {
-            let sites = self.look(company, tally).await?;
-            if sites.iter().all(SiteFigures::meet) || began.elapsed() > patience {
-                return Ok(sites);
-            }
-            tokio::time::sleep(ASK_EVERY).await;
-        }
-    }
-
-    async fn look(&self, company: &Company, tally: &[Tally]) -> Result<Vec<SiteFigures>, Failure> {
-        let mut sites = Vec::with_capacity(tally.len());
-        for ((store, before), tally) in company.stores.iter().zip(&self.before).zip(tally) {
-            let hq = company.headquarters.figures(&store.site, self.since).await?;
-            sites.push(SiteFigures {
-                site: store.site.clone(),
-                tills: tally.done,
-                node: store.figures(self.since).await?.since(*before),
-                hq: hq.since(*before),
-                cut: Figures::default(),
-            });
-        }
-        Ok(sites)
-    }
 }

@@ -67,7 +67,12 @@ impl NodeStatus {
     pub(super) fn figures(&self, since: BusinessDay) -> Result<Figures, Failure> {
         let mut figures = Figures::default();
         for day in self.days.iter().filter(|day| day.business_day >= since) {
-            figures.add(day.sales, minor(day.sold, self.currency)?, day.refunds, minor(day.refunded, self.currency)?);
+            figures.add(
+                day.sales,
+                minor(day.sold, self.currency)?,
+                day.refunds,
+                minor(day.refunded, self.currency)?,
+            );
         }
         Ok(figures)
     }
@@ -100,10 +105,18 @@ impl Headquarters {
     /// What it has of a site from `since` on.
     pub(super) async fn figures(&self, site: &SiteId, since: BusinessDay) -> Result<Figures, Failure> {
         // A run sees two days at most: no page ends in them.
-        let page: TotalsPage = self.client.get(&format!("/v1/totals?site={site}&from={since}&limit=500")).await?;
+        let page: TotalsPage = self
+            .client
+            .get(&format!("/v1/totals?site={site}&from={since}&limit=500"))
+            .await?;
         let mut figures = Figures::default();
         for day in page.totals.iter().filter(|day| day.site == *site) {
-            figures.add(day.sales, minor(day.total, day.currency)?, day.refunds, minor(day.refunded, day.currency)?);
+            figures.add(
+                day.sales,
+                minor(day.total, day.currency)?,
+                day.refunds,
+                minor(day.refunded, day.currency)?,
+            );
         }
         Ok(figures)
     }

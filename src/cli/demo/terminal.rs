@@ -5,12 +5,12 @@ use std::time::Duration;
 use chrono::Local;
 use tokio::time::Instant;
 
-use super::Books;
+use super::books::Books;
 use super::company::Company;
-use crate::cli::Failure;
 use super::crew::Crew;
 use super::figures::Figures;
 use super::store::Store;
+use crate::cli::Failure;
 use crate::domain::ids::SiteId;
 
 /// How often everybody is asked.
@@ -28,8 +28,14 @@ struct Told {
 
 /// Tells until it is dropped.
 pub(super) async fn tell(company: &Company, books: &Books, crew: &Crew) {
-    let mut told: Vec<Told> =
-        company.stores.iter().map(|_| Told { link: "online".into(), at_loss: None }).collect();
+    let mut told: Vec<Told> = company
+        .stores
+        .iter()
+        .map(|_| Told {
+            link: "online".into(),
+            at_loss: None,
+        })
+        .collect();
     let mut summed = Instant::now();
     let mut refusals_told = vec![0; company.stores.len()];
     loop {
@@ -68,7 +74,10 @@ async fn look(company: &Company, books: &Books, store: &Store, told: &mut Told) 
     if is_online && there == status.figures(books.since)? {
         let came = there.since(at_loss);
         let money = came.money.of(books.currency);
-        let words = format!("the figures meet: {} sales and {money} came in since the link went", came.sales);
+        let words = format!(
+            "the figures meet: {} sales and {money} came in since the link went",
+            came.sales
+        );
         say(&store.site, &words);
         told.at_loss = None;
     }
@@ -80,7 +89,10 @@ fn sum_up(books: &Books, crew: &Crew, refusals_told: &mut [usize]) {
     for (site, told) in crew.tally().iter().zip(refusals_told) {
         let Figures { sales, refunds, money } = site.done;
         let money = money.of(books.currency);
-        say(&site.site, &format!("{sales} sales and {refunds} refunds so far, {money}"));
+        say(
+            &site.site,
+            &format!("{sales} sales and {refunds} refunds so far, {money}"),
+        );
         for refusal in site.refused.iter().skip(*told) {
             say(&site.site, &format!("a till heard no: {refusal}"));
         }

@@ -198,7 +198,7 @@ function arrive(sale) {
 function rowOf(sale) {
   const refund = sale.kind === "refund";
   const late_s = (sale.arrived - Date.parse(sale.at)) / 1_000;
-  const place = make("span", "quiet place", make("span", "", clock(sale.at)), " ", make("span", "", sale.receipt));
+  const place = make("span", "quiet place", ...[clock(sale.at), sale.receipt].map((part) => make("span", "", part)));
   const amount = make("div", "amount", make("span", "money", money(refund ? `-${sale.total}` : sale.total, sale.currency)));
   if (late_s > LATE_S) amount.append(make("span", "mark here", `came ${duration(late_s)} later`));
   const what = refund ? `${sale.site}, brought back` : sale.site;

@@ -146,7 +146,7 @@ const nameShown = throttled(async () => {
 function rowOf(sale) {
   const refund = sale.kind === "refund";
   const amount = make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency));
-  const place = make("span", "quiet place", make("span", "", clock(sale.at)), " ", make("span", "", sale.receipt));
+  const place = make("span", "quiet place", ...[clock(sale.at), sale.receipt, payment(sale)].map((part) => make("span", "", part)));
   return make(
     "li",
     refund ? "back" : "",
@@ -158,12 +158,15 @@ function rowOf(sale) {
 function summary(sale) {
   const names = sale.lines.slice(0, NAMED_MAX).map(({ sku }) => page.items.get(sku)?.name);
   const more = sale.lines.length - names.length;
-  const items = names.includes(undefined)
-    ? count(sale.lines.length, "item", "items")
-    : names.join(", ") + (more > 0 ? ` and ${number(more)} more` : "");
-  if (sale.kind === "refund") return `Brought back: ${items}`;
+  // Names have commas in them.
+  const named = names.join(" · ") + (more > 0 ? ` · ${number(more)} more` : "");
+  const items = names.includes(undefined) ? count(sale.lines.length, "item", "items") : named;
+  return sale.kind === "refund" ? `Brought back: ${items}` : items;
+}
+
+function payment(sale) {
   const paid = sale.tenders.map((tender) => tender.kind.replace("_", " ")).join(" and ");
-  return `${items} · ${paid}${sale.channel === "kiosk" ? ", at the kiosk" : ""}`;
+  return sale.channel === "kiosk" ? `${paid} at the kiosk` : paid;
 }
 
 function markRow(row, sale) {
