@@ -5,15 +5,19 @@
 //! or the broker cannot take is set aside and the rest goes on; two branches of one incarnation are never mixed.
 
 mod feeds;
+mod inputs;
+mod outputs;
 mod stream;
 
 use std::collections::VecDeque;
 
 use self::feeds::Feeds;
+pub use self::inputs::{Input, LoadedBatch, LocalStream};
+pub use self::outputs::{LinkState, Output, WakeReason};
 use self::stream::Stream;
-use super::wire::{Down, FeedCursor, FeedPage, Fenced, Hello, HubState, StreamHead, Up, WIRE_VERSION, Welcome};
+use super::wire::{Down, FeedCursor, Fenced, Hello, HubState, Up, WIRE_VERSION, Welcome};
 use crate::domain::ids::{Incarnation, SiteId};
-use crate::domain::journal::{Hash, Head};
+use crate::domain::journal::Head;
 
 /// What bounds a node's sending.
 #[derive(Debug, Clone)]
@@ -44,156 +48,6 @@ impl Default for NodeLimits {
             refresh_ms: 600_000,
         }
     }
-}
-
-/// What happens to the engine.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// The transport is connected and its subscriptions stand. `session` is a fresh random number.
-    Connected {
-        /// The session's number.
-        session: u64,
-    },
-    /// The transport is gone.
-    Disconnected,
-    /// The parent's retained state.
-    Hub(HubState),
-    /// A message from the parent.
-    Received(Down),
-    /// The transport cannot carry this batch: it is over the broker's limit.
-    TooLarge {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// Its first record.
-        first: u64,
-        /// How many records it has.
-        count: u32,
-    },
-    /// The answer to [`Output::LoadStreams`].
-    Streams {
-        /// Every incarnation on this disk that has records to offer under its own name, oldest first; the last is the
-        /// one being written. One whose branch was left is told up to where both branches are the same: a parent that
-        /// is set back may ask for that again.
-        streams: Vec<LocalStream>,
-        /// How far each feed is on disk.
-        feeds: Vec<FeedCursor>,
-    },
-    /// The journal has grown; its present head.
-    Appended(Head),
-    /// The answer to [`Output::LoadBatch`].
-    BatchLoaded(LoadedBatch),
-    /// The record is set aside; the answer to [`Output::SetAside`].
-    SetAside {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// The record.
-        seq: u64,
-    },
-    /// The branch is settled on this disk; the answer to [`Output::Rehome`].
-    Rehomed,
-    /// A feed's page is on disk; the answer to [`Output::ApplyFeed`].
-    FeedApplied(FeedCursor),
-    /// Storage could not do what an output asked. The engine pauses, then starts over from what is on disk.
-    StorageFailed,
-    /// The deadline has passed.
-    Timeout,
-}
-
-/// One incarnation as it stands on this disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalStream {
-    /// What the parent is told.
-    pub head: StreamHead,
-    /// The last acknowledgement that was saved.
-    pub acked: Head,
-}
-
-/// A batch as the caller packed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedBatch {
-    /// The incarnation.
-    pub incarnation: Incarnation,
-    /// Its first record.
-    pub first: u64,
-    /// How many records it has; at least 1.
-    pub count: u32,
-    /// The chain's hash before its first record.
-    pub before: Hash,
-    /// The chain's hash after its last record.
-    pub after: Hash,
-    /// The sealed bytes.
-    pub sealed: Vec<u8>,
-}
-
-/// What the engine wants done. The caller does it and answers with the input named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send a message to the parent. No answer.
-    Send(Up),
-    /// Read the incarnations and feeds; answer with [`Input::Streams`].
-    LoadStreams,
-    /// Read and seal records; answer with [`Input::BatchLoaded`].
-    LoadBatch {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// The first record.
-        from: u64,
-        /// At most so many records.
-        records_max: u32,
-        /// At most about so many bytes when sealed; one record may be larger.
-        bytes_max: u32,
-    },
-    /// The parent's acknowledgement, to be saved. It may be lower than the last where the parent was set back. No
-    /// answer.
-    SaveAck(Head),
-    /// The parent cannot take this record: keep it, withhold it; answer with [`Input::SetAside`].
-    SetAside {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// The record.
-        seq: u64,
-        /// Why, for people.
-        reason: String,
-    },
-    /// The parent knows another branch of this incarnation. Keep every record behind `common` under an incarnation of
-    /// its own, write no more to this one and offer no more of it than `common`; answer with [`Input::Rehomed`]. It may
-    /// come again with a lower `common`: then what lies between is kept in the same way.
-    Rehome {
-        /// The incarnation that has two branches.
-        incarnation: Incarnation,
-        /// Up to here both branches are the same for certain.
-        common: u64,
-        /// True where this disk was simply set back.
-        set_back: bool,
-    },
-    /// Put a feed's page on disk with its cursor; answer with [`Input::FeedApplied`].
-    ApplyFeed(FeedPage),
-}
-
-/// Why the engine wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WakeReason {
-    /// The parent has not answered an introduction.
-    HelloUnanswered,
-    /// The parent has not acknowledged a batch.
-    BatchUnacknowledged,
-    /// Storage failed and is tried again.
-    StoragePause,
-    /// Nothing is wanting; the node shows that it is there.
-    Refresh,
-}
-
-/// Where the link stands, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// No connection to the broker.
-    Offline,
-    /// Connected, but the parent is not there.
-    WaitingForParent,
-    /// Introducing itself.
-    Introducing,
-    /// Sending and receiving.
-    Online,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
