@@ -3,6 +3,7 @@
 //! A command ends with 0 where everything was done, 1 where something was not, 2 where its arguments are wrong.
 //! Results go to standard output; progress, logs and errors go to standard error.
 
+mod backup;
 mod broker;
 mod client;
 #[cfg(feature = "embedded-broker")]
@@ -12,11 +13,14 @@ mod import;
 mod node;
 mod pair;
 mod progress;
+mod repair;
 mod replay;
+mod restore;
 mod serve;
 mod set_aside;
 mod settle;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,6 +46,10 @@ enum Command {
     Import(import::Arguments),
     Replay(replay::Arguments),
     Status(status::Arguments),
+    Verify(verify::Arguments),
+    Repair(repair::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
     Pair(pair::Arguments),
     Settle(settle::Arguments),
     SetAside(set_aside::Arguments),
@@ -62,6 +70,10 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Pair(arguments) => pair::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
         Command::SetAside(arguments) => set_aside::run(&arguments),

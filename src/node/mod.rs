@@ -9,7 +9,9 @@ pub mod randomness;
 mod start;
 mod sync_loop;
 pub mod tls;
+mod upkeep;
 
 pub use crate::operator;
 pub use config::NodeConfig;
+pub(crate) use start::machine_id;
 pub use start::{Node, StartError, run};
