@@ -218,7 +218,7 @@ fn a_disk_that_was_set_back_or_copied_is_found_by_its_head() {
         common,
         set_back,
     };
-    assert_eq!(introduced, branched(4, true), "all that is left is common");
+    assert_eq!(introduced, branched(5, true), "all that is left is common");
     set_back.sell(100);
     let introduced = hq.introduce(&journal.node, set_back.hello(1), NOW_MS).unwrap();
     assert_eq!(introduced, branched(0, false));
