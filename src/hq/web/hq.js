@@ -198,11 +198,15 @@ function arrive(sale) {
 function rowOf(sale) {
   const refund = sale.kind === "refund";
   const late_s = (sale.arrived - Date.parse(sale.at)) / 1_000;
-  const place = make("span", "quiet place", ...[clock(sale.at), sale.receipt].map((part) => make("span", "", part)));
-  const amount = make("div", "amount", make("span", "money", money(refund ? `-${sale.total}` : sale.total, sale.currency)));
-  if (late_s > LATE_S) amount.append(make("span", "mark here", `came ${duration(late_s)} later`));
-  const what = refund ? `${sale.site}, brought back` : sale.site;
-  return make("li", refund ? "back" : "", make("div", "what", make("span", "", what), place), amount);
+  const place = [clock(sale.at), sale.receipt].map((part) => make("span", "", part));
+  return make(
+    "li",
+    refund ? "back" : "",
+    make("span", "items", refund ? `${sale.site}, brought back` : sale.site),
+    make("span", "money", money(refund ? `-${sale.total}` : sale.total, sale.currency)),
+    make("span", "place", ...place),
+    make("span", "mark here", late_s > LATE_S ? `came ${duration(late_s)} later` : ""),
+  );
 }
 
 // What needs a person.

@@ -145,13 +145,14 @@ const nameShown = throttled(async () => {
 
 function rowOf(sale) {
   const refund = sale.kind === "refund";
-  const amount = make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency));
-  const place = make("span", "quiet place", ...[clock(sale.at), sale.receipt, payment(sale)].map((part) => make("span", "", part)));
+  const place = [clock(sale.at), sale.receipt, payment(sale)].map((part) => make("span", "", part));
   return make(
     "li",
     refund ? "back" : "",
-    make("div", "what", make("span", "items"), place),
-    make("div", "amount", amount, make("span", "mark")),
+    make("span", "items"),
+    make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency)),
+    make("span", "place", ...place),
+    make("span", "mark"),
   );
 }
 
