@@ -35,10 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     bar.finish_and_clear();
     println!(
         "{} incarnations, {} records, {} sales and refunds: {} differences",
-        verified.incarnations,
-        verified.records,
-        verified.documents,
-        verified.differences_count
+        verified.incarnations, verified.records, verified.documents, verified.differences_count
     );
     for difference in verified.differences.iter().take(SHOWN_MAX) {
         println!("  {difference}");
@@ -47,5 +44,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     if more > 0 {
         println!("  and {more} more");
     }
-    Ok(if verified.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verified.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -143,7 +143,12 @@ impl Node {
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
-        tasks.push(tokio::spawn(super::upkeep::run(Arc::clone(&store), clock, config.keep_days, stopped)));
+        tasks.push(tokio::spawn(super::upkeep::run(
+            Arc::clone(&store),
+            clock,
+            config.keep_days,
+            stopped,
+        )));
         let opening = &store.opening;
         tracing::info!(node = %config.node, site = %config.site, url = operator.url, head = opening.head.seq,
             incarnation = %opening.head.incarnation, "the node serves its tills");

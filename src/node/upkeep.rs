@@ -23,7 +23,10 @@ pub(super) async fn run(store: Arc<Store>, clock: MachineClock, keep_days: u32, 
             _ = due.tick() => {}
         }
         let now = clock.now();
-        let pruned = store.writer.run(move |tx| prune(tx, now, keep_days).map_err(Failure::<Infallible>::Storage)).await;
+        let pruned = store
+            .writer
+            .run(move |tx| prune(tx, now, keep_days).map_err(Failure::<Infallible>::Storage))
+            .await;
         if let Err(error) = pruned {
             tracing::warn!(%error, "old records could not be pruned; they stay for now");
         }

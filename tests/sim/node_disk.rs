@@ -128,13 +128,16 @@ struct Document {
     sale: Option<Rc<Sale>>,
 }
 
+/// A request and what it was answered.
+type Answer = (Rc<Request>, Result<(), String>);
+
 #[derive(Debug, Clone)]
 struct State {
     node: NodeId,
     site: SiteId,
     lives: Vec<Life>,
     documents: BTreeMap<DocId, Document>,
-    answers: BTreeMap<(String, u64), (Rc<Request>, Result<(), String>)>,
+    answers: BTreeMap<(String, u64), Answer>,
     receipts: BTreeMap<String, u64>,
     refunded: BTreeMap<(DocId, u16), Vec<RefundedLine>>,
     stock: BTreeMap<usize, i64>,
