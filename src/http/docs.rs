@@ -17,7 +17,6 @@ pub(crate) fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let config = Config::from("/openapi.json")
         // The badge would send the description to somebody else's server.
         .validator_url("none")
-        .persist_authorization(true)
         .try_it_out_enabled(true);
     let pages: Router<S> = SwaggerUi::new("/docs").config(config).into();
     pages.layer(from_fn(with_policy))

@@ -86,7 +86,7 @@ pub(super) async fn create(
         lines: lines.collect::<Result<_, _>>()?,
     };
     let now = api.now();
-    let received = api.writer.run(move |tx| receive(tx, now, &request, &command)).await?;
+    let received = api.write(move |tx| receive(tx, now, &request, &command)).await?;
     if received.repeated {
         api.metrics.replays.inc();
     } else {

@@ -102,7 +102,7 @@ pub(super) async fn offer(
         };
         Ok((StatusCode::CREATED, body))
     };
-    let kept = api.writer.run(move |tx| kept(tx, &request, now, offer)).await?;
+    let kept = api.write(move |tx| kept(tx, &request, now, offer)).await?;
     if kept.repeated {
         api.metrics.replays.inc();
     }
@@ -139,8 +139,7 @@ pub(super) async fn bring(
         .map_err(|error: PairingCodeError| Problem::new(&kind::PAIRING_CODE_UNKNOWN, error.to_string()).at("/code"))?;
     let now = api.now();
     let paired = api
-        .writer
-        .run(move |tx| redeem(tx, now, &code, body.name.as_deref(), Some(&key)))
+        .write(move |tx| redeem(tx, now, &code, body.name.as_deref(), Some(&key)))
         .await?;
     let body = PairedBody {
         token: paired.token,

@@ -89,8 +89,7 @@ pub(super) async fn create(
     let command = body.into_command()?;
     let (device, settings, now) = (caller.device(), Arc::clone(&api.settings), api.now());
     let refunded = api
-        .writer
-        .run(move |tx| refund(tx, &settings, now, &device, &request, &command))
+        .write(move |tx| refund(tx, &settings, now, &device, &request, &command))
         .await?;
     if refunded.repeated {
         api.metrics.replays.inc();
