@@ -80,17 +80,7 @@ impl Headquarters {
     /// Where storage fails.
     pub fn enrol(&self, node: &NodeId, site: &SiteId, now_ms: u64) -> Result<(), StorageError> {
         let (node, site) = (node.clone(), site.clone());
-        self.database.write(move |writing| {
-            let known = writing.node(&node)?;
-            let known = known.unwrap_or(Node {
-                node,
-                site: site.clone(),
-                enrolled_ms: now_ms,
-                software: String::new(),
-                last_heard_ms: 0,
-            });
-            writing.save_node(&Node { site, ..known })
-        })
+        self.database.write(move |writing| enrol(writing, node, site, now_ms))
     }
 
     /// A node has shown that it is there, by its retained state or otherwise.
@@ -101,6 +91,19 @@ impl Headquarters {
         let node = node.clone();
         self.database.write(move |writing| writing.node_heard(&node, now_ms))
     }
+}
+
+/// Makes a node known, or changes its site, in a transaction.
+pub(super) fn enrol(writing: &Writing<'_>, node: NodeId, site: SiteId, now_ms: u64) -> Result<(), StorageError> {
+    let known = writing.node(&node)?;
+    let known = known.unwrap_or(Node {
+        node,
+        site: site.clone(),
+        enrolled_ms: now_ms,
+        software: String::new(),
+        last_heard_ms: 0,
+    });
+    writing.save_node(&Node { site, ..known })
 }
 
 /// Whether an incarnation's facts count.

@@ -16,6 +16,7 @@ mod ingest;
 mod introduce;
 mod link_loop;
 mod nodes;
+mod once;
 mod own_journal;
 mod projection;
 mod projector;

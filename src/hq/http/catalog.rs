@@ -1,14 +1,15 @@
 //! `POST /v1/products/import`: brings a part of a catalog to every node.
 
-use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::command::Command;
 use super::state::HqApi;
 use crate::domain::catalog::Item;
-use crate::hq::{CATALOG_FEED, PublishError};
-use crate::http::body;
+use crate::hq::{CATALOG_FEED, PublishError, feeds};
 use crate::http::problem::{Problem, kind};
 
 /// The most items of one request.
@@ -39,22 +40,28 @@ pub struct CatalogBody {
 /// changes nothing.
 #[utoipa::path(
     post, path = "/v1/products/import", tag = "feeds", request_body = CatalogRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request")),
     responses((status = 200, body = CatalogBody)),
 )]
-pub(super) async fn import(State(api): State<HqApi>, request: Request) -> Result<Json<CatalogBody>, Problem> {
-    let CatalogRequest { items } = body::parse(&body::read(request).await?)?;
-    let count = items.len();
+pub(super) async fn import(State(api): State<HqApi>, command: Command<CatalogRequest>) -> Result<Response, Problem> {
+    let count = command.body.items.len();
     if count > ITEMS_MAX {
         let detail = format!("/items: at most {ITEMS_MAX} items, and there are {count}");
         return Err(Problem::new(&kind::TOO_MANY_LINES, detail).at("/items"));
     }
-    let published = api
-        .ask::<_, PublishError>(move |headquarters| headquarters.publish_items(&items))
+    let done = command
+        .once(&api, StatusCode::OK, |writing, asked, _, _| {
+            let entries = feeds::entries_of(&asked.items)?;
+            let published = feeds::publish(writing, CATALOG_FEED, &entries)?;
+            Ok::<_, PublishError>(CatalogBody {
+                items: asked.items.len(),
+                changed: published.changed,
+                version: published.version,
+            })
+        })
         .await?;
-    api.announce(CATALOG_FEED.into(), &published);
-    Ok(Json(CatalogBody {
-        items: count,
-        changed: published.changed,
-        version: published.version,
-    }))
+    if !done.replayed {
+        api.announce(CATALOG_FEED.into());
+    }
+    Ok(done.response)
 }

@@ -1,14 +1,16 @@
 //! `/v1/feeds`: what goes down to the nodes.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::command::Command;
 use super::state::HqApi;
-use crate::hq::{PublishError, Published, StorageError};
-use crate::http::body;
+use crate::hq::{PublishError, Published, StorageError, feeds};
 use crate::http::parameters::InPath;
 use crate::http::problem::{Problem, kind};
 use crate::sync::wire::FeedEntry;
@@ -81,28 +83,36 @@ pub(super) async fn list(State(api): State<HqApi>) -> Result<Json<FeedsBody>, Pr
 /// Publishes entries to every node. An entry takes the place of what its key said before; repeated, it changes nothing.
 #[utoipa::path(
     post, path = "/v1/feeds/{feed}", tag = "feeds", request_body = PublishRequest,
-    params(("feed" = String, Path, description = "The feed's name")),
+    params(
+        ("feed" = String, Path, description = "The feed's name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request"),
+    ),
     responses((status = 200, body = PublishedBody)),
 )]
 pub(super) async fn publish(
     State(api): State<HqApi>,
     InPath(feed): InPath<String>,
-    request: Request,
-) -> Result<Json<PublishedBody>, Problem> {
-    let asked: PublishRequest = body::parse(&body::read(request).await?)?;
-    if asked.entries.len() > ENTRIES_MAX {
-        let detail = format!("/entries: at most {ENTRIES_MAX}, and there are {}", asked.entries.len());
+    command: Command<PublishRequest>,
+) -> Result<Response, Problem> {
+    let count = command.body.entries.len();
+    if count > ENTRIES_MAX {
+        let detail = format!("/entries: at most {ENTRIES_MAX}, and there are {count}");
         return Err(Problem::new(&kind::TOO_MANY_LINES, detail).at("/entries"));
     }
-    let entries = asked.entries.into_iter().map(|entry| FeedEntry {
-        key: entry.key,
-        body: entry.body.map(|body| body.to_string()),
-    });
-    let entries = entries.collect();
     let name = feed.clone();
-    let published = api
-        .ask::<_, PublishError>(move |headquarters| headquarters.publish(&name, entries))
+    let done = command
+        .once(&api, StatusCode::OK, move |writing, asked, _, _| {
+            let entries = asked.entries.into_iter().map(|entry| FeedEntry {
+                key: entry.key,
+                body: entry.body.map(|body| body.to_string()),
+            });
+            let entries: Vec<FeedEntry> = entries.collect();
+            let published = feeds::publish(writing, &name, &entries)?;
+            Ok::<_, PublishError>(PublishedBody::from(published))
+        })
         .await?;
-    api.announce(feed, &published);
-    Ok(Json(published.into()))
+    if !done.replayed {
+        api.announce(feed);
+    }
+    Ok(done.response)
 }

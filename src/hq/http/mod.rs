@@ -6,6 +6,7 @@
 
 mod access;
 mod catalog;
+mod command;
 mod events;
 mod faults;
 mod feeds;

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::command::Command;
 use super::instants::instant_if_any;
 use super::state::HqApi;
 use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{NodeId, SiteId};
-use crate::hq::{IncarnationStatus, NodeStatus, StorageError};
-use crate::http::body;
+use crate::hq::{Happening, IncarnationStatus, NodeStatus, StorageError, introduce};
 use crate::http::problem::Problem;
 use crate::sync::wire::StreamState;
 
@@ -126,6 +127,15 @@ pub struct EnrolRequest {
     site: SiteId,
 }
 
+/// A node that is known.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EnrolledBody {
+    #[schema(value_type = String)]
+    node: NodeId,
+    #[schema(value_type = String)]
+    site: SiteId,
+}
+
 impl From<NodeStatus> for NodeBody {
     fn from(node: NodeStatus) -> Self {
         Self {
@@ -178,14 +188,23 @@ pub(super) async fn list(State(api): State<HqApi>) -> Result<Json<NodesBody>, Pr
 /// Makes a node known, or changes its site. Needed where headquarters takes facts from enrolled nodes only.
 #[utoipa::path(
     post, path = "/v1/nodes", tag = "nodes", request_body = EnrolRequest,
-    responses((status = 204, description = "It is known")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request")),
+    responses((status = 200, body = EnrolledBody)),
 )]
-pub(super) async fn enrol(State(api): State<HqApi>, request: Request) -> Result<StatusCode, Problem> {
-    let EnrolRequest { node, site } = body::parse(&body::read(request).await?)?;
-    let now_ms = api.now_ms();
-    api.ask::<_, StorageError>(move |headquarters| headquarters.enrol(&node, &site, now_ms))
+pub(super) async fn enrol(State(api): State<HqApi>, command: Command<EnrolRequest>) -> Result<Response, Problem> {
+    let done = command
+        .once(&api, StatusCode::OK, |writing, asked, _, now_ms| {
+            introduce::enrol(writing, asked.node.clone(), asked.site.clone(), now_ms)?;
+            Ok::<_, StorageError>(EnrolledBody {
+                node: asked.node,
+                site: asked.site,
+            })
+        })
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    if !done.replayed {
+        api.headquarters.watch.tell(Happening::Nodes);
+    }
+    Ok(done.response)
 }
 
 /// All sites.

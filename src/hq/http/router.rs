@@ -38,7 +38,7 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(set_aside::show))
         .routes(routes!(set_aside::export))
         .routes(routes!(set_aside::repair))
-        .routes(routes!(settlements::settle))
+        .routes(routes!(settlements::decide))
         .routes(routes!(feeds::list))
         .routes(routes!(feeds::publish))
         .routes(routes!(catalog::import))

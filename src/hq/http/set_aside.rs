@@ -1,20 +1,19 @@
 //! `/v1/set-aside`: records that could not be read or taken in; handed out as they are, repaired once.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::guard::Caller;
+use super::command::Command;
 use super::instants::instant_if_any;
 use super::sales::RecordBody;
 use super::state::HqApi;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::domain::journal::RecordId;
-use crate::hq::{RepairError, Replacement, ReplacementFact, SetAsideRecord, SetAsideState, StorageError};
-use crate::http::body;
+use crate::hq::{RepairError, Replacement, ReplacementFact, SetAsideRecord, SetAsideState, StorageError, set_aside};
 use crate::http::parameters::{InPath, InQuery, page_limit};
 use crate::http::problem::{Problem, kind};
 
@@ -165,33 +164,42 @@ pub(super) async fn export(State(api): State<HqApi>, InPath(path): InPath<Record
 
 /// Repairs a record: what takes its place is written into headquarters' journal and takes effect once.
 #[utoipa::path(
-    post, path = "/v1/set-aside/{node}/{incarnation}/{seq}/repair", tag = "set aside", params(RecordPath),
+    post, path = "/v1/set-aside/{node}/{incarnation}/{seq}/repair", tag = "set aside",
+    params(RecordPath, ("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request")),
     request_body = RepairRequest,
     responses((status = 201, body = RepairBody)),
 )]
 pub(super) async fn repair(
     State(api): State<HqApi>,
     InPath(path): InPath<RecordPath>,
-    Caller(token): Caller,
-    request: Request,
-) -> Result<(StatusCode, Json<RepairBody>), Problem> {
+    command: Command<RepairRequest>,
+) -> Result<Response, Problem> {
     let record = path.record()?;
-    let asked: RepairRequest = body::parse(&body::read(request).await?)?;
-    let replacement = match (asked.fact, asked.record) {
-        (Some(fact), None) => Replacement::Fact(Box::new(fact)),
-        (None, Some(digits)) => Replacement::Record(bytes_of(&digits)?),
-        _ => {
-            let detail = "the body: give either fact or record";
-            return Err(Problem::new(&kind::INVALID_FIELD, detail).at(""));
-        }
-    };
-    let (reason, now_ms) = (asked.reason, api.now_ms());
-    let correction = api
-        .ask::<_, RepairError>(move |headquarters| headquarters.repair(record, replacement, token.name, reason, now_ms))
+    let replacement = command.body.replacement()?;
+    let done = command
+        .once(&api, StatusCode::CREATED, |writing, asked, by, now_ms| {
+            let correction = set_aside::repair(writing, record, replacement, by, asked.reason, now_ms)?.into();
+            Ok::<_, RepairError>(RepairBody { correction })
+        })
         .await?;
-    api.grown();
-    let correction = correction.into();
-    Ok((StatusCode::CREATED, Json(RepairBody { correction })))
+    if !done.replayed {
+        api.grown();
+    }
+    Ok(done.response)
+}
+
+impl RepairRequest {
+    /// What takes the record's place: one of the two.
+    fn replacement(&self) -> Result<Replacement, Problem> {
+        match (&self.fact, &self.record) {
+            (Some(fact), None) => Ok(Replacement::Fact(Box::new(fact.clone()))),
+            (None, Some(digits)) => Ok(Replacement::Record(bytes_of(digits)?)),
+            _ => {
+                let detail = "the body: give either fact or record";
+                Err(Problem::new(&kind::INVALID_FIELD, detail).at(""))
+            }
+        }
+    }
 }
 
 /// Names a record.
@@ -217,8 +225,8 @@ impl RecordPath {
     }
 }
 
-/// An incarnation as the address or a body names it.
-pub(super) fn incarnation(text: &str) -> Result<Incarnation, Problem> {
+/// An incarnation as the address names it.
+fn incarnation(text: &str) -> Result<Incarnation, Problem> {
     text.parse()
         .map_err(|error| Problem::new(&kind::INVALID_PARAMETER, format!("incarnation: {error}")))
 }

@@ -1,19 +1,17 @@
 //! `POST /v1/settlements`: an operator says whether what an incarnation did counts.
 
-use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use axum::response::Response;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::guard::Caller;
+use super::command::Command;
 use super::sales::RecordBody;
-use super::set_aside::incarnation;
 use super::state::HqApi;
 use crate::domain::fact::{Settlement, SettlementDecision};
-use crate::domain::ids::NodeId;
-use crate::hq::SettleError;
-use crate::http::body;
+use crate::domain::ids::{Incarnation, NodeId};
+use crate::hq::{Happening, SettleError, settle};
 use crate::http::problem::Problem;
 
 /// A decision about an incarnation that is set apart.
@@ -22,8 +20,9 @@ use crate::http::problem::Problem;
 pub struct SettlementRequest {
     #[schema(value_type = String, example = "store-1")]
     node: NodeId,
-    #[schema(example = "2-00c0ffee00c0ffee")]
-    incarnation: String,
+    #[schema(value_type = String, example = "2-00c0ffee00c0ffee")]
+    #[serde(deserialize_with = "incarnation_text")]
+    incarnation: Incarnation,
     /// `count`: it is a real branch, and what it sold counts, each sale once. `exclude`: it is kept and never counts.
     #[schema(value_type = String, example = "count")]
     decision: SettlementDecision,
@@ -38,29 +37,34 @@ pub struct SettlementBody {
     settlement: RecordBody,
 }
 
+/// An incarnation as people write it.
+fn incarnation_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Incarnation, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
 /// Decides an incarnation that is set apart, or takes back that it was excluded.
 #[utoipa::path(
     post, path = "/v1/settlements", tag = "nodes", request_body = SettlementRequest,
     responses((status = 201, body = SettlementBody)),
 )]
-pub(super) async fn settle(
-    State(api): State<HqApi>,
-    Caller(token): Caller,
-    request: Request,
-) -> Result<(StatusCode, Json<SettlementBody>), Problem> {
-    let asked: SettlementRequest = body::parse(&body::read(request).await?)?;
-    let settlement = Settlement {
-        incarnation: incarnation(&asked.incarnation)?,
-        node: asked.node,
-        decision: asked.decision,
-        reason: asked.reason,
-        by: token.name,
-    };
-    let now_ms = api.now_ms();
-    let record = api
-        .ask::<_, SettleError>(move |headquarters| headquarters.settle(settlement, now_ms))
+pub(super) async fn decide(State(api): State<HqApi>, command: Command<SettlementRequest>) -> Result<Response, Problem> {
+    let done = command
+        .once(&api, StatusCode::CREATED, |writing, asked, by, now_ms| {
+            let settlement = Settlement {
+                node: asked.node,
+                incarnation: asked.incarnation,
+                decision: asked.decision,
+                reason: asked.reason,
+                by,
+            };
+            let settlement = settle::settle(writing, settlement, now_ms)?.into();
+            Ok::<_, SettleError>(SettlementBody { settlement })
+        })
         .await?;
-    api.grown();
-    let settlement = record.into();
-    Ok((StatusCode::CREATED, Json(SettlementBody { settlement })))
+    if !done.replayed {
+        api.headquarters.watch.tell(Happening::Nodes);
+        api.grown();
+    }
+    Ok(done.response)
 }

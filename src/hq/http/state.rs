@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use super::metrics::Metrics;
-use crate::hq::{Headquarters, Published, StorageError, Token, TokenRole};
+use crate::hq::{Headquarters, StorageError, Token, TokenRole};
 use crate::http::problem::{Problem, kind};
 
 /// What bounds requests.
@@ -120,12 +120,10 @@ impl HqApi {
         self.grown.notify_one();
     }
 
-    /// Offers a feed to the nodes, where it has a new version.
-    pub(super) fn announce(&self, feed: String, published: &Published) {
-        if published.changed > 0 {
-            // Where nobody listens the link is down, and nodes ask when they come.
-            let _ = self.published.send(feed);
-        }
+    /// Offers a feed to the nodes; those that have everything are not bothered.
+    pub(super) fn announce(&self, feed: String) {
+        // Where nobody listens the link is down, and nodes ask when they come.
+        let _ = self.published.send(feed);
     }
 
     /// How long a request may take.
