@@ -454,7 +454,10 @@ async fn a_request_that_comes_again_with_its_key_is_done_once() {
     assert!(api.published.try_recv().is_err());
     assert_eq!(api.get("/v1/feeds").await["feeds"][0]["version"], 2);
     let (other, _) = api.post_as("a", "/v1/feeds/prices", entries("2.00")).await;
-    assert_eq!((other.status, other.problem().as_str()), (StatusCode::CONFLICT, "idempotency-key-reused"));
+    assert_eq!(
+        (other.status, other.problem().as_str()),
+        (StatusCode::CONFLICT, "idempotency-key-reused")
+    );
     let (refused, _) = api.post_as("c", "/v1/feeds/Prices", entries("1.89")).await;
     assert_eq!(refused.problem(), "feed-name");
     let (wrong, _) = api.post_as("two words", "/v1/feeds/prices", entries("1.89")).await;

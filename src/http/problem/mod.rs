@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 pub use kind::Kind;
 
-/// Why a request was not done. Becomes the answer's body once the path is known; see [`render`].
+/// Why a request was not done. Becomes the answer's body once the path is known; see `render`.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Parts>);
 
@@ -98,7 +98,7 @@ impl Problem {
     }
 }
 
-/// Carries the problem to [`render`], which knows the path.
+/// Carries the problem to `render`, which knows the path.
 impl IntoResponse for Problem {
     fn into_response(self) -> axum::response::Response {
         let mut response = Response::new(Body::empty());
