@@ -18,6 +18,7 @@ pub mod node_shell;
 pub mod options;
 pub mod planted;
 pub mod promise;
+pub mod regressions;
 pub mod requests;
 pub mod rng;
 pub mod run;

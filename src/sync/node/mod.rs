@@ -78,7 +78,7 @@ pub enum Input {
         /// How far each feed is on disk.
         feeds: Vec<FeedCursor>,
     },
-    /// The journal has grown; its present head.
+    /// The journal has grown; its head. Heads may come in any order.
     Appended(Head),
     /// The answer to [`Output::LoadBatch`].
     BatchLoaded(LoadedBatch),
@@ -405,7 +405,8 @@ impl NodeEngine {
     }
 
     fn on_appended(&mut self, head: Head) {
-        self.newest = Some(head);
+        let age = |head: &Head| (head.incarnation.counter, head.seq);
+        self.newest = self.newest.filter(|newest| age(newest) > age(&head)).or(Some(head));
         if let Some(stream) = self.stream(head.incarnation) {
             stream.on_appended(head);
         } else if self.is_open() {
