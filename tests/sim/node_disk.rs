@@ -529,7 +529,7 @@ impl State {
         fresh: &mut Vec<NewRecord>,
     ) -> Result<(), String> {
         let doc = request.doc();
-        if self.documents.contains_key(&doc) {
+        if self.documents.contains_key(&doc) && !matches!(request.body, Body::Movement(_)) {
             // The key is forgotten, the identity is not: the first answer stands.
             return Ok(());
         }

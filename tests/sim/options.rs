@@ -36,6 +36,8 @@ pub struct Options {
     pub broker_queue_max: usize,
     /// The largest message that the broker takes.
     pub packet_bytes_max: usize,
+    /// A disk cannot be read.
+    pub read_failure: u64,
     /// A till never hears the answer to its request.
     pub reply_loss: u64,
     /// How long a disk's commit takes at most.
@@ -125,7 +127,9 @@ impl Options {
             redelivery: rarely(rng, 800),
             broker_persistent: rng.chance(500),
             broker_queue_max: rng.between(1, 60) as usize,
-            packet_bytes_max: if rng.chance(300) { 4_000 } else { 1 << 20 },
+            // The least still takes any one record of those that are not oversized.
+            packet_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 4_000, 900]).unwrap_or(&4_000),
+            read_failure: rarely(rng, 100),
             reply_loss: rarely(rng, 100),
             commit_ms_max: rng.between(1, 60),
             batch_records_max: *rng.pick(&[1, 2, 3, 7, 50, 2_000]).unwrap_or(&50),
@@ -170,6 +174,7 @@ impl Options {
             duplication: 0,
             reordering: 0,
             corruption: 0,
+            read_failure: 0,
             reply_loss: 0,
             garbage: 0,
             oversized: 0,

@@ -259,7 +259,8 @@ impl NodeEngine {
     }
 
     fn on_appended(&mut self, head: Head) {
-        self.newest = Some(head);
+        let age = |head: &Head| (head.incarnation.counter, head.seq);
+        self.newest = self.newest.filter(|newest| age(newest) > age(&head)).or(Some(head));
         if let Some(stream) = self.stream(head.incarnation) {
             stream.on_appended(head);
         } else if self.is_open() {

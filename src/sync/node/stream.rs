@@ -115,8 +115,9 @@ impl Stream {
         self.next <= self.head.seq && self.setting_aside.is_none()
     }
 
+    /// A head may come late, even after its incarnation was closed and is offered only in part.
     pub(super) fn on_appended(&mut self, head: Head) {
-        if head.seq > self.head.seq {
+        if head.seq > self.head.seq && !self.closed {
             self.head = head;
         }
     }
