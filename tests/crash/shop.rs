@@ -67,7 +67,17 @@ impl Shop {
         self.starts += 1;
         let commits = Commits::default();
         let tell = commits.clone();
-        let store = Store::open(&self.options(), self.now(), Box::new(move |changes| tell.tell(changes)))?;
+        let store = loop {
+            let tell = tell.clone();
+            match Store::open(&self.options(), self.now(), Box::new(move |changes| tell.tell(changes))) {
+                // Other tests of this process start programs, and between fork and exec such a program has a copy of
+                // every lock. It is over when it has started.
+                Err(OpenError::AlreadyRunning { pid, .. }) if pid == Some(std::process::id()) => {
+                    std::thread::yield_now();
+                }
+                opened => break opened?,
+            }
+        };
         store.devices.admit(Device::operator(TokenHash::of(OPERATOR)));
         let (_, link) = watch::channel(LinkReport {
             state: Link::Disabled,
