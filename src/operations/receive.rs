@@ -125,7 +125,7 @@ pub fn receive(
     let movement = Movement {
         kind: command.kind,
         reference: command.reference.clone(),
-        lines: changes(tx, &command.lines)?,
+        lines: changes(tx, command.kind, &command.lines)?,
     };
     if movement.lines.is_empty() {
         let (status, body) = (200, Vec::new());
@@ -175,14 +175,19 @@ fn check(command: &ReceiveCommand) -> Result<(), ReceiveRefusal> {
 }
 
 /// By how much each line changes its item; lines that change nothing are left out.
-fn changes(snapshot: &Snapshot<'_>, lines: &[ReceiveLine]) -> Result<Vec<MovementLine>, Failure<ReceiveRefusal>> {
+fn changes(
+    snapshot: &Snapshot<'_>,
+    kind: MovementKind,
+    lines: &[ReceiveLine],
+) -> Result<Vec<MovementLine>, Failure<ReceiveRefusal>> {
     let mut changes = Vec::with_capacity(lines.len());
     let mut unknown = Vec::new();
     // What earlier lines of this movement leave of an item.
     let mut left: HashMap<&Sku, Quantity> = HashMap::new();
     for (stated, line) in lines.iter().zip(1..) {
         let sku = &stated.sku;
-        if snapshot.priced(sku)?.is_none() {
+        // What stands on the shelf when a site opens stands there, whether or not the catalog has it yet.
+        if kind != MovementKind::Opening && snapshot.priced(sku)?.is_none() {
             unknown.push((line, sku.clone()));
             continue;
         }
