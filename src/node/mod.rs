@@ -3,6 +3,7 @@
 //! Promises: the API answers as soon as the database is open, whether or not there is a link; everything that fails
 //! while it runs is a matter of the part that failed; what is acknowledged outlives the process.
 
+mod ack_saver;
 pub mod clock;
 pub mod config;
 pub mod randomness;
