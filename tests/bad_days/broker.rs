@@ -60,7 +60,7 @@ fn a_broker_that_hangs_up_is_complained_of_once() {
         }
     });
     let folder = TempDir::new().unwrap();
-    let reason = "the broker cannot be reached";
+    let reason = "the connection broke";
     let (process, mut till) = sells_without_link(broker(&mut node(folder.path()), port), folder.path(), reason);
     till.sync_when(|_| attempts.load(Ordering::Relaxed) >= 4);
     assert_eq!(process.said(reason).len(), 1, "{:?}", process.said(reason));

@@ -57,7 +57,7 @@ fn is_set_aside(damage: impl Fn(&mut Vec<u8>)) {
     // Started again it does not begin anew over the shop's head.
     let ended = NodeProcess::spawn(&mut node(folder.path())).ends();
     let said = format!(
-        "a damaged database was set aside as {}; restore a backup to go on",
+        "the database was set aside as {}; restore a backup to go on",
         aside.display()
     );
     assert_eq!(complaint(&ended), said);
@@ -101,7 +101,13 @@ fn refused_untouched(change: &str, undo: &str, said: &str) {
     let ended = NodeProcess::spawn(&mut node(folder.path())).ends();
     assert_eq!(complaint(&ended), said.replace("PATH", path.to_str().unwrap()));
     assert!(fs::read(&path).unwrap() == before, "the file is as it was");
-    assert_eq!(files(folder.path(), "node.db"), [path.clone()]);
+    // Looking into it leaves the two files beside it that SQLite keeps, the log empty; nothing is set aside.
+    let log = path.with_extension("db-wal");
+    assert_eq!(
+        files(folder.path(), "node.db"),
+        [path.clone(), path.with_extension("db-shm"), log.clone()]
+    );
+    assert_eq!(fs::metadata(&log).unwrap().len(), 0);
 
     Connection::open(&path).unwrap().execute_batch(undo).unwrap();
     let process = NodeProcess::spawn(&mut node(folder.path()));

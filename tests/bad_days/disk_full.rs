@@ -19,11 +19,13 @@ fn a_sale_on_a_full_disk_is_refused_whole_and_made_once_there_is_room() {
         refused.problem(503, "disk-full");
         assert_ne!(refused.header("retry-after"), "");
     }
+    till.ask(Request::get("/readyz")).problem(503, "disk-full");
     // Reading goes on, and nothing was done by halves.
     assert_eq!((till.stock(), till.get("/v1/sync")["journal_seq"].clone()), before);
     assert!(till.sell(1).replayed());
 
     shop.power.disk_full(false);
+    till.reply_when("/readyz", |reply| reply.status == 200);
     let sold = till.sell(2);
     assert!(!sold.replayed());
     assert_eq!(number(&sold.ok(201)), 2);

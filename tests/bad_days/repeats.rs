@@ -15,7 +15,7 @@ use crate::till::{SKU, Till, sale};
 /// How many clients send the same request at once.
 const AT_ONCE: usize = 8;
 
-/// A request that writes.
+/// A request that writes. Its path is its key too.
 struct Case {
     path: String,
     token: String,
@@ -64,7 +64,7 @@ fn every_post_is_answered_as_it_was_first() {
             &case.token
         };
         let again = connection
-            .ask(Request::post(&case.path, "again", &case.body).by(token))
+            .ask(Request::post(&case.path, &case.path, &case.body).by(token))
             .unwrap();
         assert_eq!(
             (again.status, &again.body),
@@ -89,7 +89,7 @@ fn at_once(process: &NodeProcess, address: SocketAddr, case: &Case) -> Vec<Reply
     process.signal("-STOP");
     for client in &mut clients {
         client
-            .send(Request::post(&case.path, "again", &case.body).by(&case.token))
+            .send(Request::post(&case.path, &case.path, &case.body).by(&case.token))
             .unwrap();
     }
     process.signal("-CONT");
@@ -105,6 +105,17 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     let mut case = |path: &String| {
         let (token, body) = match path.as_str() {
             "/v1/sales" => (&till.token, serde_json::from_str(&sale(2)).unwrap()),
+            "/v1/refunds" => {
+                let back = json!({"line": 1, "quantity": "1"});
+                let cash = json!({"kind": "cash", "amount": "3.99"});
+                let of = json!({"series": till.series, "counter": 1});
+                let body = json!({"counter": 3, "of": of, "lines": [back], "tenders": [cash]});
+                (&till.token, body)
+            }
+            "/v1/stock/movements" => {
+                let line = json!({"sku": SKU, "change": "12"});
+                (&till.token, json!({"kind": "receipt", "lines": [line]}))
+            }
             "/v1/products/import" => (&operator.to_owned(), json!({"items": []})),
             "/v1/pairing-codes" => (&operator.to_owned(), wish("2")),
             "/v1/pair" => {
