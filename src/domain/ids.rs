@@ -237,14 +237,20 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Four characters of Crockford's base 32 out of the random bits, for receipt and till series.
+    /// Four characters out of the random bits, for receipt series.
     #[must_use]
     pub fn tag(self) -> String {
-        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        (0..4)
-            .map(|i| char::from(ALPHABET[(self.random >> (59 - 5 * i) & 31) as usize]))
-            .collect()
+        tag(self.random)
     }
+}
+
+/// Four characters of Crockford's base 32, out of the first twenty of random bits: they tell series apart for people.
+#[must_use]
+pub fn tag(random: u64) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    (0..4)
+        .map(|i| char::from(ALPHABET[(random >> (59 - 5 * i) & 31) as usize]))
+        .collect()
 }
 
 impl fmt::Display for Incarnation {
