@@ -65,6 +65,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    fn new(status: StatusCode, bytes: &[u8]) -> Self {
+        // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
+        let body = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+        Self { status, body }
+    }
+
     /// The body as `T` where all went well, else what the server says is wrong.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
         if self.status.is_success() {
@@ -124,6 +130,16 @@ impl Client {
         self.send(Method::GET, path, None, None).await?.read()
     }
 
+    /// Reads bytes; none where the server has nothing there.
+    pub(super) async fn get_bytes(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let (status, bytes) = self.exchange(Method::GET, path, None, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(bytes)),
+            status => Err(Answer::new(status, &bytes).problem().into()),
+        }
+    }
+
     /// Writes, once for each `key` however often it is sent.
     pub(super) async fn post(&self, path: &str, key: &str, body: &impl Serialize) -> Result<Answer, Failure> {
         self.send(Method::POST, path, Some(key), Some(serde_json::to_vec(body)?))
@@ -137,6 +153,17 @@ impl Client {
         key: Option<&str>,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
+        let (status, bytes) = self.exchange(method, path, key, body).await?;
+        Ok(Answer::new(status, &bytes))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Vec<u8>>,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
         let url = format!("{}{path}", self.operator.url);
         let mut request = self.http.request(method, &url).bearer_auth(&self.operator.token);
         if let Some(key) = key {
@@ -154,9 +181,7 @@ impl Client {
             .bytes()
             .await
             .map_err(|error| format!("{url} broke off: {}", root(&error)))?;
-        // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, body })
+        Ok((status, bytes.into()))
     }
 }
 

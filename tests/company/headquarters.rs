@@ -18,7 +18,8 @@ use crate::seller::{Sold, cents};
 pub struct Company {
     folder: TempDir,
     pub broker: Mosquitto,
-    hq: NodeProcess,
+    /// Always there, but while it is started again.
+    hq: Option<NodeProcess>,
     reached: Reached,
 }
 
@@ -41,19 +42,11 @@ impl Company {
     pub fn open() -> Self {
         let folder = TempDir::new().expect("a folder");
         let broker = Mosquitto::start(STOCK);
-        let disk = folder.path().join("hq");
-        let hq = NodeProcess::spawn(
-            Command::new(PROGRAM)
-                .args(["hq", "--listen", "127.0.0.1:0", "--data"])
-                .arg(&disk)
-                .arg("--broker")
-                .arg(format!("127.0.0.1:{}", broker.port())),
-        );
-        let reached = hq.answers(&disk);
+        let (hq, reached) = headquarters(&folder.path().join("hq"), &broker);
         Self {
             folder,
             broker,
-            hq,
+            hq: Some(hq),
             reached,
         }
     }
@@ -65,11 +58,22 @@ impl Company {
 
     /// Starts the store's node over a disk.
     pub fn start(&self, disk: &str) -> Store {
-        let disk = self.disk(disk);
         let broker = format!("127.0.0.1:{}", self.broker.port());
-        let process = NodeProcess::spawn(node(&disk).args(["--broker", &broker]));
-        let reached = process.serves(&disk);
-        Store { process, reached, disk }
+        Store::start(node(&self.disk(disk)).args(["--broker", &broker]), self.disk(disk))
+    }
+
+    /// Starts the store's node over a disk, without a link.
+    pub fn start_alone(&self, disk: &str) -> Store {
+        Store::start(&mut node(&self.disk(disk)), self.disk(disk))
+    }
+
+    /// Stops headquarters in order and starts it again.
+    #[track_caller]
+    pub fn restart_headquarters(&mut self) {
+        let ended = self.hq.take().expect("it runs").stop();
+        assert!(ended.status.success(), "{}", ended.log);
+        let (hq, reached) = headquarters(&self.disk("hq"), &self.broker);
+        (self.hq, self.reached) = (Some(hq), reached);
     }
 
     /// Reads at headquarters.
@@ -199,12 +203,27 @@ impl Company {
     /// Ends in order.
     #[track_caller]
     pub fn close(self) {
-        let ended = self.hq.stop();
+        let ended = self.hq.expect("it runs").stop();
         assert!(ended.status.success(), "{}", ended.log);
     }
 }
 
+fn headquarters(disk: &Path, broker: &Mosquitto) -> (NodeProcess, Reached) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["hq", "--listen", "127.0.0.1:0", "--data"]).arg(disk);
+    command.arg("--broker").arg(format!("127.0.0.1:{}", broker.port()));
+    let hq = NodeProcess::spawn(&mut command);
+    let reached = hq.answers(disk);
+    (hq, reached)
+}
+
 impl Store {
+    fn start(command: &mut Command, disk: PathBuf) -> Self {
+        let process = NodeProcess::spawn(command);
+        let reached = process.serves(&disk);
+        Self { process, reached, disk }
+    }
+
     /// Reads at the node as its operator.
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {

@@ -15,6 +15,7 @@ mod node_process;
 #[path = "../fixtures/till.rs"]
 mod till;
 
+mod bad_record;
 mod copied;
 mod headquarters;
 mod restored;
