@@ -39,7 +39,8 @@ pub enum IdError {
     },
 }
 
-fn check(
+/// Checks a text that is to be of one of the types that `text_id` makes.
+pub(in crate::domain) fn check(
     what: &'static str,
     text: &str,
     max: usize,
@@ -63,6 +64,7 @@ fn check(
     }
 }
 
+/// Makes a type of a short text that is checked once, where it enters.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:ident, $permits:expr) => {
         $(#[$doc])*
@@ -108,6 +110,8 @@ macro_rules! text_id {
         }
     };
 }
+
+pub(in crate::domain) use text_id;
 
 const SLUG: &str = "lower-case letters a to z, digits, '-' and '_'";
 
