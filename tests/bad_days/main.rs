@@ -8,6 +8,8 @@
 
 #![cfg(feature = "node")]
 
+#[path = "../fixtures/at_once.rs"]
+mod at_once;
 #[path = "../fixtures/books.rs"]
 mod books;
 #[path = "../fixtures/http.rs"]

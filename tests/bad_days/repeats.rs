@@ -7,13 +7,11 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::http::{Connection, Reply, Request};
+use crate::at_once::{at_once, first_of, is_the_first_again};
+use crate::http::{Connection, Request};
 use crate::mosquitto::free_port;
 use crate::node_process::{NodeProcess, node};
 use crate::till::{SKU, Till, sale};
-
-/// How many clients send the same request at once.
-const AT_ONCE: usize = 8;
 
 /// A request that writes. Its path is its key too.
 struct Case {
@@ -36,19 +34,8 @@ fn every_post_is_answered_as_it_was_first() {
 
     let mut answered = Vec::new();
     for case in cases {
-        let replies = at_once(&process, reached.address, &case);
-        let first = replies[0].clone();
-        assert!((200..300).contains(&first.status), "{}: {first:?}", case.path);
-        for reply in &replies {
-            assert_eq!(
-                (reply.status, &reply.body),
-                (first.status, &first.body),
-                "{}",
-                case.path
-            );
-        }
-        let new = replies.iter().filter(|reply| !reply.replayed()).count();
-        assert_eq!(new, 1, "{}: one of them was the first", case.path);
+        let request = Request::post(&case.path, &case.path, &case.body).by(&case.token);
+        let first = first_of(&case.path, &at_once(&process, reached.address, request));
         answered.push((case, first));
     }
     let devices = till_and_devices(&mut till, reached.address, &reached.token);
@@ -66,13 +53,7 @@ fn every_post_is_answered_as_it_was_first() {
         let again = connection
             .ask(Request::post(&case.path, &case.path, &case.body).by(token))
             .unwrap();
-        assert_eq!(
-            (again.status, &again.body),
-            (first.status, &first.body),
-            "{}",
-            case.path
-        );
-        assert!(again.replayed(), "{}: {again:?}", case.path);
+        is_the_first_again(&case.path, first, &again);
     }
     let mut till = till.at(restarted.address);
     assert_eq!(
@@ -80,20 +61,6 @@ fn every_post_is_answered_as_it_was_first() {
         devices,
         "nothing was done again"
     );
-}
-
-/// Sends the same request from several clients while the node stands still, so that all of them are there when it goes
-/// on: none can be answered before the others have asked.
-fn at_once(process: &NodeProcess, address: SocketAddr, case: &Case) -> Vec<Reply> {
-    let mut clients: Vec<Connection> = (0..AT_ONCE).map(|_| Connection::open(address).unwrap()).collect();
-    process.signal("-STOP");
-    for client in &mut clients {
-        client
-            .send(Request::post(&case.path, &case.path, &case.body).by(&case.token))
-            .unwrap();
-    }
-    process.signal("-CONT");
-    clients.iter_mut().map(|client| client.receive().unwrap()).collect()
 }
 
 /// One request for each POST that the node describes.

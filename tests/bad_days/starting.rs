@@ -5,6 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::mosquitto::free_port;
 use crate::node_process::{Ended, NodeProcess, PROGRAM, arguments, node};
 use crate::till::Till;
 
@@ -40,6 +41,30 @@ fn a_second_process_on_the_same_database_is_refused() {
     let third = NodeProcess::spawn(&mut node(folder.path()));
     let mut till = till.at(third.serves(folder.path()).address);
     assert_eq!(till.sold(3), 3);
+}
+
+#[test]
+fn headquarters_says_so_too() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let start = |listen: &str| {
+        let broker = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(PROGRAM);
+        command.args(["hq", "--listen", listen, "--broker", &broker, "--data"]);
+        NodeProcess::spawn(command.arg(folder.path()))
+    };
+    let ended = start(&address.to_string()).ends();
+    let said = format!("cannot listen on {address}: Address already in use");
+    assert!(complaint(&ended).starts_with(&said), "{}", ended.log);
+
+    let first = start("127.0.0.1:0");
+    let reached = first.answers(folder.path());
+    let second = start("127.0.0.1:0").ends();
+    let said = complaint(&second);
+    assert!(said.ends_with("is in use by another process"), "{said}");
+    assert_eq!(first.answers(folder.path()).token, reached.token);
+    assert!(first.stop().status.success());
 }
 
 #[test]

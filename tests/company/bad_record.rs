@@ -14,17 +14,17 @@ use crate::headquarters::{Company, Life, Store, command, done};
 use crate::seller::{Seller, Sold, sold};
 
 /// What was done to a record.
-struct Spoilt {
+pub struct Spoilt {
     /// Its number in the journal.
-    seq: u64,
+    pub seq: u64,
     /// The sale that it held.
-    sale: Sale,
+    pub sale: Sale,
     /// Its bytes as they are now.
     bytes: Vec<u8>,
 }
 
 /// Tills sell so many sales each at a node that has no link, which then stops.
-fn sell_without_link(company: &Company, tills: usize, sales_each: u64) -> Sold {
+pub fn sell_without_link(company: &Company, tills: usize, sales_each: u64) -> Sold {
     let store = company.start_alone("store");
     let mut sellers: Vec<Seller> = (1..=tills)
         .map(|register| Seller::pair(&store.reached, &register.to_string()))
@@ -40,7 +40,7 @@ fn sell_without_link(company: &Company, tills: usize, sales_each: u64) -> Sold {
 
 /// Takes the last byte of a sale's record. Where `chained`, the chain goes over what is left, as if a defect of the
 /// node's program had written it so; else the disk has spoilt what was written.
-fn spoil(disk: &Path, seq: u64, chained: bool) -> Spoilt {
+pub fn spoil(disk: &Path, seq: u64, chained: bool) -> Spoilt {
     let mut db = Connection::open(disk.join("node.db")).unwrap();
     let tx = db.transaction().unwrap();
     let at = i64::try_from(seq).unwrap();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::at_once::at_once;
 use crate::books::{self, Books};
 use crate::http::{Connection, Reply, Request};
 use crate::mosquitto::{Mosquitto, STOCK};
@@ -72,8 +73,25 @@ impl Company {
     pub fn restart_headquarters(&mut self) {
         let ended = self.hq.take().expect("it runs").stop();
         assert!(ended.status.success(), "{}", ended.log);
+        self.start_headquarters();
+    }
+
+    /// Kills headquarters with SIGKILL and starts it again.
+    #[track_caller]
+    pub fn kill_headquarters(&mut self) {
+        self.hq.take().expect("it runs").kill();
+        self.start_headquarters();
+    }
+
+    fn start_headquarters(&mut self) {
         let (hq, reached) = headquarters(&self.disk("hq"), &self.broker);
         (self.hq, self.reached) = (Some(hq), reached);
+    }
+
+    /// Asks headquarters the same from several clients at once.
+    pub fn ask_at_once(&self, request: Request<'_>) -> Vec<Reply> {
+        let hq = self.hq.as_ref().expect("it runs");
+        at_once(hq, self.reached.address, request.by(&self.reached.token))
     }
 
     /// Reads at headquarters.

@@ -2,8 +2,10 @@
 //!
 //! Each test does to a disk what happens to disks (restored from yesterday's backup, set back, copied, one record spoilt)
 //! and shows that headquarters finds it, counts nothing of it unasked, has all of it, and after the operator's word has
-//! what was sold, each sale once, to the cent.
+//! what was sold, each sale once, to the cent. `interrupted` kills what stands between, and headquarters itself.
 
+#[path = "../fixtures/at_once.rs"]
+mod at_once;
 #[path = "../fixtures/books.rs"]
 mod books;
 #[path = "../fixtures/http.rs"]
@@ -18,6 +20,8 @@ mod till;
 mod bad_record;
 mod copied;
 mod headquarters;
+mod interrupted;
+mod repeats;
 mod restored;
 mod seller;
 mod set_back;
