@@ -8,7 +8,7 @@ pub(super) const APPLICATION_ID: i64 = 0x464d_6e64;
 
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0001_node.sql")),
-    M::up(include_str!("../../migrations/node/0002_room.sql")),
+    M::up(include_str!("../../migrations/node/0004_room.sql")),
 ];
 
 /// The version that this program writes.
