@@ -43,7 +43,7 @@ pub use documents::{DayTotals, Document, DocumentKind};
 pub use error::{Failure, StorageError};
 pub use feeds::{CATALOG_FEED, PRICES_FEED};
 pub use idempotency::{Answer, Answered, Fingerprint, IDEMPOTENCY_DAYS, IdempotencyKey, IdempotencyKeyError};
-pub use incarnations::IncarnationRow;
+pub use incarnations::{IncarnationRow, Left};
 pub use journal::Appended;
 pub(crate) use journal::JournalRow;
 pub use keys::{DeviceIx, IncarnationIx, Position, ReceiptSeriesIx, SeriesIx};
