@@ -13,8 +13,11 @@ use super::promise::{Checked, Promise, Violation};
 use super::requests::{DocId, sku};
 use super::world::World;
 
-/// A record that some disk held durably.
-type Written = BTreeMap<(NodeId, Incarnation, u64), Vec<(Hash, Option<DocId>)>>;
+/// A record that some disk held durably: the chain's hash after it, when it was recorded, its document.
+type Record = (Hash, u64, Option<DocId>);
+
+/// By place; branches may differ in one.
+type Written = BTreeMap<(NodeId, Incarnation, u64), Vec<Record>>;
 
 /// What the checks remember.
 #[derive(Debug, Default)]
@@ -49,7 +52,7 @@ impl Watch {
     /// The documents in a record's place, on any branch.
     pub fn docs_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> impl Iterator<Item = &DocId> {
         let found = self.written.get(&(node.clone(), incarnation, seq));
-        found.into_iter().flatten().filter_map(|(_, doc)| doc.as_ref())
+        found.into_iter().flatten().filter_map(|(_, _, doc)| doc.as_ref())
     }
 }
 
@@ -64,7 +67,7 @@ impl World {
                 .written
                 .entry(key)
                 .or_default()
-                .push((record.hash, record.doc.clone()));
+                .push((record.hash, record.recorded_ms, record.doc.clone()));
         }
         self.watch.records += fresh.len() as u64;
         !fresh.is_empty()
@@ -72,6 +75,9 @@ impl World {
 
     /// P1: what tills heard of this disk is on it. P4: its stock is what its documents make.
     pub fn check_disk(&self, machine: usize) -> Checked {
+        let moved = |stock: BTreeMap<usize, i64>| -> BTreeMap<usize, i64> {
+            stock.into_iter().filter(|(_, quantity)| *quantity != 0).collect()
+        };
         let state = &self.machines[machine];
         for doc in self.model.heard_on(state.branch) {
             if !state.disk.has(doc) {
@@ -79,13 +85,10 @@ impl World {
                 return Err(Violation::of(Promise::NothingLost, what));
             }
         }
-        let expected = self.model.stock_of(state.disk.documents());
-        if expected != *state.disk.stock() {
-            let what = format!(
-                "stock of {}: {:?}, by its documents {expected:?}",
-                state.name,
-                state.disk.stock()
-            );
+        let expected = moved(self.model.stock_of(state.disk.documents().iter()));
+        let stock = moved(state.disk.stock());
+        if expected != stock {
+            let what = format!("stock of {}: {stock:?}, by its documents {expected:?}", state.name);
             return Err(Violation::of(Promise::Explains, what));
         }
         Ok(())
@@ -180,7 +183,7 @@ impl World {
                 }
                 let key = (node.clone(), incarnation, seq);
                 let known = watch.written.get(&key).into_iter().flatten();
-                if !known.clone().any(|(written, _)| Some(*written) == *hash) {
+                if !known.clone().any(|(written, ..)| Some(*written) == *hash) {
                     let what = format!("headquarters has {node} {incarnation}/{seq}, which no disk ever held");
                     return Err(Violation::of(Promise::Explains, what));
                 }

@@ -12,6 +12,9 @@ use super::promise::{Checked, Promise, Violation};
 use super::requests::{Body, DocId, LineAsked, MovementAsked, PRICES, RefundAsked, Request, SaleAsked};
 use super::world::World;
 
+/// How many lines make a movement larger than any batch may be.
+const LINES_OVERSIZED: usize = 900;
+
 /// A till.
 #[derive(Debug)]
 pub struct Till {
@@ -236,16 +239,18 @@ impl World {
 
     fn movement(&mut self, oversized: bool) -> Body {
         let mut reference = format!("goods-{:016x}", self.rng.next());
+        let mut lines = Vec::new();
         if oversized {
             self.watch.oversized = true;
             reference.push_str(&String::from_utf8_lossy(UNREADABLE));
-            (0..300).for_each(|_| reference.push_str(&format!("{:016x}", self.rng.next())));
+            lines.extend((0..LINES_OVERSIZED).map(|_| {
+                let item = self.rng.below(PRICES.len() as u64) as usize;
+                (item, self.rng.between(1, 1_000_000_000) as i64 - 500_000_001)
+            }));
         }
-        Body::Movement(MovementAsked {
-            reference,
-            item: self.rng.below(PRICES.len() as u64) as usize,
-            change: 1_000 * (self.rng.between(1, 40) as i64 - 10).max(1),
-        })
+        let item = self.rng.below(PRICES.len() as u64) as usize;
+        lines.push((item, 1_000 * (self.rng.between(1, 40) as i64 - 10).max(1)));
+        Body::Movement(MovementAsked { reference, lines })
     }
 
     fn next_id(&mut self, till: usize) -> SaleId {
