@@ -74,7 +74,7 @@ pub struct Complete {
     pub node: NodeId,
     /// Its site.
     pub site: SiteId,
-    /// Everything that it recorded until then is in them, as far as it has told; milliseconds since 1970, 0 for
+    /// Everything that it recorded before then is in them, as far as it has told; milliseconds since 1970, 0 for
     /// nothing. Where nothing is pending that is when it last told so, else when it recorded the last one counted.
     pub through_ms: u64,
     /// How many records it has told of that are not in the figures yet.

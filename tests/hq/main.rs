@@ -23,6 +23,7 @@ fn open_for(folder: &Path, admission: Admission) -> Headquarters {
         name: "hq".parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission,
+        vfs: None,
     };
     Headquarters::open(&folder.join("hq.sqlite"), settings, NOW_MS).unwrap()
 }

@@ -125,7 +125,7 @@ impl World {
         match calamity {
             Calamity::NodeKill => self.node_falls(machine, false),
             Calamity::NodePowerCut => self.node_falls(machine, true),
-            Calamity::HubKill => self.hub_falls(),
+            Calamity::HubKill => self.hub_falls()?,
             Calamity::BrokerKill if self.network.broker_up => self.kill_broker(),
             Calamity::BrokerKill => {}
             Calamity::LinkCut => {
@@ -148,7 +148,7 @@ impl World {
             Calamity::SetBack => self.set_back(machine),
             Calamity::Copy => self.copy(machine),
             Calamity::HubBackup => self.watch.shelf.hub = Some(self.hub.disk.image()),
-            Calamity::HubSetBack => self.set_headquarters_back(),
+            Calamity::HubSetBack => self.set_headquarters_back()?,
             Calamity::ClockJump => {
                 let off_ms = self.rng.below(400_000_000) as i64 - 200_000_000;
                 self.machines[machine].clock_off_ms = off_ms;
@@ -209,21 +209,24 @@ impl World {
         self.schedule(at_ms, Event::NodeBoot(machine));
     }
 
-    fn hub_falls(&mut self) {
-        self.hub_dies();
+    fn hub_falls(&mut self) -> Checked {
+        let power = self.options.full.is_some() && self.rng.chance(500);
+        self.hub_dies(power)?;
         let at_ms = self.now_ms + self.rng.between(300, 10_000);
         self.schedule(at_ms, Event::HubBoot);
+        Ok(())
     }
 
-    fn set_headquarters_back(&mut self) {
+    fn set_headquarters_back(&mut self) -> Checked {
         let Some(image) = self.watch.shelf.hub.clone() else {
-            return;
+            return Ok(());
         };
-        self.hub_dies();
+        self.hub_dies(true)?;
         self.hub.disk.set_back(&image);
         self.watch.headquarters_set_back();
         let at_ms = self.now_ms + self.rng.between(300, 10_000);
         self.schedule(at_ms, Event::HubBoot);
+        Ok(())
     }
 
     fn image(&self, machine: usize) -> Image {

@@ -3,21 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use finalmarket::domain::ids::{Incarnation, NodeId};
-use finalmarket::domain::journal::{Hash, Head};
+use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::wire::StreamState;
 
 use super::calamities::Shelf;
 use super::ledger::Place;
 use super::model::BranchId;
+use super::node_disk::NewRecord;
 use super::promise::{Checked, Promise, Violation};
 use super::requests::{DocId, sku};
 use super::world::World;
 
-/// A record that some disk held durably: the chain's hash after it, when it was recorded, its document.
-type Record = (Hash, u64, Option<DocId>);
-
-/// By place; branches may differ in one.
-type Written = BTreeMap<(NodeId, Incarnation, u64), Vec<Record>>;
+/// The records that some disk held durably, by place; branches may differ in one.
+type Written = BTreeMap<(NodeId, Incarnation, u64), Vec<NewRecord>>;
 
 /// What the checks remember.
 #[derive(Debug, Default)]
@@ -27,6 +25,8 @@ pub struct Watch {
     written: Written,
     /// How far each incarnation at headquarters was compared with what disks wrote.
     compared: BTreeMap<(NodeId, Incarnation), u64>,
+    /// How far each incarnation was looked up in the figures, as far as they claim to go.
+    claimed: BTreeMap<(NodeId, Incarnation), u64>,
     /// What headquarters has had of each incarnation in the lives before it was set back.
     once_had: BTreeSet<(NodeId, Incarnation, u64, Hash)>,
     /// How often headquarters was set back.
@@ -47,12 +47,13 @@ impl Watch {
     pub fn headquarters_set_back(&mut self) {
         self.set_backs += 1;
         self.compared.clear();
+        self.claimed.clear();
     }
 
     /// The documents in a record's place, on any branch.
     pub fn docs_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> impl Iterator<Item = &DocId> {
         let found = self.written.get(&(node.clone(), incarnation, seq));
-        found.into_iter().flatten().filter_map(|(_, _, doc)| doc.as_ref())
+        found.into_iter().flatten().filter_map(|record| record.doc.as_ref())
     }
 }
 
@@ -63,11 +64,7 @@ impl World {
         let fresh = state.disk.take_fresh();
         for record in &fresh {
             let key = (state.node.clone(), record.incarnation, record.seq);
-            self.watch
-                .written
-                .entry(key)
-                .or_default()
-                .push((record.hash, record.recorded_ms, record.doc.clone()));
+            self.watch.written.entry(key).or_default().push(record.clone());
         }
         self.watch.records += fresh.len() as u64;
         !fresh.is_empty()
@@ -165,7 +162,8 @@ impl World {
                 *self.watch.stock.entry(item).or_default() += change;
             }
         }
-        self.check_figures()
+        self.check_figures()?;
+        self.check_claims()
     }
 
     /// P4: each record at headquarters is one that a disk wrote, in its place, and none is missing before it.
@@ -183,7 +181,7 @@ impl World {
                 }
                 let key = (node.clone(), incarnation, seq);
                 let known = watch.written.get(&key).into_iter().flatten();
-                if !known.clone().any(|(written, ..)| Some(*written) == *hash) {
+                if !known.clone().any(|written| Some(written.hash) == *hash) {
                     let what = format!("headquarters has {node} {incarnation}/{seq}, which no disk ever held");
                     return Err(Violation::of(Promise::Explains, what));
                 }
@@ -238,6 +236,74 @@ impl World {
             return Err(Violation::of(Promise::ExactlyOnce, what));
         }
         Ok(())
+    }
+
+    /// P7: what headquarters says its figures are complete through is in them, as far as it has been told.
+    fn check_claims(&mut self) -> Checked {
+        let mut claimed = std::mem::take(&mut self.watch.claimed);
+        let checked = self.look_up_claims(&mut claimed);
+        self.watch.claimed = claimed;
+        checked
+    }
+
+    fn look_up_claims(&self, looked_up: &mut BTreeMap<(NodeId, Incarnation), u64>) -> Checked {
+        let disk = &self.hub.disk;
+        for claim in disk.claims()? {
+            let mut missing = 0;
+            let streams = disk.ledger().streams();
+            for (node, incarnation, stream) in streams.filter(|(node, _, stream)| {
+                **node == claim.node && stream.state == StreamState::Counted
+            }) {
+                missing += stream.told_seq().saturating_sub(stream.len());
+                let claimed = looked_up.entry((node.clone(), incarnation)).or_default();
+                let records = |seq: u64| self.watch.written.get(&(node.clone(), incarnation, seq)).into_iter().flatten();
+                for (seq, (place, hash)) in stream.behind(*claimed) {
+                    let record = records(seq).find(|written| Some(written.hash) == *hash);
+                    if record.is_some_and(|record| record.recorded_ms >= claim.through_ms) {
+                        break;
+                    }
+                    let id = RecordId {
+                        node: node.clone(),
+                        incarnation,
+                        seq,
+                    };
+                    if let (Place::Record(_), Some(doc)) = (place, record.and_then(|record| record.doc.as_ref()))
+                        && !disk.is_set_aside(&id)
+                        && !self.waits_elsewhere(node, doc)
+                        && !disk.shows(doc)?
+                    {
+                        let through_ms = claim.through_ms;
+                        let what = format!("{node} is said to be complete through {through_ms}, and {doc} ({id}) is not shown");
+                        return Err(Violation::of(Promise::HonestFigures, what));
+                    }
+                    *claimed = seq;
+                }
+                // What it told of may be of another branch, which is to come under another name.
+                let next = records(stream.len() + 1).find(|record| record.before == stream.acked().hash);
+                let next = next.filter(|next| next.seq <= stream.told_seq() && next.recorded_ms < claim.through_ms);
+                if let Some(NewRecord { seq, .. }) = next {
+                    let through_ms = claim.through_ms;
+                    let what = format!(
+                        "{node} is said to be complete through {through_ms}, and {incarnation}/{seq}, which it told of, is older and not here"
+                    );
+                    return Err(Violation::of(Promise::HonestFigures, what));
+                }
+            }
+            if claim.pending < missing {
+                let what = format!("{} records of {} are said to be missing, and it is {missing}", claim.pending, claim.node);
+                return Err(Violation::of(Promise::HonestFigures, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a document came under an incarnation that does not count, too: then its copies do not count either.
+    fn waits_elsewhere(&self, node: &NodeId, doc: &DocId) -> bool {
+        let streams = self.hub.disk.ledger().streams();
+        let mut waiting = streams.filter(|(of, _, stream)| *of == node && stream.state != StreamState::Counted);
+        waiting.any(|(_, incarnation, stream)| {
+            (1..=stream.len()).any(|seq| self.watch.docs_at(node, incarnation, seq).any(|held| held == doc))
+        })
     }
 
     /// P4, P7: every figure is the sum of what it is of.

@@ -131,6 +131,8 @@ pub struct NewRecord {
     pub incarnation: Incarnation,
     /// Its number.
     pub seq: u64,
+    /// The chain's hash before it.
+    pub before: Hash,
     /// The chain's hash after it.
     pub hash: Hash,
     /// When its node says that it recorded it, in milliseconds since 1970.
@@ -192,6 +194,9 @@ pub trait NodeDisk: fmt::Debug {
 
     /// Whether it holds a document.
     fn has(&self, doc: &DocId) -> bool;
+
+    /// Whether it has let a document's record go, so that nothing more can be done about it.
+    fn has_forgotten(&self, doc: &DocId) -> bool;
 
     /// Every document on it.
     fn documents(&self) -> Vec<DocId>;

@@ -118,7 +118,7 @@ impl World {
             // A full disk: said before anything was half done, and tried again later.
             Err(code) if code == "storage" => {}
             Err(code) => {
-                self.check_refusal(branch, request, &code)?;
+                self.check_refusal((machine, branch), request, &code)?;
                 if waited_for {
                     self.tills[till].pending = None;
                 }
@@ -267,7 +267,7 @@ impl World {
     }
 
     /// A refusal must have a reason that the outside world can understand.
-    fn check_refusal(&self, branch: BranchId, request: &Request, code: &str) -> Checked {
+    fn check_refusal(&self, (machine, branch): (usize, BranchId), request: &Request, code: &str) -> Checked {
         let doc = request.doc();
         let expected = self.model.expected(&doc);
         let lawful = match code {
@@ -278,7 +278,8 @@ impl World {
             "unknown-sale" => match &request.body {
                 Body::Refund(refund) => {
                     let of = DocId::Sale(refund.of.clone());
-                    !self.model.heard_on(branch).contains(&&of)
+                    let forgotten = self.machines[machine].branch == branch && self.machines[machine].disk.has_forgotten(&of);
+                    forgotten || !self.model.heard_on(branch).contains(&&of)
                 }
                 _ => false,
             },

@@ -70,7 +70,7 @@ impl World {
             steps: 0,
             trouble: true,
             machines: Vec::new(),
-            hub: Hub::new(planted),
+            hub: Hub::new(planted, options.full.is_some()),
             network: Network::new(),
             tills: Vec::new(),
             model: Model::default(),

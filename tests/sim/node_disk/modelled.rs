@@ -254,6 +254,10 @@ impl NodeDisk for ModelledDisk {
         self.state.documents.contains_key(doc)
     }
 
+    fn has_forgotten(&self, _doc: &DocId) -> bool {
+        false
+    }
+
     fn documents(&self) -> Vec<DocId> {
         self.state.documents.keys().cloned().collect()
     }

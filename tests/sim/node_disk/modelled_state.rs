@@ -153,7 +153,8 @@ impl State {
         let node = self.node.clone();
         let Some(life) = self.lives.last_mut() else { return };
         let seq = life.rows.len() as u64;
-        let hash = life.hash_at(&node, seq).unwrap_or_default().after(&record);
+        let before = life.hash_at(&node, seq).unwrap_or_default();
+        let hash = before.after(&record);
         life.rows.push(Row {
             record,
             hash,
@@ -165,6 +166,7 @@ impl State {
             recorded_ms,
             incarnation: life.incarnation,
             seq: seq + 1,
+            before,
             hash,
             doc,
         });

@@ -347,6 +347,10 @@ impl NodeDisk for StoredDisk {
         self.journal.has(doc)
     }
 
+    fn has_forgotten(&self, doc: &DocId) -> bool {
+        self.journal.has_forgotten(doc)
+    }
+
     fn documents(&self) -> Vec<DocId> {
         self.journal.documents()
     }

@@ -19,6 +19,8 @@ pub(super) struct Journal {
     documents: BTreeMap<DocId, (Incarnation, u64)>,
     /// How far each incarnation is pruned, where headquarters has that under its own name.
     pruned: Vec<(Incarnation, u64)>,
+    /// The first record that each incarnation still has.
+    earliest: BTreeMap<Incarnation, u64>,
     /// When something was recorded: by the world's time and by the journal's.
     stamps: Vec<(u64, u64)>,
     fresh: Vec<NewRecord>,
@@ -63,6 +65,7 @@ impl Journal {
                 self.fresh.push(NewRecord {
                     incarnation: row.incarnation,
                     seq,
+                    before,
                     hash,
                     recorded_ms,
                     doc,
@@ -73,6 +76,7 @@ impl Journal {
             .iter()
             .map(|row| (row.incarnation, (row.earliest_seq - 1).min(row.acked.seq)))
             .collect();
+        self.earliest = rows.iter().map(|row| (row.incarnation, row.earliest_seq)).collect();
         if newest > 0 {
             self.stamps.push((now_ms, newest));
         }
@@ -85,6 +89,11 @@ impl Journal {
 
     pub(super) fn has(&self, doc: &DocId) -> bool {
         self.documents.contains_key(doc)
+    }
+
+    pub(super) fn has_forgotten(&self, doc: &DocId) -> bool {
+        let place = self.documents.get(doc);
+        place.is_some_and(|(incarnation, seq)| self.earliest.get(incarnation).is_some_and(|earliest| seq < earliest))
     }
 
     pub(super) fn documents(&self) -> Vec<DocId> {
