@@ -104,7 +104,8 @@ impl World {
     /// P1: what a till hears is durable when it hears it.
     pub fn check_heard(&self, machine: usize, branch: BranchId, doc: &DocId) -> Checked {
         let state = &self.machines[machine];
-        if state.branch == branch && !state.disk.has(doc) {
+        // Of a process that has died meanwhile the disk says at the next start what it holds.
+        if state.branch == branch && state.engine.is_some() && !state.disk.has(doc) {
             let what = format!(
                 "a till hears that {doc} is recorded, and {} does not have it",
                 state.name
@@ -281,7 +282,9 @@ impl World {
                 // What it told of may be of another branch, which is to come under another name.
                 let next = records(stream.len() + 1).find(|record| record.before == stream.acked().hash);
                 let next = next.filter(|next| next.seq <= stream.told_seq() && next.recorded_ms < claim.through_ms);
-                if let Some(NewRecord { seq, .. }) = next {
+                if let Some(NewRecord { seq, doc, .. }) = next
+                    && !matches!(doc, Some(doc) if disk.shows(doc)?)
+                {
                     let through_ms = claim.through_ms;
                     let what = format!(
                         "{node} is said to be complete through {through_ms}, and {incarnation}/{seq}, which it told of, is older and not here"
@@ -297,12 +300,23 @@ impl World {
         Ok(())
     }
 
-    /// Whether a document came under an incarnation that does not count, too: then its copies do not count either.
+    /// Whether headquarters has a document in a place that does not count, too: its incarnation waits or is excluded, or
+    /// it was set aside. Then its copies do not count either.
     fn waits_elsewhere(&self, node: &NodeId, doc: &DocId) -> bool {
-        let streams = self.hub.disk.ledger().streams();
-        let mut waiting = streams.filter(|(of, _, stream)| *of == node && stream.state != StreamState::Counted);
-        waiting.any(|(_, incarnation, stream)| {
-            (1..=stream.len()).any(|seq| self.watch.docs_at(node, incarnation, seq).any(|held| held == doc))
+        let disk = &self.hub.disk;
+        let mut streams = disk.ledger().streams().filter(|(of, ..)| *of == node);
+        streams.any(|(_, incarnation, stream)| {
+            let waits = |(seq, (place, _)): (u64, &(Place, Option<Hash>))| {
+                let id = RecordId {
+                    node: node.clone(),
+                    incarnation,
+                    seq,
+                };
+                let counts = stream.state == StreamState::Counted && matches!(place, Place::Record(_));
+                (!counts || disk.is_set_aside(&id))
+                    && self.watch.docs_at(node, incarnation, seq).any(|held| held == doc)
+            };
+            stream.behind(0).any(waits)
         })
     }
 

@@ -376,9 +376,17 @@ impl NodeDisk for StoredDisk {
         if self.journal.hash_at(incarnation, seq) != Some(hash) {
             return None;
         }
-        let record = self.read(|snapshot| match snapshot.incarnation(incarnation)? {
-            Some(row) => snapshot.record(row.position(seq)),
-            None => Ok(None),
+        let record = self.read(|snapshot| {
+            let Some(row) = snapshot.incarnation(incarnation)? else {
+                return Ok(None);
+            };
+            let position = row.position(seq);
+            let kept = snapshot.record(position)?;
+            // What was set aside outlives its place in the journal.
+            let aside = snapshot.set_asides(u32::MAX)?.into_iter().find(|aside| {
+                aside.source == "journal" && aside.reference == position.get().to_string()
+            });
+            Ok(kept.or(aside.map(|aside| aside.bytes)))
         });
         let mut record = record.ok()??;
         // What is exported to repair it is what happened, whatever it came in.
