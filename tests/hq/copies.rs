@@ -16,6 +16,7 @@ fn delivery(units: i64) -> Fact {
         change: finalmarket::domain::quantity::Quantity::from_units(units).unwrap(),
     };
     Fact::Movement(Movement {
+        id: None,
         kind: MovementKind::Receipt,
         reference: None,
         lines: vec![line],

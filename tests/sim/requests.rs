@@ -174,6 +174,7 @@ impl MovementAsked {
     /// The movement as the domain takes it.
     pub fn movement(&self) -> Movement {
         Movement {
+            id: None,
             kind: MovementKind::Adjustment,
             reference: Some(self.reference.clone()),
             lines: vec![MovementLine {
