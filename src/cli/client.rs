@@ -62,6 +62,8 @@ pub(super) struct Client {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// Whether it was given before, to an earlier request under the same key.
+    pub(super) replayed: bool,
 }
 
 impl Answer {
@@ -150,13 +152,14 @@ impl Client {
             .await
             .map_err(|error| format!("{url} does not answer: {}", root(&error)))?;
         let status = response.status();
+        let replayed = response.headers().contains_key("idempotency-replayed");
         let bytes = response
             .bytes()
             .await
             .map_err(|error| format!("{url} broke off: {}", root(&error)))?;
         // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, body })
+        Ok(Answer { status, body, replayed })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::headquarters::Headquarters;
+use super::link_trouble::LinkTrouble;
 use super::projection::Projection;
 use super::storage::{Hole, Node, Origin, OriginId, Reading, StorageError};
 use crate::domain::fact::OpenedReason;
@@ -26,6 +27,8 @@ pub struct NodeStatus {
     pub last_heard_ms: u64,
     /// Whether it is connected now, as far as the broker has said.
     pub online: bool,
+    /// What is wrong with what it sends, where anything is.
+    pub trouble: Option<LinkTrouble>,
     /// Its incarnations, in the order in which they became known.
     pub incarnations: Vec<IncarnationStatus>,
     /// How far it is in the figures.
@@ -95,6 +98,7 @@ impl Headquarters {
         let mut nodes = self.database.read(statuses)?;
         for node in &mut nodes {
             node.online = self.watch.is_online(&node.node);
+            node.trouble = self.watch.trouble(&node.node);
         }
         Ok(nodes)
     }
@@ -161,6 +165,7 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
         software: node.software,
         last_heard_ms: node.last_heard_ms,
         online: false,
+        trouble: None,
         incarnations: known.into_iter().map(|(_, status)| status).collect(),
         complete,
     }

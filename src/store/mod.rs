@@ -20,6 +20,7 @@ mod incarnations;
 mod journal;
 mod keys;
 mod lock;
+mod movements;
 mod open;
 mod options;
 mod pairing;

@@ -262,7 +262,7 @@ impl World {
             Slot::Withheld { .. } => false,
         };
         batch.slots().ok()?.iter().any(holds).then(|| Outcome::Unreadable {
-            incarnation: Some(batch.header.incarnation),
+            incarnation: batch.header.incarnation,
             first: batch.header.first,
             count: batch.header.count,
             reason: "cannot be unpacked".to_owned(),

@@ -104,8 +104,11 @@ impl Ledger {
     pub fn ingest(&mut self, node: &NodeId, session: u64, sealed: &[u8], compares: bool) -> Outcome {
         let batch = match Batch::open(sealed) {
             Ok(batch) if batch.header.node == *node => batch,
-            Ok(_) => return unreadable(None, "another node's batch".to_owned()),
-            Err(error) => return unreadable(None, error.to_string()),
+            Ok(_) => {
+                let reason = "another node's batch".to_owned();
+                return Outcome::Unwelcome { reason };
+            }
+            Err(error) => return damaged(None, 0, 0, error.to_string()),
         };
         let header = &batch.header;
         let incarnation = header.incarnation;
@@ -120,11 +123,11 @@ impl Ledger {
         };
         // Nothing in it can be believed, not even what it says of itself.
         if let Err(error) = batch.verify(&stream.key) {
-            return unreadable(None, error.to_string());
+            return damaged(Some(stream.acked), header.first, header.count, error.to_string());
         }
         let slots = match batch.slots() {
             Ok(slots) => slots,
-            Err(error) => return unreadable(Some(header), error.to_string()),
+            Err(error) => return unreadable(header, error.to_string()),
         };
         let acked = stream.acked;
         let mut committed = hub_judge::compared_at(&acked, header).and_then(|at| stream.hash_at(node, incarnation, at));
@@ -140,7 +143,7 @@ impl Ledger {
             Verdict::Repeat => Outcome::Committed { acked },
             Verdict::Gap => Outcome::Gap { acked },
             Verdict::Branch => Outcome::Branched { acked },
-            Verdict::InHole => unreadable(Some(header), "in a hole".to_owned()),
+            Verdict::InHole => unreadable(header, "in a hole".to_owned()),
         }
     }
 
@@ -282,11 +285,20 @@ impl Stream {
     }
 }
 
-fn unreadable(header: Option<&BatchHeader>, reason: String) -> Outcome {
+fn unreadable(header: &BatchHeader, reason: String) -> Outcome {
     Outcome::Unreadable {
-        incarnation: header.map(|header| header.incarnation),
-        first: header.map_or(0, |header| header.first),
-        count: header.map_or(0, |header| header.count),
+        incarnation: header.incarnation,
+        first: header.first,
+        count: header.count,
+        reason,
+    }
+}
+
+fn damaged(acked: Option<Head>, first: u64, count: u32, reason: String) -> Outcome {
+    Outcome::Damaged {
+        acked,
+        first,
+        count,
         reason,
     }
 }

@@ -176,6 +176,7 @@ impl MovementAsked {
             change: Quantity::from_thousandths(*change),
         };
         Movement {
+            id: None,
             kind: MovementKind::Adjustment,
             reference: Some(self.reference.clone()),
             lines: self.lines.iter().map(line).collect(),

@@ -9,6 +9,7 @@ mod error;
 mod feeds;
 mod identity;
 mod ledger;
+mod movements;
 mod nodes;
 mod origins;
 mod projections;
@@ -47,6 +48,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0003_feeds.sql")),
     M::up(include_str!("../../../migrations/hq/0004_tokens.sql")),
     M::up(include_str!("../../../migrations/hq/0005_answers.sql")),
+    M::up(include_str!("../../../migrations/hq/0006_movements.sql")),
 ];
 
 /// How many connections wait for readers between reads.
