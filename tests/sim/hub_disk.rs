@@ -117,7 +117,8 @@ impl HubDisk {
                     Ok(true)
                 }
                 Some(after) => {
-                    let what = format!("headquarters after its crash is neither as before ({before}) nor as after ({after})");
+                    let what =
+                        format!("headquarters after its crash is neither as before ({before}) nor as after ({after})");
                     Err(Violation::of(Promise::ExactlyOnce, what))
                 }
             },

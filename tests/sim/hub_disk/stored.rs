@@ -8,8 +8,8 @@ use finalmarket::domain::ids::SaleId;
 use finalmarket::domain::journal::RecordId;
 use finalmarket::domain::time::BusinessDay;
 use finalmarket::hq::{
-    Admission, Headquarters, Incoming, IntroduceError, OpenError, PublishError, RepairError, Replacement, SetAsideState,
-    SettleError, Settings, StorageError, TotalsQuery,
+    Admission, Headquarters, Incoming, IntroduceError, OpenError, PublishError, RepairError, Replacement,
+    SetAsideState, Settings, SettleError, StorageError, TotalsQuery,
 };
 use finalmarket::sync::wire::FeedPage;
 
@@ -47,12 +47,7 @@ impl StoredHub {
         }
     }
 
-    pub(super) fn start(
-        &mut self,
-        now_ms: u64,
-        power_goes_after: Option<u64>,
-        choice: u64,
-    ) -> Result<bool, Violation> {
+    pub(super) fn start(&mut self, now_ms: u64, power_goes_after: Option<u64>, choice: u64) -> Result<bool, Violation> {
         if let Some(operations) = power_goes_after {
             self.power.cut_after(operations);
         }
@@ -347,6 +342,8 @@ fn failed(error: &StorageError) -> Violation {
 }
 
 fn refused(error: &dyn std::error::Error) -> Violation {
-    Violation::of(Promise::NothingBlocks, format!("headquarters refuses what it must take: {error}"))
+    Violation::of(
+        Promise::NothingBlocks,
+        format!("headquarters refuses what it must take: {error}"),
+    )
 }
-
