@@ -5,6 +5,7 @@
 mod regressions;
 mod sim;
 
+use sim::options::Level;
 use sim::planted::Planted;
 use sim::runner::{run_range, run_seed};
 
@@ -14,7 +15,7 @@ const SEEDS_TO_NOTICE: u64 = 200;
 #[test]
 fn every_planted_fault_is_caught_by_the_name_of_its_promise() {
     for planted in Planted::ALL {
-        let broken = (0..SEEDS_TO_NOTICE).find_map(|seed| run_seed(seed, Some(*planted)).err());
+        let broken = (0..SEEDS_TO_NOTICE).find_map(|seed| run_seed(seed, Level::Pure, Some(*planted)).err());
         let Some(broken) = broken else {
             panic!("{planted}: not noticed in {SEEDS_TO_NOTICE} seeds");
         };
@@ -27,7 +28,7 @@ fn every_planted_fault_is_caught_by_the_name_of_its_promise() {
 
 #[test]
 fn a_small_range_of_seeds_is_green() {
-    let report = run_range(0..40, None, 2, usize::MAX, |_| {});
+    let report = run_range(0..40, Level::Pure, None, 2, usize::MAX, |_| {});
     assert!(report.broken.is_empty(), "{:#?}", report.broken);
     assert!(report.documents > 1_000, "tills sold next to nothing: {report:?}");
 }
@@ -35,7 +36,7 @@ fn a_small_range_of_seeds_is_green() {
 #[test]
 fn seeds_that_once_failed_stay_green() {
     for (seed, reason) in regressions::PURE {
-        let result = run_seed(*seed, None);
+        let result = run_seed(*seed, Level::Pure, None);
         assert!(result.is_ok(), "seed {seed} ({reason}): {result:?}");
     }
 }
@@ -43,7 +44,7 @@ fn seeds_that_once_failed_stay_green() {
 #[test]
 fn a_seed_always_gives_the_same_run() {
     for seed in 0..5 {
-        let steps = |_| run_seed(seed, None).map(|summary| (summary.steps, summary.records));
+        let steps = |_| run_seed(seed, Level::Pure, None).map(|summary| (summary.steps, summary.records));
         let [first, second] = [0, 1].map(steps);
         assert_eq!(first.ok(), second.ok(), "seed {seed}");
     }

@@ -62,15 +62,29 @@ pub(super) struct Client {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// Whether it was given before, to an earlier request under the same key.
+    pub(super) replayed: bool,
+}
+
+/// What came back, whatever it is.
+struct Reply {
+    status: StatusCode,
+    replayed: bool,
+    bytes: Vec<u8>,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self {
+            status: reply.status,
+            // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
+            body: serde_json::from_slice(&reply.bytes).unwrap_or(Value::Null),
+            replayed: reply.replayed,
+        }
+    }
 }
 
 impl Answer {
-    fn new(status: StatusCode, bytes: &[u8]) -> Self {
-        // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
-        let body = serde_json::from_slice(bytes).unwrap_or(Value::Null);
-        Self { status, body }
-    }
-
     /// The body as `T` where all went well, else what the server says is wrong.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Failure> {
         if self.status.is_success() {
@@ -132,11 +146,11 @@ impl Client {
 
     /// Reads bytes; none where the server has nothing there.
     pub(super) async fn get_bytes(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let (status, bytes) = self.exchange(Method::GET, path, None, None).await?;
-        match status {
+        let reply = self.exchange(Method::GET, path, None, None).await?;
+        match reply.status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(bytes)),
-            status => Err(Answer::new(status, &bytes).problem().into()),
+            status if status.is_success() => Ok(Some(reply.bytes)),
+            _ => Err(Answer::from(reply).problem().into()),
         }
     }
 
@@ -153,8 +167,7 @@ impl Client {
         key: Option<&str>,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
-        let (status, bytes) = self.exchange(method, path, key, body).await?;
-        Ok(Answer::new(status, &bytes))
+        Ok(self.exchange(method, path, key, body).await?.into())
     }
 
     async fn exchange(
@@ -163,7 +176,7 @@ impl Client {
         path: &str,
         key: Option<&str>,
         body: Option<Vec<u8>>,
-    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+    ) -> Result<Reply, Failure> {
         let url = format!("{}{path}", self.operator.url);
         let mut request = self.http.request(method, &url).bearer_auth(&self.operator.token);
         if let Some(key) = key {
@@ -177,11 +190,16 @@ impl Client {
             .await
             .map_err(|error| format!("{url} does not answer: {}", root(&error)))?;
         let status = response.status();
+        let replayed = response.headers().contains_key("idempotency-replayed");
         let bytes = response
             .bytes()
             .await
             .map_err(|error| format!("{url} broke off: {}", root(&error)))?;
-        Ok((status, bytes.into()))
+        Ok(Reply {
+            status,
+            replayed,
+            bytes: bytes.into(),
+        })
     }
 }
 

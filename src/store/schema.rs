@@ -8,6 +8,8 @@ pub(super) const APPLICATION_ID: i64 = 0x464d_6e64;
 
 const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0001_node.sql")),
+    M::up(include_str!("../../migrations/node/0002_left_incarnations.sql")),
+    M::up(include_str!("../../migrations/node/0003_movements.sql")),
     M::up(include_str!("../../migrations/node/0004_room.sql")),
 ];
 

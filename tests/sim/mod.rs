@@ -8,6 +8,7 @@
 pub mod calamities;
 pub mod checks;
 pub mod events;
+pub mod folder;
 pub mod hub_disk;
 pub mod hub_shell;
 pub mod ledger;
@@ -17,6 +18,7 @@ pub mod node_disk;
 pub mod node_shell;
 pub mod options;
 pub mod planted;
+pub mod power_cut;
 pub mod promise;
 pub mod requests;
 pub mod rng;

@@ -13,12 +13,15 @@ use finalmarket::sync::wire::{Batch, Down, HubState, Up};
 use super::events::{Event, Read};
 use super::model::BranchId;
 use super::network::Packet;
-use super::node_disk::{NodeDisk, Write, Written};
+use super::node_disk::{Clocks, Death, End, NodeDisk, NotCommitted, Write, Written};
 use super::planted::Planted;
 use super::promise::Checked;
 use super::requests::Request;
 use super::trace;
 use super::world::World;
+
+/// What all clocks that are right show at the beginning, in milliseconds since 1970.
+pub const START_MS: u64 = 1_700_000_000_000;
 
 /// A machine.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Machine {
     /// The node that its disk says it is.
     pub node: NodeId,
     /// The disk.
-    pub disk: NodeDisk,
+    pub disk: Box<dyn NodeDisk>,
     /// The disk's history.
     pub branch: BranchId,
     /// The engine, while the process runs.
@@ -43,7 +46,7 @@ pub struct Machine {
     committing: Option<Vec<Job>>,
     timer_ms: Option<u64>,
     /// Planted: the disk as it would be after the commit under way.
-    ahead: Option<Box<NodeDisk>>,
+    ahead: Option<Box<dyn NodeDisk>>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +57,13 @@ struct Job {
 
 impl Machine {
     /// A machine that does not run yet.
-    pub fn new(name: String, node: NodeId, disk: NodeDisk, branch: BranchId, opens: Option<OpenedReason>) -> Self {
+    pub fn new(
+        name: String,
+        node: NodeId,
+        disk: Box<dyn NodeDisk>,
+        branch: BranchId,
+        opens: Option<OpenedReason>,
+    ) -> Self {
         Self {
             name,
             node,
@@ -72,7 +81,7 @@ impl Machine {
     }
 
     /// Puts another disk in; the next start opens an incarnation if there is a reason.
-    pub fn put_disk(&mut self, disk: NodeDisk, branch: BranchId, opens: Option<OpenedReason>) {
+    pub fn put_disk(&mut self, disk: Box<dyn NodeDisk>, branch: BranchId, opens: Option<OpenedReason>) {
         self.disk = disk;
         self.branch = branch;
         self.opens = opens;
@@ -82,14 +91,20 @@ impl Machine {
 impl World {
     /// A machine starts.
     pub fn node_boots(&mut self, machine: usize) -> Checked {
-        let wall_ms = self.wall_ms(machine);
+        let clocks = self.clocks(machine);
         let next = self.new_life();
-        let state = &mut self.machines[machine];
-        if state.engine.is_some() {
+        if self.machines[machine].engine.is_some() {
             return Ok(());
         }
-        if let Some(reason) = state.opens.take() {
-            state.disk.open_life(reason, &next, wall_ms);
+        let power_goes_after = self.cut_at_start();
+        let state = &mut self.machines[machine];
+        let opens = state.opens.take();
+        if !state.disk.start(opens, &next, clocks, power_goes_after)? {
+            let name = state.name.clone();
+            self.note(|| format!("{name} does not get started"));
+            let at_ms = self.now_ms + self.rng.between(300, 10_000);
+            self.schedule(at_ms, Event::NodeBoot(machine));
+            return Ok(());
         }
         let limits = NodeLimits {
             in_flight_max: self.options.in_flight_max,
@@ -106,6 +121,7 @@ impl World {
         self.note(|| format!("{name} starts"));
         self.take_note_of_records(machine);
         self.check_disk(machine)?;
+        self.machines[machine].disk.verify()?;
         let at_ms = self.now_ms + self.rng.between(10, 1_000);
         self.schedule(at_ms, Event::Connect(machine + 1));
         Ok(())
@@ -113,28 +129,26 @@ impl World {
 
     /// A machine's process dies; with `power` the disk loses what was not synced.
     pub fn node_dies(&mut self, machine: usize, power: bool) {
-        let wall_ms = self.wall_ms(machine);
-        let reached_disk = self.rng.chance(500);
-        let choice = self.rng.next();
+        let clocks = self.clocks(machine);
+        let death = self.death(power);
         let state = &mut self.machines[machine];
         if state.engine.take().is_none() {
             return;
         }
-        if let Some(group) = state.committing.take()
-            && reached_disk
-        {
-            let writes: Vec<Write> = group.into_iter().map(|job| job.write).collect();
-            // It may fail for want of room; then nothing of it is there.
-            let _ = state.disk.commit(&writes, wall_ms);
-        }
-        if power {
-            state.disk.power_cut(choice);
-        }
+        let group = state.committing.take().unwrap_or_default();
+        let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
+        let answers = state.disk.dies(&writes, clocks, death);
         state.writer.clear();
         state.ahead = None;
         state.life += 1;
         let name = state.name.clone();
-        self.note(|| format!("{name} dies{}", if power { ", its power cut" } else { "" }));
+        self.note(|| format!("{name} dies with {} writes under way: {death:?}", group.len()));
+        // What it still answered is on its way.
+        for (job, answer) in group.into_iter().zip(answers) {
+            if let (Some((till, request)), Some(Written::Answered(answer))) = (job.till, answer) {
+                self.answer_till(machine, till, request, answer);
+            }
+        }
         self.take_note_of_records(machine);
         self.drop_client(machine + 1);
     }
@@ -163,7 +177,7 @@ impl World {
 
     /// A group commit ends.
     pub fn node_committed(&mut self, machine: usize, life: u64) -> Checked {
-        let wall_ms = self.wall_ms(machine);
+        let clocks = self.clocks(machine);
         let state = &mut self.machines[machine];
         if state.life != life {
             return Ok(());
@@ -173,7 +187,7 @@ impl World {
         };
         state.ahead = None;
         let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
-        let results = state.disk.commit(&writes, wall_ms);
+        let results = state.disk.commit(&writes, clocks);
         let name = state.name.clone();
         let count = group.len();
         let worked = results.is_ok();
@@ -198,7 +212,8 @@ impl World {
                 }
                 self.check_stock_now_and_then(machine)?;
             }
-            Err(_) => {
+            Err(NotCommitted::Broken(violation)) => return Err(violation),
+            Err(NotCommitted::NoRoom) => {
                 for job in group {
                     match job.till {
                         Some((till, request)) => self.answer_till(machine, till, request, Err("storage".to_owned())),
@@ -219,7 +234,7 @@ impl World {
         if state.life != life {
             return;
         }
-        let disk = state.ahead.as_deref().unwrap_or(&state.disk);
+        let disk = state.ahead.as_deref().unwrap_or(&*state.disk);
         let fails = self.rng.chance(self.options.read_failure);
         let input = match read {
             _ if fails => Input::StorageFailed,
@@ -300,10 +315,38 @@ impl World {
         self.node_hears(machine, life, Input::Received(message))
     }
 
-    /// What a machine's wall clock shows.
-    pub fn wall_ms(&self, machine: usize) -> u64 {
+    /// What a machine's clocks show.
+    pub fn clocks(&self, machine: usize) -> Clocks {
         let off_ms = self.machines[machine].clock_off_ms;
-        (1_700_000_000_000 + self.now_ms).saturating_add_signed(off_ms)
+        Clocks {
+            wall_ms: (START_MS + self.now_ms).saturating_add_signed(off_ms),
+            now_ms: self.now_ms,
+        }
+    }
+
+    /// How a process ends: in the middle of whatever it was writing.
+    pub fn death(&mut self, power: bool) -> Death {
+        let reached_disk = self.rng.chance(500);
+        let choice = self.rng.next();
+        let mut death = Death {
+            end: if power { End::PowerCut } else { End::Killed },
+            operations: u64::from(reached_disk),
+            choice,
+        };
+        if let Some(full) = self.options.full {
+            death.operations = self.rng.below(full.operations_max);
+            if !power && self.rng.chance(full.orderly) {
+                death.end = End::Stopped;
+            }
+        }
+        death
+    }
+
+    /// After how many writes and syncs the power goes again while something starts, if it does.
+    pub fn cut_at_start(&mut self) -> Option<u64> {
+        let full = self.options.full.filter(|_| self.trouble)?;
+        let goes = self.rng.chance(full.cut_at_start);
+        goes.then(|| self.rng.between(1, 4 * full.operations_max))
     }
 
     fn node_does(&mut self, machine: usize, output: Output) -> Checked {
@@ -386,7 +429,7 @@ impl World {
     }
 
     fn start_commit(&mut self, machine: usize) -> Checked {
-        let wall_ms = self.wall_ms(machine);
+        let clocks = self.clocks(machine);
         let at_ms = self.now_ms + self.rng.between(1, self.options.commit_ms_max);
         let planted = self.planted;
         let state = &mut self.machines[machine];
@@ -397,11 +440,8 @@ impl World {
         let life = state.life;
         let mut early = None;
         if matches!(planted, Some(Planted::ReplyBeforeCommit | Planted::SendsUncommitted)) {
-            let mut ahead = state.disk.clone();
             let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
-            if let Ok(results) = ahead.commit(&writes, wall_ms) {
-                early = Some((ahead, results));
-            }
+            early = state.disk.ahead(&writes, clocks);
         }
         state.committing = Some(group.clone());
         self.schedule(at_ms, Event::NodeCommitted(machine, life));
@@ -414,7 +454,7 @@ impl World {
                 }
             } else {
                 let head = ahead.head();
-                self.machines[machine].ahead = Some(Box::new(ahead));
+                self.machines[machine].ahead = Some(ahead);
                 if let Some(head) = head {
                     self.node_hears(machine, life, Input::Appended(head))?;
                 }
@@ -436,6 +476,16 @@ impl World {
             Written::FeedApplied(cursor) => self.node_hears(machine, life, Input::FeedApplied(cursor)),
             Written::Pruned(pruned) => self.check_pruned(machine, &pruned),
             Written::Done => Ok(()),
+            // As the loop takes it that runs the engine: it begins again from what is on the disk. Nobody waits to hear
+            // whether an acknowledgement was saved.
+            Written::NotDone(why) => {
+                let name = self.machines[machine].name.clone();
+                self.note(|| format!("{name} does not: {why}"));
+                match job.write {
+                    Write::SaveAck(_) => Ok(()),
+                    _ => self.node_hears(machine, life, Input::StorageFailed),
+                }
+            }
         }
     }
 

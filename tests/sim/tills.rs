@@ -12,6 +12,9 @@ use super::promise::{Checked, Promise, Violation};
 use super::requests::{Body, DocId, LineAsked, MovementAsked, PRICES, RefundAsked, Request, SaleAsked};
 use super::world::World;
 
+/// How many lines make a movement larger than any batch may be.
+const LINES_OVERSIZED: usize = 900;
+
 /// A till.
 #[derive(Debug)]
 pub struct Till {
@@ -115,7 +118,7 @@ impl World {
             // A full disk: said before anything was half done, and tried again later.
             Err(code) if code == "storage" => {}
             Err(code) => {
-                self.check_refusal(branch, request, &code)?;
+                self.check_refusal((machine, branch), request, &code)?;
                 if waited_for {
                     self.tills[till].pending = None;
                 }
@@ -236,16 +239,18 @@ impl World {
 
     fn movement(&mut self, oversized: bool) -> Body {
         let mut reference = format!("goods-{:016x}", self.rng.next());
+        let mut lines = Vec::new();
         if oversized {
             self.watch.oversized = true;
             reference.push_str(&String::from_utf8_lossy(UNREADABLE));
-            (0..300).for_each(|_| reference.push_str(&format!("{:016x}", self.rng.next())));
+            lines.extend((0..LINES_OVERSIZED).map(|_| {
+                let item = self.rng.below(PRICES.len() as u64) as usize;
+                (item, self.rng.between(1, 1_000_000_000) as i64 - 500_000_001)
+            }));
         }
-        Body::Movement(MovementAsked {
-            reference,
-            item: self.rng.below(PRICES.len() as u64) as usize,
-            change: 1_000 * (self.rng.between(1, 40) as i64 - 10).max(1),
-        })
+        let item = self.rng.below(PRICES.len() as u64) as usize;
+        lines.push((item, 1_000 * (self.rng.between(1, 40) as i64 - 10).max(1)));
+        Body::Movement(MovementAsked { reference, lines })
     }
 
     fn next_id(&mut self, till: usize) -> SaleId {
@@ -262,7 +267,7 @@ impl World {
     }
 
     /// A refusal must have a reason that the outside world can understand.
-    fn check_refusal(&self, branch: BranchId, request: &Request, code: &str) -> Checked {
+    fn check_refusal(&self, (machine, branch): (usize, BranchId), request: &Request, code: &str) -> Checked {
         let doc = request.doc();
         let expected = self.model.expected(&doc);
         let lawful = match code {
@@ -273,7 +278,9 @@ impl World {
             "unknown-sale" => match &request.body {
                 Body::Refund(refund) => {
                     let of = DocId::Sale(refund.of.clone());
-                    !self.model.heard_on(branch).contains(&&of)
+                    let forgotten =
+                        self.machines[machine].branch == branch && self.machines[machine].disk.has_forgotten(&of);
+                    forgotten || !self.model.heard_on(branch).contains(&&of)
                 }
                 _ => false,
             },

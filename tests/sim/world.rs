@@ -2,8 +2,12 @@
 //!
 //! One thread, one queue of events, one source of chance: a seed always gives the same run.
 
+use std::collections::BTreeMap;
+
 use finalmarket::domain::fact::OpenedReason;
-use finalmarket::domain::ids::{NodeId, SiteId};
+use finalmarket::domain::ids::{Incarnation, NodeId, SiteId};
+use finalmarket::domain::money::Currency;
+use finalmarket::store::{Faults, NewNode};
 
 use super::calamities::Calamity;
 use super::checks::Watch;
@@ -11,6 +15,8 @@ use super::events::{Event, Schedule};
 use super::hub_shell::Hub;
 use super::model::Model;
 use super::network::{Client, ClientId, Network, Packet};
+use super::node_disk::modelled::ModelledDisk;
+use super::node_disk::stored::StoredDisk;
 use super::node_disk::{NewLife, NodeDisk};
 use super::node_shell::Machine;
 use super::options::Options;
@@ -18,6 +24,9 @@ use super::planted::Planted;
 use super::promise::Checked;
 use super::rng::Rng;
 use super::tills::Till;
+
+/// How many tills a node ever has: its own, and one for each copy of its disk.
+const TILLS_MAX: usize = 12;
 
 /// Everything there is.
 pub struct World {
@@ -45,6 +54,8 @@ pub struct World {
     pub model: Model,
     /// What the checks remember.
     pub watch: Watch,
+    /// Series of paired tills that nobody uses yet, the next one last.
+    series: BTreeMap<NodeId, Vec<String>>,
     schedule: Schedule,
     trace: Option<Vec<String>>,
 }
@@ -59,11 +70,12 @@ impl World {
             steps: 0,
             trouble: true,
             machines: Vec::new(),
-            hub: Hub::new(planted),
+            hub: Hub::new(planted, options.full.is_some()),
             network: Network::new(),
             tills: Vec::new(),
             model: Model::default(),
             watch: Watch::default(),
+            series: BTreeMap::new(),
             schedule: Schedule::default(),
             trace: trace.then(Vec::new),
             options,
@@ -129,7 +141,7 @@ impl World {
     pub fn add_machine(
         &mut self,
         node: NodeId,
-        disk: NodeDisk,
+        disk: Box<dyn NodeDisk>,
         branch: super::model::BranchId,
         reason: Option<OpenedReason>,
         boot_ms: u64,
@@ -165,13 +177,16 @@ impl World {
             let node: NodeId = format!("store-{number}").parse().expect("a node's name");
             let site: SiteId = format!("site-{number}").parse().expect("a site's name");
             let branch = self.model.new_branch();
-            let synchronous = self.planted != Some(Planted::SynchronousOff);
-            let forgets = self.planted == Some(Planted::ForgottenAnswers);
-            let disk = NodeDisk::new(node.clone(), site, synchronous, forgets);
+            let first = self.options.full.map(|_| self.new_life());
+            let disk = self.new_disk(&node, site, first.clone());
             let boot_ms = self.rng.between(0, 3_000);
             let machine = self.add_machine(node, disk, branch, Some(OpenedReason::First), boot_ms);
             for till in 1..=self.options.tills_per_node {
-                self.add_till(machine, &format!("SITE-{number}-T{till}"));
+                let series = match &first {
+                    None => format!("SITE-{number}-T{till}"),
+                    Some(_) => self.next_series(machine),
+                };
+                self.add_till(machine, &series);
             }
         }
         let at_ms = self.rng.between(0, 3_000);
@@ -180,6 +195,40 @@ impl World {
             let at_ms = self.rng.between(1, mean_ms * 2);
             self.schedule(at_ms, Event::Calamity(calamity));
         }
+    }
+
+    /// An empty disk for a new node; a real one where its first incarnation is given.
+    fn new_disk(&mut self, node: &NodeId, site: SiteId, first: Option<NewLife>) -> Box<dyn NodeDisk> {
+        let Some(first) = first else {
+            let synchronous = self.planted != Some(Planted::SynchronousOff);
+            let forgets = self.planted == Some(Planted::ForgottenAnswers);
+            return Box::new(ModelledDisk::new(node.clone(), site, synchronous, forgets));
+        };
+        let faults = Faults {
+            synchronous_off: self.planted == Some(Planted::SynchronousOff),
+            reply_before_commit: self.planted == Some(Planted::ReplyBeforeCommit),
+        };
+        let tag = Incarnation {
+            counter: 1,
+            random: first.random,
+        }
+        .tag();
+        let prefix = format!("{}-T", site.as_str().to_uppercase());
+        let series = (1..=TILLS_MAX).rev().map(|number| format!("{prefix}{number}-{tag}"));
+        self.series.insert(node.clone(), series.collect());
+        let new = NewNode {
+            org: "simulated".parse().expect("an organisation"),
+            node: node.clone(),
+            site,
+            currency: Currency::EUR,
+        };
+        Box::new(StoredDisk::new(new, TILLS_MAX, first, faults))
+    }
+
+    /// The series of a till that was paired when the node of a machine first started, and that nobody has used.
+    pub fn next_series(&mut self, machine: usize) -> String {
+        let series = self.series.get_mut(&self.machines[machine].node);
+        series.and_then(Vec::pop).expect("a till that was paired")
     }
 
     fn happen(&mut self, event: Event) -> Checked {
