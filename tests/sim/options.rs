@@ -149,8 +149,6 @@ impl Options {
         };
         Self {
             full: Some(full),
-            // An altered batch is answered as if it were its node's fault.
-            corruption: 0,
             ..self
         }
     }

@@ -132,12 +132,7 @@ impl World {
         let repeats = self.rng.chance(600);
         let state = &mut self.tills[till];
         state.machine = machine;
-        // Goods that move have no identity of the till's making: who asks again elsewhere books them twice.
-        let movement = |request: &Request| matches!(request.body, Body::Movement(_));
-        if state.pending.as_ref().is_some_and(|pending| movement(&pending.request)) {
-            state.pending = None;
-        }
-        if repeats && state.pending.is_none() && state.last.as_ref().is_some_and(|last| !movement(last)) {
+        if repeats && state.pending.is_none() {
             state.pending = state.last.clone().map(|request| Pending {
                 request,
                 garbage: false,
@@ -272,6 +267,7 @@ impl World {
         let expected = self.model.expected(&doc);
         let lawful = match code {
             "tenders-do-not-cover-total" => expected.is_some_and(|expected| expected.unlawful),
+            "long-made" => self.machines[machine].disk.has_forgotten(&doc),
             "more-than-was-sold" => expected
                 .and_then(|expected| expected.refund_of.as_ref())
                 .is_some_and(|of| self.model.refund_asked_before(&doc, of)),

@@ -372,7 +372,7 @@ impl NodeDisk for StoredDisk {
         (version, Some(held.collect()))
     }
 
-    fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, _withheld: bool) -> Option<Rc<[u8]>> {
+    fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {
         if self.journal.hash_at(incarnation, seq) != Some(hash) {
             return None;
         }
@@ -390,10 +390,11 @@ impl NodeDisk for StoredDisk {
         });
         let mut record = record.ok()??;
         // What is exported to repair it is what happened, whatever it came in.
-        while let Ok(Entry {
-            fact: Fact::Rehomed(inner),
-            ..
-        }) = Entry::decode(&record)
+        while !withheld
+            && let Ok(Entry {
+                fact: Fact::Rehomed(inner),
+                ..
+            }) = Entry::decode(&record)
         {
             record = inner.record;
         }
