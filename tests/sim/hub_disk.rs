@@ -298,6 +298,11 @@ impl Done {
                     ..
                 },
             ) => format!("{node} {session} unreadable {incarnation:?} {first} {count}"),
+            // What is acknowledged may be told as it was before the group.
+            Self::Ingested(node, session, Outcome::Damaged { first, count, .. }) => {
+                format!("{node} {session} damaged {first} {count}")
+            }
+            Self::Ingested(node, session, Outcome::Unwelcome { .. }) => format!("{node} {session} unwelcome"),
             other => format!("{other:?}"),
         }
     }
