@@ -252,12 +252,18 @@ impl World {
         for claim in disk.claims()? {
             let mut missing = 0;
             let streams = disk.ledger().streams();
-            for (node, incarnation, stream) in streams.filter(|(node, _, stream)| {
-                **node == claim.node && stream.state == StreamState::Counted
-            }) {
+            for (node, incarnation, stream) in
+                streams.filter(|(node, _, stream)| **node == claim.node && stream.state == StreamState::Counted)
+            {
                 missing += stream.told_seq().saturating_sub(stream.len());
                 let claimed = looked_up.entry((node.clone(), incarnation)).or_default();
-                let records = |seq: u64| self.watch.written.get(&(node.clone(), incarnation, seq)).into_iter().flatten();
+                let records = |seq: u64| {
+                    self.watch
+                        .written
+                        .get(&(node.clone(), incarnation, seq))
+                        .into_iter()
+                        .flatten()
+                };
                 for (seq, (place, hash)) in stream.behind(*claimed) {
                     let record = records(seq).find(|written| Some(written.hash) == *hash);
                     if record.is_some_and(|record| record.recorded_ms >= claim.through_ms) {
@@ -274,7 +280,9 @@ impl World {
                         && !disk.shows(doc)?
                     {
                         let through_ms = claim.through_ms;
-                        let what = format!("{node} is said to be complete through {through_ms}, and {doc} ({id}) is not shown");
+                        let what = format!(
+                            "{node} is said to be complete through {through_ms}, and {doc} ({id}) is not shown"
+                        );
                         return Err(Violation::of(Promise::HonestFigures, what));
                     }
                     *claimed = seq;
@@ -293,7 +301,10 @@ impl World {
                 }
             }
             if claim.pending < missing {
-                let what = format!("{} records of {} are said to be missing, and it is {missing}", claim.pending, claim.node);
+                let what = format!(
+                    "{} records of {} are said to be missing, and it is {missing}",
+                    claim.pending, claim.node
+                );
                 return Err(Violation::of(Promise::HonestFigures, what));
             }
         }

@@ -117,7 +117,8 @@ impl HubDisk {
                     Ok(true)
                 }
                 Some(after) => {
-                    let what = format!("headquarters after its crash is neither as before ({before}) nor as after ({after})");
+                    let what =
+                        format!("headquarters after its crash is neither as before ({before}) nor as after ({after})");
                     Err(Violation::of(Promise::ExactlyOnce, what))
                 }
             },
@@ -200,6 +201,21 @@ impl HubDisk {
     pub fn foretell(&self, group: &[Work], now_ms: u64) -> Vec<Done> {
         let mut state = self.state.clone();
         group.iter().map(|work| state.work(work, now_ms, None)).collect()
+    }
+
+    /// P4: the figures, made again from the ledger, are the same.
+    pub fn rebuild(&mut self) -> Checked {
+        let Some(stored) = &mut self.stored else {
+            return Ok(());
+        };
+        stored.rebuild()?;
+        match stored.differs(&self.state, true)? {
+            None => Ok(()),
+            Some(difference) => {
+                let what = format!("headquarters' figures, made again, differ: {difference}");
+                Err(Violation::of(Promise::Explains, what))
+            }
+        }
     }
 
     /// What headquarters says of each node of how complete its figures are.

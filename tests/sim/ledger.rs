@@ -185,7 +185,11 @@ impl Ledger {
                 continue;
             }
             let pending = stream.told_seq.saturating_sub(stream.acked.seq);
-            let through_ms = if pending == 0 { stream.told_ms } else { stream.recorded_ms };
+            let through_ms = if pending == 0 {
+                stream.told_ms
+            } else {
+                stream.recorded_ms
+            };
             let claim = claims.entry(node).or_insert_with(|| Claim {
                 node: node.clone(),
                 through_ms,

@@ -49,7 +49,10 @@ fn main() -> ExitCode {
     {
         return trace(seed, level, arguments.fault);
     }
-    if let Some(fault) = arguments.fault.filter(|fault| arguments.full && !Planted::FULL.contains(fault)) {
+    if let Some(fault) = arguments
+        .fault
+        .filter(|fault| arguments.full && !Planted::FULL.contains(fault))
+    {
         eprintln!("{fault} is a fault of what only the pure level models; run it without --full");
         return ExitCode::from(2);
     }
@@ -62,12 +65,19 @@ fn main() -> ExitCode {
     let tell = std::io::stderr().is_terminal();
     // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
-    let report = run_range(first..end, level, arguments.fault, threads, arguments.failures, |done| {
-        if tell && done % 16 == 0 {
-            let rate = done as f64 / started.elapsed().as_secs_f64();
-            let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
-        }
-    });
+    let report = run_range(
+        first..end,
+        level,
+        arguments.fault,
+        threads,
+        arguments.failures,
+        |done| {
+            if tell && done % 16 == 0 {
+                let rate = done as f64 / started.elapsed().as_secs_f64();
+                let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
+            }
+        },
+    );
     let seconds = started.elapsed().as_secs_f64();
     if tell {
         eprintln!();

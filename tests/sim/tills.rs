@@ -274,7 +274,8 @@ impl World {
             "unknown-sale" => match &request.body {
                 Body::Refund(refund) => {
                     let of = DocId::Sale(refund.of.clone());
-                    let forgotten = self.machines[machine].branch == branch && self.machines[machine].disk.has_forgotten(&of);
+                    let forgotten =
+                        self.machines[machine].branch == branch && self.machines[machine].disk.has_forgotten(&of);
                     forgotten || !self.model.heard_on(branch).contains(&&of)
                 }
                 _ => false,

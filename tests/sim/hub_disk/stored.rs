@@ -8,8 +8,8 @@ use finalmarket::domain::ids::SaleId;
 use finalmarket::domain::journal::RecordId;
 use finalmarket::domain::time::BusinessDay;
 use finalmarket::hq::{
-    Admission, Headquarters, Incoming, IntroduceError, OpenError, PublishError, RepairError, Replacement, SetAsideState,
-    SettleError, Settings, StorageError, TotalsQuery,
+    Admission, Headquarters, Incoming, IntroduceError, OpenError, Projection, PublishError, RepairError, Replacement,
+    SetAsideState, Settings, SettleError, StorageError, TotalsQuery,
 };
 use finalmarket::sync::wire::FeedPage;
 
@@ -47,12 +47,7 @@ impl StoredHub {
         }
     }
 
-    pub(super) fn start(
-        &mut self,
-        now_ms: u64,
-        power_goes_after: Option<u64>,
-        choice: u64,
-    ) -> Result<bool, Violation> {
+    pub(super) fn start(&mut self, now_ms: u64, power_goes_after: Option<u64>, choice: u64) -> Result<bool, Violation> {
         if let Some(operations) = power_goes_after {
             self.power.cut_after(operations);
         }
@@ -151,6 +146,15 @@ impl StoredHub {
             Err(StorageError::Full) => Ok(false),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    /// Throws the figures away and makes them again.
+    pub(super) fn rebuild(&mut self) -> Result<(), Violation> {
+        for projection in Projection::ALL {
+            let rebuilt = self.running()?.rebuild(projection);
+            rebuilt.map_err(|error| failed(&error))?;
+        }
+        Ok(())
     }
 
     pub(super) fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
@@ -347,6 +351,8 @@ fn failed(error: &StorageError) -> Violation {
 }
 
 fn refused(error: &dyn std::error::Error) -> Violation {
-    Violation::of(Promise::NothingBlocks, format!("headquarters refuses what it must take: {error}"))
+    Violation::of(
+        Promise::NothingBlocks,
+        format!("headquarters refuses what it must take: {error}"),
+    )
 }
-

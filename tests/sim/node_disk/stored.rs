@@ -95,7 +95,10 @@ impl StoredDisk {
         let Some(process) = &self.process else {
             return Err(broken("is read while no process has it open"));
         };
-        process.readers.read(read).map_err(|error| broken(&format!("cannot be read: {error}")))
+        process
+            .readers
+            .read(read)
+            .map_err(|error| broken(&format!("cannot be read: {error}")))
     }
 
     fn open(&mut self, seed: IncarnationSeed, now: Now) -> Result<Process, OpenError> {
@@ -337,9 +340,8 @@ impl NodeDisk for StoredDisk {
 
     fn batch(&self, incarnation: Incarnation, from: u64, records_max: u32, bytes_max: u32) -> Option<LoadedBatch> {
         let node = &self.node.node;
-        let load = |snapshot: &Snapshot<'_>| {
-            operations::load_batch(snapshot, node, incarnation, from, records_max, bytes_max)
-        };
+        let load =
+            |snapshot: &Snapshot<'_>| operations::load_batch(snapshot, node, incarnation, from, records_max, bytes_max);
         self.read(load).ok().flatten().map(|packed| packed.batch)
     }
 
@@ -383,9 +385,10 @@ impl NodeDisk for StoredDisk {
             let position = row.position(seq);
             let kept = snapshot.record(position)?;
             // What was set aside outlives its place in the journal.
-            let aside = snapshot.set_asides(u32::MAX)?.into_iter().find(|aside| {
-                aside.source == "journal" && aside.reference == position.get().to_string()
-            });
+            let aside = snapshot
+                .set_asides(u32::MAX)?
+                .into_iter()
+                .find(|aside| aside.source == "journal" && aside.reference == position.get().to_string());
             Ok(kept.or(aside.map(|aside| aside.bytes)))
         });
         let mut record = record.ok()??;

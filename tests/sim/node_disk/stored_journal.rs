@@ -42,7 +42,11 @@ impl Journal {
         for row in &rows {
             let chain = self.chains.entry(row.incarnation).or_default();
             chain.truncate(row.head.seq as usize);
-            let from = if whole { row.earliest_seq } else { chain.len() as u64 + 1 };
+            let from = if whole {
+                row.earliest_seq
+            } else {
+                chain.len() as u64 + 1
+            };
             for seq in from.max(row.earliest_seq)..=row.head.seq {
                 let before = match seq {
                     first if first == row.earliest_seq => row.before_earliest,

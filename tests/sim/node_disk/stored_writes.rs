@@ -107,7 +107,10 @@ impl Group {
             }
             Write::Prune { unacknowledged_too, .. } => {
                 let (all, before_ms) = (*unacknowledged_too, self.prunes_before_ms);
-                self.answered(move |tx| prune(tx, now, before_ms, all), |()| Written::Pruned(Vec::new()))
+                self.answered(
+                    move |tx| prune(tx, now, before_ms, all),
+                    |()| Written::Pruned(Vec::new()),
+                )
             }
         }
     }
@@ -305,7 +308,11 @@ fn refund_command(refund: &RefundAsked) -> RefundCommand {
         staff: None,
         reason: None,
         lines: vec![(refund.line, Quantity::from_thousandths(refund.quantity))],
-        tenders: if refund.amount == 0 { Vec::new() } else { cash(refund.amount) },
+        tenders: if refund.amount == 0 {
+            Vec::new()
+        } else {
+            cash(refund.amount)
+        },
     }
 }
 
