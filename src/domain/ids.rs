@@ -39,7 +39,8 @@ pub enum IdError {
     },
 }
 
-fn check(
+/// Checks a text that is to be of one of the types that `text_id` makes.
+pub(in crate::domain) fn check(
     what: &'static str,
     text: &str,
     max: usize,
@@ -63,6 +64,7 @@ fn check(
     }
 }
 
+/// Makes a type of a short text that is checked once, where it enters.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:ident, $permits:expr) => {
         $(#[$doc])*
@@ -108,6 +110,8 @@ macro_rules! text_id {
         }
     };
 }
+
+pub(in crate::domain) use text_id;
 
 const SLUG: &str = "lower-case letters a to z, digits, '-' and '_'";
 
@@ -237,14 +241,20 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Four characters of Crockford's base 32 out of the random bits, for receipt and till series.
+    /// Four characters out of the random bits, for receipt series.
     #[must_use]
     pub fn tag(self) -> String {
-        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        (0..4)
-            .map(|i| char::from(ALPHABET[(self.random >> (59 - 5 * i) & 31) as usize]))
-            .collect()
+        tag(self.random)
     }
+}
+
+/// Four characters of Crockford's base 32, out of the first twenty of random bits: they tell series apart for people.
+#[must_use]
+pub fn tag(random: u64) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    (0..4)
+        .map(|i| char::from(ALPHABET[(random >> (59 - 5 * i) & 31) as usize]))
+        .collect()
 }
 
 impl fmt::Display for Incarnation {

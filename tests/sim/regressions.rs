@@ -31,9 +31,7 @@ pub const PURE: &[(u64, &str)] = &[
 ];
 
 /// Of the full level.
-pub const FULL: &[(u64, &str)] = &[
-    (
-        9,
-        "headquarters said that a node was complete while an older incarnation of it lacked what it had told of",
-    ),
-];
+pub const FULL: &[(u64, &str)] = &[(
+    9,
+    "headquarters said that a node was complete while an older incarnation of it lacked what it had told of",
+)];

@@ -67,6 +67,7 @@ struct Process {
 
 #[derive(Debug, Clone, Default)]
 struct Standing {
+    series: Vec<String>,
     head: Option<Head>,
     pending: u64,
     kept: u64,
@@ -157,7 +158,9 @@ impl StoredDisk {
             let kept = |stream: &LocalStream| (stream.head.head.seq + 1).saturating_sub(stream.head.earliest);
             let item = |sku: &str| sku.trim_start_matches("item-").parse::<usize>().ok();
             let stock = snapshot.stock_page(None, 10 * PRICES.len() as u32)?;
+            let tills = snapshot.devices()?.into_iter().filter_map(|device| device.till);
             Ok::<_, StorageError>(Standing {
+                series: tills.map(|till| till.series.to_string()).collect(),
                 head: streams.last().map(|stream| stream.head.head),
                 pending: streams.iter().map(behind).sum(),
                 kept: streams.iter().map(kept).sum(),
@@ -328,6 +331,10 @@ impl NodeDisk for StoredDisk {
                 Err(Violation::of(Promise::Explains, what))
             }
         }
+    }
+
+    fn series(&self, till: usize) -> Option<String> {
+        self.last.series.get(till).cloned()
     }
 
     fn head(&self) -> Option<Head> {
