@@ -312,11 +312,8 @@ impl World {
         let mut disk = image.disk;
         disk.set_full(false);
         let machine = self.add_machine(image.node, disk, branch, reason, boot_ms);
-        let series = match self.options.full {
-            None => format!("COPY-{machine}-{:08X}", self.rng.next() as u32),
-            Some(_) => self.next_series(machine),
-        };
-        self.add_till(machine, &series);
+        let random = self.rng.next() as u32;
+        self.add_till(machine, || format!("COPY-{machine}-{random:08X}"));
         let name = self.machines[machine].name.clone();
         self.note(|| format!("{name} is a copy"));
     }

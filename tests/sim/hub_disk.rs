@@ -203,6 +203,21 @@ impl HubDisk {
         group.iter().map(|work| state.work(work, now_ms, None)).collect()
     }
 
+    /// P4: the figures, made again from the ledger, are the same.
+    pub fn rebuild(&mut self) -> Checked {
+        let Some(stored) = &mut self.stored else {
+            return Ok(());
+        };
+        stored.rebuild()?;
+        match stored.differs(&self.state, true)? {
+            None => Ok(()),
+            Some(difference) => {
+                let what = format!("headquarters' figures, made again, differ: {difference}");
+                Err(Violation::of(Promise::Explains, what))
+            }
+        }
+    }
+
     /// What headquarters says of each node of how complete its figures are.
     pub fn claims(&self) -> Result<Vec<Claim>, Violation> {
         match &self.stored {
@@ -299,6 +314,11 @@ impl Done {
                     ..
                 },
             ) => format!("{node} {session} unreadable {incarnation:?} {first} {count}"),
+            // What is acknowledged may be told as it was before the group.
+            Self::Ingested(node, session, Outcome::Damaged { first, count, .. }) => {
+                format!("{node} {session} damaged {first} {count}")
+            }
+            Self::Ingested(node, session, Outcome::Unwelcome { .. }) => format!("{node} {session} unwelcome"),
             other => format!("{other:?}"),
         }
     }

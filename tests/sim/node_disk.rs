@@ -183,6 +183,10 @@ pub trait NodeDisk: fmt::Debug {
     /// P4: whether everything on it follows from its journal.
     fn verify(&self) -> Checked;
 
+    /// The series that its node gave to one of its paired tills, counted from 0; none before it has started once, and
+    /// none where tills bring their own.
+    fn series(&self, till: usize) -> Option<String>;
+
     /// The head of the incarnation that is being written; none before it has started once.
     fn head(&self) -> Option<Head>;
 

@@ -75,6 +75,8 @@ pub struct Full {
     pub operations_max: u64,
     /// Headquarters' figures lag behind its ledger.
     pub lag: u64,
+    /// Machines of one node, which copies of a disk are, have one client id: the broker throws off whoever is there.
+    pub one_client_id: bool,
 }
 
 /// How much is real.
@@ -146,11 +148,12 @@ impl Options {
             orderly: rarely(rng, 500),
             operations_max: *rng.pick(&[4, 20, 80]).unwrap_or(&20),
             lag: rarely(rng, 700),
+            one_client_id: rng.chance(300),
         };
         Self {
             full: Some(full),
-            // An altered batch is answered as if it were its node's fault.
-            corruption: 0,
+            // What is written is written by the real store, which breaks no record.
+            garbage: 0,
             ..self
         }
     }
@@ -234,6 +237,7 @@ impl Options {
             full: self.full.map(|full| Full {
                 cut_at_start: 0,
                 lag: 0,
+                one_client_id: false,
                 ..full
             }),
             ..self.clone()

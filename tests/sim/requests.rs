@@ -11,7 +11,7 @@ use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::sale::{
     Discount, DraftLine, Fulfilment, RefundDraft, SaleDraft, SaleRules, Tender, TenderKind,
 };
-use finalmarket::domain::stock::{Movement, MovementKind, MovementLine};
+use finalmarket::domain::stock::{Movement, MovementId, MovementKind, MovementLine};
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
 use finalmarket::domain::time::{BusinessDay, LocalTime};
 
@@ -176,7 +176,7 @@ impl MovementAsked {
             change: Quantity::from_thousandths(*change),
         };
         Movement {
-            id: None,
+            id: Some(MovementId::of(b"simulated", &self.reference)),
             kind: MovementKind::Adjustment,
             reference: Some(self.reference.clone()),
             lines: self.lines.iter().map(line).collect(),

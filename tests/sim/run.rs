@@ -94,6 +94,7 @@ impl World {
         // Copies that were alike until now have become branches.
         self.settle_everything()?;
         self.check_all_there()?;
+        self.hub.disk.rebuild()?;
         Ok(Summary {
             steps: self.steps,
             documents: self.hub.disk.counted().len() as u64,
@@ -196,6 +197,7 @@ impl World {
         let excepted = self.excepted();
         let counted = self.hub.disk.counted();
         for machine in &self.machines {
+            machine.disk.verify()?;
             let heard = self.model.heard_on(machine.branch);
             for doc in heard.into_iter().chain(&machine.disk.documents()) {
                 if !counted.contains_key(doc) && !excepted.contains(doc) {

@@ -49,6 +49,13 @@ fn main() -> ExitCode {
     {
         return trace(seed, level, arguments.fault);
     }
+    if let Some(fault) = arguments
+        .fault
+        .filter(|fault| arguments.full && !Planted::FULL.contains(fault))
+    {
+        eprintln!("{fault} is a fault of what only the pure level models; run it without --full");
+        return ExitCode::from(2);
+    }
     let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
     let threads = arguments
         .threads

@@ -2,10 +2,8 @@
 //!
 //! One thread, one queue of events, one source of chance: a seed always gives the same run.
 
-use std::collections::BTreeMap;
-
 use finalmarket::domain::fact::OpenedReason;
-use finalmarket::domain::ids::{Incarnation, NodeId, SiteId};
+use finalmarket::domain::ids::{NodeId, SiteId};
 use finalmarket::domain::money::Currency;
 use finalmarket::store::{Faults, NewNode};
 
@@ -54,8 +52,6 @@ pub struct World {
     pub model: Model,
     /// What the checks remember.
     pub watch: Watch,
-    /// Series of paired tills that nobody uses yet, the next one last.
-    series: BTreeMap<NodeId, Vec<String>>,
     schedule: Schedule,
     trace: Option<Vec<String>>,
 }
@@ -75,7 +71,6 @@ impl World {
             tills: Vec::new(),
             model: Model::default(),
             watch: Watch::default(),
-            series: BTreeMap::new(),
             schedule: Schedule::default(),
             trace: trace.then(Vec::new),
             options,
@@ -177,16 +172,11 @@ impl World {
             let node: NodeId = format!("store-{number}").parse().expect("a node's name");
             let site: SiteId = format!("site-{number}").parse().expect("a site's name");
             let branch = self.model.new_branch();
-            let first = self.options.full.map(|_| self.new_life());
-            let disk = self.new_disk(&node, site, first.clone());
+            let disk = self.new_disk(&node, site);
             let boot_ms = self.rng.between(0, 3_000);
             let machine = self.add_machine(node, disk, branch, Some(OpenedReason::First), boot_ms);
             for till in 1..=self.options.tills_per_node {
-                let series = match &first {
-                    None => format!("SITE-{number}-T{till}"),
-                    Some(_) => self.next_series(machine),
-                };
-                self.add_till(machine, &series);
+                self.add_till(machine, || format!("SITE-{number}-T{till}"));
             }
         }
         let at_ms = self.rng.between(0, 3_000);
@@ -197,38 +187,25 @@ impl World {
         }
     }
 
-    /// An empty disk for a new node; a real one where its first incarnation is given.
-    fn new_disk(&mut self, node: &NodeId, site: SiteId, first: Option<NewLife>) -> Box<dyn NodeDisk> {
-        let Some(first) = first else {
+    /// An empty disk for a new node.
+    fn new_disk(&mut self, node: &NodeId, site: SiteId) -> Box<dyn NodeDisk> {
+        if self.options.full.is_none() {
             let synchronous = self.planted != Some(Planted::SynchronousOff);
             let forgets = self.planted == Some(Planted::ForgottenAnswers);
             return Box::new(ModelledDisk::new(node.clone(), site, synchronous, forgets));
-        };
+        }
         let faults = Faults {
             synchronous_off: self.planted == Some(Planted::SynchronousOff),
             reply_before_commit: self.planted == Some(Planted::ReplyBeforeCommit),
         };
-        let tag = Incarnation {
-            counter: 1,
-            random: first.random,
-        }
-        .tag();
-        let prefix = format!("{}-T", site.as_str().to_uppercase());
-        let series = (1..=TILLS_MAX).rev().map(|number| format!("{prefix}{number}-{tag}"));
-        self.series.insert(node.clone(), series.collect());
         let new = NewNode {
             org: "simulated".parse().expect("an organisation"),
             node: node.clone(),
             site,
             currency: Currency::EUR,
         };
+        let first = self.new_life();
         Box::new(StoredDisk::new(new, TILLS_MAX, first, faults))
-    }
-
-    /// The series of a till that was paired when the node of a machine first started, and that nobody has used.
-    pub fn next_series(&mut self, machine: usize) -> String {
-        let series = self.series.get_mut(&self.machines[machine].node);
-        series.and_then(Vec::pop).expect("a till that was paired")
     }
 
     fn happen(&mut self, event: Event) -> Checked {

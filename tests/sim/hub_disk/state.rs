@@ -233,13 +233,7 @@ impl State {
                     .map(|line| (line.sku.to_string(), line.change.thousandths()))
                     .collect();
                 let doc = DocId::Movement(movement.reference.unwrap_or_default());
-                // A movement has no identity of its own: each record of one counts.
-                if let Some(counted) = self.counted.get_mut(&doc) {
-                    counted.times += 1;
-                    self.fresh.push(doc);
-                } else {
-                    self.count(doc, id, 0, None, &moved, Content::Movement, planted);
-                }
+                self.count(doc, id, 0, None, &moved, Content::Movement, planted);
             }
             Fact::Rehomed(rehomed) => {
                 let place = (rehomed.incarnation, rehomed.seq, rehomed.hash);

@@ -8,7 +8,7 @@ use finalmarket::domain::ids::SaleId;
 use finalmarket::domain::journal::RecordId;
 use finalmarket::domain::time::BusinessDay;
 use finalmarket::hq::{
-    Admission, Headquarters, Incoming, IntroduceError, OpenError, PublishError, RepairError, Replacement,
+    Admission, Headquarters, Incoming, IntroduceError, OpenError, Projection, PublishError, RepairError, Replacement,
     SetAsideState, Settings, SettleError, StorageError, TotalsQuery,
 };
 use finalmarket::sync::wire::FeedPage;
@@ -146,6 +146,15 @@ impl StoredHub {
             Err(StorageError::Full) => Ok(false),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    /// Throws the figures away and makes them again.
+    pub(super) fn rebuild(&mut self) -> Result<(), Violation> {
+        for projection in Projection::ALL {
+            let rebuilt = self.running()?.rebuild(projection);
+            rebuilt.map_err(|error| failed(&error))?;
+        }
+        Ok(())
     }
 
     pub(super) fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {

@@ -202,6 +202,10 @@ impl NodeDisk for ModelledDisk {
         Ok(())
     }
 
+    fn series(&self, _till: usize) -> Option<String> {
+        None
+    }
+
     fn head(&self) -> Option<Head> {
         self.state.lives.last().map(Life::head)
     }

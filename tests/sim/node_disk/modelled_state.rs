@@ -190,7 +190,7 @@ impl State {
         fresh: &mut Vec<NewRecord>,
     ) -> Result<(), String> {
         let doc = request.doc();
-        if self.documents.contains_key(&doc) && !matches!(request.body, Body::Movement(_)) {
+        if self.documents.contains_key(&doc) {
             // The key is forgotten, the identity is not: the first answer stands.
             return Ok(());
         }

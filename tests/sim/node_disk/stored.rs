@@ -67,6 +67,7 @@ struct Process {
 
 #[derive(Debug, Clone, Default)]
 struct Standing {
+    series: Vec<String>,
     head: Option<Head>,
     pending: u64,
     kept: u64,
@@ -157,7 +158,9 @@ impl StoredDisk {
             let kept = |stream: &LocalStream| (stream.head.head.seq + 1).saturating_sub(stream.head.earliest);
             let item = |sku: &str| sku.trim_start_matches("item-").parse::<usize>().ok();
             let stock = snapshot.stock_page(None, 10 * PRICES.len() as u32)?;
+            let tills = snapshot.devices()?.into_iter().filter_map(|device| device.till);
             Ok::<_, StorageError>(Standing {
+                series: tills.map(|till| till.series.to_string()).collect(),
                 head: streams.last().map(|stream| stream.head.head),
                 pending: streams.iter().map(behind).sum(),
                 kept: streams.iter().map(kept).sum(),
@@ -330,6 +333,10 @@ impl NodeDisk for StoredDisk {
         }
     }
 
+    fn series(&self, till: usize) -> Option<String> {
+        self.last.series.get(till).cloned()
+    }
+
     fn head(&self) -> Option<Head> {
         self.last.head
     }
@@ -374,7 +381,7 @@ impl NodeDisk for StoredDisk {
         (version, Some(held.collect()))
     }
 
-    fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, _withheld: bool) -> Option<Rc<[u8]>> {
+    fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {
         if self.journal.hash_at(incarnation, seq) != Some(hash) {
             return None;
         }
@@ -393,10 +400,11 @@ impl NodeDisk for StoredDisk {
         });
         let mut record = record.ok()??;
         // What is exported to repair it is what happened, whatever it came in.
-        while let Ok(Entry {
-            fact: Fact::Rehomed(inner),
-            ..
-        }) = Entry::decode(&record)
+        while !withheld
+            && let Ok(Entry {
+                fact: Fact::Rehomed(inner),
+                ..
+            }) = Entry::decode(&record)
         {
             record = inner.record;
         }
