@@ -128,7 +128,9 @@ impl Company {
         let status = self.get("/v1/status");
         let nodes = status["nodes"].as_array().into_iter().flatten();
         let mut lives = nodes.flat_map(|node| node["incarnations"].as_array().into_iter().flatten());
-        let level = |life: &Value| life["state"] != "counted" || life["counted_seq"] == life["acknowledged_seq"];
+        let level = |life: &Value| {
+            life["lag"] == 0 && (life["state"] != "counted" || life["counted_seq"] == life["acknowledged_seq"])
+        };
         status["behind"] == 0 && lives.all(level)
     }
 
