@@ -175,6 +175,7 @@ fn a_newer_nodes_introduction_is_read_by_an_older_headquarters() {
         feeds: vec![FeedCursor {
             feed: "a feed of version 2".into(),
             version: 0,
+            epoch: 0,
         }],
     });
     let mut bytes = hello.encode();

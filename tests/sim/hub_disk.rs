@@ -200,7 +200,11 @@ impl HubDisk {
             session: 0,
             feed: feed.to_owned(),
             after,
+            after_epoch: 0,
             through,
+            epoch: 0,
+            afresh: false,
+            last: through == known.version,
             count: entries.len() as u32,
             entries: zstd::bulk::compress(&packed, 1).unwrap_or_default(),
         })

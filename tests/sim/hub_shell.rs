@@ -206,6 +206,7 @@ impl World {
                 feed,
                 after,
                 bytes_max,
+                ..
             } => {
                 let page = self.hub.disk.page(&feed, after, bytes_max);
                 let at_ms = self.now_ms + self.rng.between(1, 30);

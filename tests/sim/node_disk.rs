@@ -240,6 +240,7 @@ impl NodeDisk {
         let cursor = |(feed, (version, _)): (&String, &(u64, _))| FeedCursor {
             feed: feed.clone(),
             version: *version,
+            epoch: 0,
         };
         (
             lives.map(|life| life.stream(&self.state.node)).collect(),
@@ -642,6 +643,7 @@ impl State {
         FeedCursor {
             feed: page.feed.clone(),
             version: *version,
+            epoch: 0,
         }
     }
 }
