@@ -96,7 +96,11 @@ mod tests {
         assert_eq!(feeds.on_page(&page((40, 7), (10, 9), false)), Step::Tell(cursor(40, 7)));
         assert_eq!(feeds.on_page(&afresh), Step::Apply);
         feeds.on_applied(cursor(10, 9));
-        assert_eq!(feeds.on_page(&afresh), Step::Tell(cursor(10, 9)), "the broker repeats it");
+        assert_eq!(
+            feeds.on_page(&afresh),
+            Step::Tell(cursor(10, 9)),
+            "the broker repeats it"
+        );
         assert_eq!(feeds.on_page(&page((10, 9), (20, 9), false)), Step::Apply);
     }
 }
