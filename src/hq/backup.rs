@@ -111,7 +111,14 @@ pub fn restore(backup: &Path, folder: &Path, replace: bool, now_ms: u64) -> Resu
 /// Brings a copy up to date and opens its own journal anew. It is closed again, its log written back.
 fn reopen(copy: &Path, now_ms: u64) -> Result<Incarnation, CopyError> {
     let database = Database::open(copy, None)?;
-    Ok(database.write(move |writing| own_journal::reopen(writing, now_ms))?)
+    let incarnation = database.write(move |writing| own_journal::reopen(writing, now_ms))?;
+    drop(database);
+    let log = with_suffix(copy, "-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let left = format!("the log {} could not be written back", log.display());
+        return Err(StorageError::Failed(left).into());
+    }
+    Ok(incarnation)
 }
 
 /// Copies a database into a file that only its owner may read.

@@ -218,7 +218,7 @@ impl Figures {
         let stock = reading.stock(None, None, u32::MAX)?.into_iter();
         Ok(Self {
             totals: totals.collect(),
-            sales: reading.sales_by_day()?.into_iter().collect(),
+            sales: reading.sales_by_day()?,
             stock: stock.map(|line| ((line.site, line.sku), line.quantity)).collect(),
         })
     }

@@ -1,5 +1,6 @@
 //! Rows of sales and refunds, and of those that came again.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rusqlite::types::{Type, ValueRef};
@@ -193,7 +194,7 @@ impl Reading<'_> {
     }
 
     /// The sales and refunds of each site and day.
-    pub(in crate::hq) fn sales_by_day(&self) -> Result<Vec<((SiteId, BusinessDay), SalesOfDay)>, StorageError> {
+    pub(in crate::hq) fn sales_by_day(&self) -> Result<BTreeMap<(SiteId, BusinessDay), SalesOfDay>, StorageError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT site, business_day, count(*), coalesce(sum(total), 0) FROM sale GROUP BY site, business_day
              ORDER BY site, business_day",
