@@ -4,9 +4,10 @@
 //! program cannot confuse a site with a node. Nothing here allocates identifiers; that needs a disk.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -183,8 +184,14 @@ text_id!(
 pub struct SaleId {
     /// The till's series.
     pub series: Series,
-    /// The till's own count, from 1; gaps are allowed.
+    /// The till's own count, from 1; gaps are allowed. A record with 0 is not read.
+    #[serde(deserialize_with = "from_one")]
     pub counter: u64,
+}
+
+/// A count that comes from outside.
+fn from_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    NonZeroU64::deserialize(deserializer).map(NonZeroU64::get)
 }
 
 impl fmt::Display for SaleId {
@@ -308,6 +315,20 @@ mod tests {
             "site has the character 'S' at position 1; allowed are lower-case letters a to z, digits, '-' and '_'"
         );
         assert_eq!("".parse::<Sku>().unwrap_err().to_string(), "SKU is empty");
+    }
+
+    #[test]
+    fn a_till_counts_from_1() {
+        let id = |counter| SaleId {
+            series: "S-1".parse().unwrap(),
+            counter,
+        };
+        let read = |counter| {
+            let bytes = postcard::to_allocvec(&id(counter)).unwrap();
+            postcard::from_bytes::<SaleId>(&bytes).ok()
+        };
+        assert_eq!((read(1), read(0)), (Some(id(1)), None));
+        assert_eq!(read(u64::MAX), Some(id(u64::MAX)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `POST /v1/refunds`: goods brought back against a receipt.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -54,7 +55,8 @@ pub struct SaleRefRequest {
     #[schema(value_type = Option<String>)]
     series: Option<Series>,
     /// The till's count, with `series`.
-    counter: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    counter: Option<NonZeroU64>,
 }
 
 /// One line that comes back.
@@ -131,7 +133,10 @@ impl SaleRefRequest {
                 let parsed = parsed.map_err(|error| invalid("/of/receipt", &error.to_string()))?;
                 Ok(SaleRef::Receipt(parsed))
             }
-            (None, Some(series), Some(counter)) => Ok(SaleRef::Id(SaleId { series, counter })),
+            (None, Some(series), Some(counter)) => {
+                let counter = counter.get();
+                Ok(SaleRef::Id(SaleId { series, counter }))
+            }
             _ => Err(invalid("/of", "a sale is named by receipt, or by series and counter")),
         }
     }

@@ -32,6 +32,17 @@ fn a_second_process_on_the_same_database_is_refused() {
     let said = format!("{} is in use by process {}", folder.path().display(), first.id());
     assert_eq!(complaint(&second), said);
 
+    // Nor is anything restored under its feet.
+    let elsewhere = TempDir::new().unwrap();
+    let backup = elsewhere.path().join("backup.db");
+    let run = |arguments: &[&str]| Command::new(PROGRAM).args(arguments).output().unwrap();
+    let (data, file) = (folder.path().to_str().unwrap(), backup.to_str().unwrap());
+    assert!(run(&["backup", "--data", data, file]).status.success());
+    let restored = run(&["restore", file, "--data", data, "--replace"]);
+    assert_eq!(restored.status.code(), Some(1));
+    let complaint = String::from_utf8(restored.stderr).unwrap();
+    assert_eq!(complaint, format!("finalmarket: {said}\n"));
+
     // The first one's clients still find it, by the operator's file too.
     assert_eq!(till.sold(2), 2);
     assert_eq!(first.serves(folder.path()).token, reached.token);

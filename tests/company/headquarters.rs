@@ -14,7 +14,7 @@ use crate::books::{self, Books};
 use crate::http::{Connection, Reply, Request};
 use crate::mosquitto::{Mosquitto, STOCK};
 use crate::node_process::{DEADLINE, NodeProcess, PROGRAM, Reached, node};
-use crate::seller::{Sold, cents};
+use crate::seller::{CENTS_EACH, Sold, cents, number};
 
 pub struct Company {
     folder: TempDir,
@@ -174,7 +174,7 @@ impl Company {
         }
     }
 
-    /// Checks that exactly these sales count, one by one and in the totals of all days.
+    /// Checks that exactly these sales count: one by one, in the totals of all days, and in the stock.
     #[track_caller]
     pub fn counts(&self, sold: &Sold) {
         assert_eq!(self.sales(), *sold);
@@ -183,6 +183,10 @@ impl Company {
         let sales: u64 = days.iter().filter_map(|day| day["sales"].as_u64()).sum();
         let total: i64 = days.iter().map(|day| cents(&day["total"])).sum();
         assert_eq!((sales, total), (sold.len() as u64, sold.values().sum()));
+        let stock = self.get("/v1/stock?limit=500");
+        let stock = stock["stock"].as_array().expect("stock");
+        let left: i64 = stock.iter().map(|item| number(&item["quantity"])).sum();
+        assert_eq!(left, -total / CENTS_EACH, "{stock:?}");
     }
 
     /// Headquarters' own disk, by which commands find it.

@@ -13,6 +13,9 @@ use crate::till::{SKU, Till};
 /// What was sold: each sale by its identity, with its total in cents.
 pub type Sold = BTreeMap<(String, u64), i64>;
 
+/// What one piece costs.
+pub const CENTS_EACH: i64 = 399;
+
 pub struct Seller {
     pub till: Till,
     /// The body of its last sale, and how many there were.
@@ -74,6 +77,13 @@ pub fn sold(sellers: &[&Seller]) -> Sold {
     sellers.iter().flat_map(|seller| seller.sold.clone()).collect()
 }
 
+/// A whole number in quotes.
+#[track_caller]
+pub fn number(text: &Value) -> i64 {
+    let number = text.as_str().and_then(|text| text.parse().ok());
+    number.unwrap_or_else(|| panic!("not a number: {text}"))
+}
+
 /// An amount's cents.
 #[track_caller]
 pub fn cents(amount: &Value) -> i64 {
@@ -83,9 +93,9 @@ pub fn cents(amount: &Value) -> i64 {
         .unwrap_or_else(|_| panic!("not an amount: {text}"))
 }
 
-/// So many pieces at 3.99.
+/// So many pieces.
 fn price(pieces: u64) -> i64 {
-    399 * i64::try_from(pieces).expect("a small number")
+    CENTS_EACH * i64::try_from(pieces).expect("a small number")
 }
 
 fn decimal(cents: i64) -> String {

@@ -45,7 +45,7 @@ prop_compose! {
 prop_compose! {
     fn sale()(
         series in 0..3u8,
-        counter in prop_oneof![0..100u64, any::<u64>()],
+        counter in prop_oneof![1..100u64, 1..=u64::MAX],
         number in 1..1000u64,
         seconds in -4_000_000_000..4_000_000_000i64,
         offset in proptest::option::of(-700..700i16),
