@@ -67,7 +67,6 @@ impl Headquarters {
             known.site.clone_from(&hello.site);
             known.last_heard_ms = now_ms;
             writing.save_node(&known)?;
-            super::feeds::overtake(writing, &hello.feeds)?;
             compare_all(writing, &node, &hello, now_ms)
         });
         match &introduced {
