@@ -110,7 +110,7 @@ pub fn restore(backup: &Path, folder: &Path, replace: bool, now_ms: u64) -> Resu
 
 /// Brings a copy up to date and opens its own journal anew. It is closed again, its log written back.
 fn reopen(copy: &Path, now_ms: u64) -> Result<Incarnation, CopyError> {
-    let database = Database::open(copy)?;
+    let database = Database::open(copy, None)?;
     let incarnation = database.write(move |writing| own_journal::reopen(writing, now_ms))?;
     drop(database);
     let log = with_suffix(copy, "-wal");

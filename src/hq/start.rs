@@ -103,6 +103,7 @@ impl RunningHq {
             name,
             site,
             admission: config.admission,
+            vfs: None,
         };
         let opened =
             tokio::task::spawn_blocking(move || Headquarters::open(&database_path(&folder), settings, wall_ms())).await;

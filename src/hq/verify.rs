@@ -103,7 +103,7 @@ pub fn verify(folder: &Path) -> Result<VerifiedHq, CopyError> {
 }
 
 fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
-    let database = Database::open(copy)?;
+    let database = Database::open(copy, None)?;
     let missing = || StorageError::Damaged("headquarters' own journal is not there".into());
     let identity = database.read(|reading| reading.identity()?.ok_or_else(missing))?;
     let headquarters = Headquarters {

@@ -28,6 +28,7 @@ mod quarantine;
 mod readers;
 mod receipt_series;
 mod restore;
+mod room;
 mod schema;
 mod search;
 mod set_aside;

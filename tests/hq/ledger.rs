@@ -343,6 +343,7 @@ fn one_process_at_a_time_has_the_database() {
         name: name.parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission: Admission::Anyone,
+        vfs: None,
     };
     let path = folder.path().join("hq.sqlite");
     let second = Headquarters::open(&path, settings("hq"), NOW_MS).unwrap_err();
@@ -371,6 +372,7 @@ fn a_newer_database_is_refused_and_left_alone() {
         name: "hq".parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission: Admission::Anyone,
+        vfs: None,
     };
     let error = Headquarters::open(&path, settings, NOW_MS).unwrap_err();
     assert!(matches!(error, OpenError::Newer { .. }), "{error}");

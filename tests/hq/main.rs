@@ -34,6 +34,7 @@ fn open_database(path: &Path, admission: Admission) -> Headquarters {
         name: "hq".parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission,
+        vfs: None,
     };
     Headquarters::open(path, settings, NOW_MS).unwrap()
 }

@@ -11,7 +11,7 @@ use super::{OpenError, StorageError, reader, unreadable};
 /// # Errors
 /// Where it cannot be read, or there is no room for the copy.
 pub(in crate::hq) fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
-    let source = reader(from)?;
+    let source = reader(from, None)?;
     let to = to
         .to_str()
         .ok_or_else(|| StorageError::Failed(format!("{} is not UTF-8", to.display())))?;
@@ -34,7 +34,7 @@ pub(in crate::hq) fn check(path: &Path) -> Result<(), OpenError> {
         let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         Ok((found, known))
     };
-    let connection = reader(path).map_err(|error| unreadable(path, error))?;
+    let connection = reader(path, None).map_err(|error| unreadable(path, error))?;
     match whole(&connection).map_err(|error| damaged(error.to_string()))? {
         (found, _) if found != "ok" => Err(damaged(found)),
         (_, 0) => Err(damaged("it is not a headquarters'".into())),
