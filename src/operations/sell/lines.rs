@@ -6,7 +6,8 @@ use crate::domain::money::Price;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Discount, DraftLine, Fulfilment, LINES_MAX, SaleRefusal};
 use crate::operations::settings::Settings;
-use crate::store::{Device, Priced, Snapshot, WriteTransaction};
+use crate::operations::till::StatedDiscount;
+use crate::store::{Device, Priced, Role, Snapshot, WriteTransaction};
 
 /// The lines with what the catalog and the price feed say of their items.
 pub(super) fn priced(
@@ -24,8 +25,7 @@ pub(super) fn priced(
         .zip(1..)
         .map(|(stated, line)| {
             let (sku, item) = find(snapshot, settings, device, stated, line)?;
-            let discount = stated
-                .discount
+            let discount = allowed_discount(stated.discount, device, line)?
                 .map(|discount| discount.in_minor(settings.sale.currency));
             Ok(DraftLine {
                 sku,
@@ -42,12 +42,27 @@ pub(super) fn priced(
 }
 
 /// The discount on the whole basket in minor units.
-pub(super) fn basket_discount(settings: &Settings, command: &SellCommand) -> Result<Option<Discount>, Refused> {
-    command
-        .basket_discount
+pub(super) fn basket_discount(
+    settings: &Settings,
+    device: &Device,
+    command: &SellCommand,
+) -> Result<Option<Discount>, Refused> {
+    allowed_discount(command.basket_discount, device, 0)?
         .map(|discount| discount.in_minor(settings.sale.currency))
         .transpose()
         .map_err(|error| refused(SellRefusal::DiscountAmount { line: 0, error }))
+}
+
+/// What is stated off the price, where the device may: staff may at a till, a customer at a kiosk may not.
+fn allowed_discount(
+    stated: Option<StatedDiscount>,
+    device: &Device,
+    line: usize,
+) -> Result<Option<StatedDiscount>, Refused> {
+    match stated {
+        Some(_) if device.role == Role::Kiosk => Err(refused(SellRefusal::DiscountStated { line })),
+        stated => Ok(stated),
+    }
 }
 
 /// The version of the price feed, unless the till stated every price.
