@@ -102,17 +102,18 @@ impl HubDisk {
         let Some(stored) = &mut self.stored else {
             return Ok(true);
         };
-        if !stored.start(now_ms, power_goes_after, choice)? || !stored.project()? {
+        if !stored.start(now_ms, power_goes_after, choice)? {
             return Ok(false);
         }
-        let before = stored.differs(&self.state, true)?;
+        let level = stored.project()?;
+        let before = stored.differs(&self.state, level)?;
         let mut after = self.state.clone();
         for work in std::mem::take(&mut self.uncertain) {
             after.work(&work, now_ms, None);
         }
         match before {
             None => Ok(true),
-            Some(before) => match stored.differs(&after, true)? {
+            Some(before) => match stored.differs(&after, level)? {
                 None => {
                     self.state = after;
                     Ok(true)

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use finalmarket::domain::fact::Entry;
+use finalmarket::domain::fact::{Entry, Fact, Opened};
 use finalmarket::domain::ids::{Incarnation, NodeId};
 use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::hub::{Introduction, Outcome};
 use finalmarket::sync::hub_judge::{self, HeadVerdict, Verdict};
-use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
+use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamState, StreamStatus, VerifyingKey};
 
 use super::hub_disk::Claim;
 
@@ -57,7 +57,7 @@ impl Ledger {
         for (at, told) in hello.streams.iter().enumerate() {
             let incarnation = told.head.incarnation;
             let newest = at + 1 == hello.streams.len();
-            let Some(stream) = self.known_or_new(node, told) else {
+            let Some(stream) = self.known_or_new(node, incarnation, &told.public_key) else {
                 continue;
             };
             if told.head.seq >= stream.told_seq {
@@ -112,6 +112,9 @@ impl Ledger {
         };
         let header = &batch.header;
         let incarnation = header.incarnation;
+        if let Some(opened) = opening(&batch) {
+            self.known_or_new(node, incarnation, &opened.public_key);
+        }
         let Some(stream) = self.streams.get_mut(&(node.clone(), incarnation)) else {
             let hash = Hash::genesis(node, incarnation);
             let acked = Head {
@@ -207,10 +210,9 @@ impl Ledger {
         streams.map(|((node, incarnation), stream)| (node, *incarnation, stream))
     }
 
-    fn known_or_new(&mut self, node: &NodeId, told: &StreamHead) -> Option<&mut Stream> {
-        let incarnation = told.head.incarnation;
+    fn known_or_new(&mut self, node: &NodeId, incarnation: Incarnation, public_key: &[u8; 32]) -> Option<&mut Stream> {
         let others = self.streams.keys().filter(|(known, _)| known == node).count();
-        let key = VerifyingKey::from_bytes(&told.public_key).ok()?;
+        let key = VerifyingKey::from_bytes(public_key).ok()?;
         let new = || Stream {
             key,
             state: hub_judge::initial_state(others),
@@ -287,6 +289,23 @@ impl Stream {
         self.acked.seq = last;
         self.acked.hash = after;
     }
+}
+
+/// The opening of an incarnation, where a batch begins with it: then the node need not have introduced it.
+fn opening(batch: &Batch) -> Option<Opened> {
+    if batch.header.first != 1 {
+        return None;
+    }
+    let Slot::Record(record) = batch.slots().ok()?.into_iter().next()? else {
+        return None;
+    };
+    let Fact::Opened(opened) = Entry::decode(&record).ok()?.fact else {
+        return None;
+    };
+    let key = VerifyingKey::from_bytes(&opened.public_key).ok()?;
+    let header = &batch.header;
+    let its_own = opened.node == header.node && opened.incarnation == header.incarnation;
+    (its_own && batch.verify(&key).is_ok()).then_some(opened)
 }
 
 fn unreadable(header: &BatchHeader, reason: String) -> Outcome {
