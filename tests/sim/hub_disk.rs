@@ -306,10 +306,9 @@ impl Done {
                     ..
                 },
             ) => format!("{node} {session} unreadable {incarnation:?} {first} {count}"),
-            // What is acknowledged may be told as it was before the group.
-            Self::Ingested(node, session, Outcome::Damaged { first, count, .. }) => {
-                format!("{node} {session} damaged {first} {count}")
-            }
+            // Nothing that a damaged batch says of itself is believed, and what is acknowledged may be told as it was
+            // before the group.
+            Self::Ingested(node, session, Outcome::Damaged { .. }) => format!("{node} {session} damaged"),
             Self::Ingested(node, session, Outcome::Unwelcome { .. }) => format!("{node} {session} unwelcome"),
             other => format!("{other:?}"),
         }

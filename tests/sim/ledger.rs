@@ -74,14 +74,17 @@ impl Ledger {
                 continue;
             }
             let committed = stream.hash_at(node, incarnation, told.head.seq);
+            let same_session = stream.session == hello.session;
+            let verdict = hub_judge::judge_head(&stream.acked, told, committed, same_session);
+            if let HeadVerdict::Hole { last, after, .. } = verdict {
+                stream.accept_hole(last, after);
+            }
             let common = hub_judge::comparable(told, hello.acked.get(at))
                 .into_iter()
                 .find(|(seq, hash)| stream.hash_at(node, incarnation, *seq) == Some(*hash))
                 .map_or(0, |(seq, _)| seq);
-            let same_session = stream.session == hello.session;
-            match hub_judge::judge_head(&stream.acked, told, committed, same_session) {
-                HeadVerdict::Agrees => {}
-                HeadVerdict::Hole { last, after, .. } => stream.accept_hole(last, after),
+            match verdict {
+                HeadVerdict::Agrees | HeadVerdict::Hole { .. } => {}
                 verdict if newest => {
                     branched = Some(Introduction::Branched {
                         acked: stream.acked,
