@@ -75,11 +75,14 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    /// Notes that a key came with a feed, or that the feed says it is gone.
+    /// Notes that a key is about to come with a feed, or that the feed says it is gone. An item that was brought to
+    /// this node itself stays its own, also where the feed speaks of it.
     pub(crate) fn feed_key_came(&mut self, feed: &str, key: &str, is_there: bool) -> Result<(), StorageError> {
         let sql = if is_there {
             "INSERT INTO feed_key (feed, key, round) \
-             VALUES (?1, ?2, coalesce((SELECT round FROM feed_cursor WHERE feed = ?1), 0)) \
+             SELECT ?1, ?2, coalesce((SELECT round FROM feed_cursor WHERE feed = ?1), 0) \
+             WHERE ?1 <> 'catalog' OR NOT EXISTS (SELECT 1 FROM item WHERE sku = ?2) \
+                 OR EXISTS (SELECT 1 FROM feed_key WHERE feed = ?1 AND key = ?2) \
              ON CONFLICT (feed, key) DO UPDATE SET round = excluded.round"
         } else {
             "DELETE FROM feed_key WHERE feed = ?1 AND key = ?2"
