@@ -2,7 +2,7 @@
 //!
 //! What a batch or an introduction means is not decided here but by the product's own rule, `sync::hub_judge`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use finalmarket::domain::fact::{Entry, Fact, Opened};
 use finalmarket::domain::ids::{Incarnation, NodeId};
@@ -35,6 +35,8 @@ pub struct Stream {
     /// The highest number that the node has told of, and when it said so.
     told_seq: u64,
     told_ms: u64,
+    /// Every head that was told.
+    told: BTreeSet<(u64, Hash)>,
     /// When the newest record that is here was recorded, in milliseconds since 1970.
     recorded_ms: u64,
     places: Vec<(Place, Option<Hash>)>,
@@ -63,6 +65,7 @@ impl Ledger {
             if told.head.seq >= stream.told_seq {
                 (stream.told_seq, stream.told_ms) = (told.head.seq, now_ms);
             }
+            stream.told.insert((told.head.seq, told.head.hash));
             if !compares {
                 let known = told.head.seq <= stream.acked.seq;
                 let acked = if known { told.head } else { stream.acked };
@@ -227,6 +230,7 @@ impl Ledger {
             session: 0,
             told_seq: 0,
             told_ms: 0,
+            told: BTreeSet::new(),
             recorded_ms: 0,
             places: Vec::new(),
             projected: 0,
@@ -236,9 +240,10 @@ impl Ledger {
 }
 
 impl Stream {
-    /// The highest number that its node has told of.
-    pub fn told_seq(&self) -> u64 {
-        self.told_seq
+    /// The heads behind what is here that its node has told of, on whatever branch.
+    pub fn told_behind(&self) -> impl Iterator<Item = (u64, Hash)> {
+        let behind = self.told.iter().filter(|(seq, _)| *seq > self.acked.seq);
+        behind.copied()
     }
 
     /// How many places there are.
