@@ -157,9 +157,8 @@ fn compare_all(
         let told_acked = hello.acked.get(index);
         let verdict = hub_judge::judge_head(&origin.acked, told, committed, same_session);
         let continues = matches!(verdict, HeadVerdict::Agrees | HeadVerdict::Hole { .. });
-        if continues && told.head.seq >= origin.told_seq {
-            origin.told_seq = told.head.seq;
-            origin.told_ms = now_ms;
+        if continues {
+            origin.told(told.head.seq, hello.session, now_ms);
         }
         match verdict {
             HeadVerdict::Agrees => {}
@@ -168,7 +167,7 @@ fn compare_all(
             verdict if newest => {
                 let set_back = verdict == HeadVerdict::SetBack;
                 tracing::warn!(%node, incarnation = %told.head.incarnation, set_back, "a disk was set back or copied");
-                origin.branched(now_ms);
+                origin.branched(hello.session, now_ms);
                 branched = Some(Introduction::Branched {
                     acked: origin.acked,
                     common: common(writing, &origin, told, told_acked)?,

@@ -203,13 +203,15 @@ impl World {
         }
     }
 
-    fn node_falls(&mut self, machine: usize, power: bool) {
+    /// A machine's process ends, and starts again after a while.
+    pub fn node_falls(&mut self, machine: usize, power: bool) {
         self.node_dies(machine, power);
         let at_ms = self.now_ms + self.rng.between(300, 10_000);
         self.schedule(at_ms, Event::NodeBoot(machine));
     }
 
-    fn hub_falls(&mut self) -> Checked {
+    /// Headquarters' process ends, and starts again after a while.
+    pub fn hub_falls(&mut self) -> Checked {
         let power = self.options.full.is_some() && self.rng.chance(500);
         self.hub_dies(power)?;
         let at_ms = self.now_ms + self.rng.between(300, 10_000);

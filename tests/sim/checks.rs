@@ -255,7 +255,12 @@ impl World {
             for (node, incarnation, stream) in
                 streams.filter(|(node, _, stream)| **node == claim.node && stream.state == StreamState::Counted)
             {
-                missing += stream.told_seq().saturating_sub(stream.len());
+                // What it told of may be of another branch, which is to come under another name.
+                let told = stream
+                    .told_behind()
+                    .filter_map(|head| self.behind(node, incarnation, stream.acked(), head));
+                let told = told.max_by_key(|(behind, _)| *behind);
+                missing += told.map_or(0, |(behind, _)| behind);
                 let claimed = looked_up.entry((node.clone(), incarnation)).or_default();
                 let records = |seq: u64| {
                     self.watch
@@ -287,9 +292,9 @@ impl World {
                     }
                     *claimed = seq;
                 }
-                // What it told of may be of another branch, which is to come under another name.
-                let next = records(stream.len() + 1).find(|record| record.before == stream.acked().hash);
-                let next = next.filter(|next| next.seq <= stream.told_seq() && next.recorded_ms < claim.through_ms);
+                let next = told
+                    .map(|(_, next)| next)
+                    .filter(|next| next.recorded_ms < claim.through_ms);
                 if let Some(NewRecord { seq, doc, .. }) = next
                     && !matches!(doc, Some(doc) if disk.shows(doc)?)
                 {
@@ -309,6 +314,25 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// How far a head that was told is behind what is committed, and the record that comes next: nothing where it is of
+    /// another branch.
+    fn behind(
+        &self,
+        node: &NodeId,
+        incarnation: Incarnation,
+        committed: Head,
+        (told, hash): (u64, Hash),
+    ) -> Option<(u64, &NewRecord)> {
+        let (mut wanted, mut next) = (hash, None);
+        for seq in (committed.seq + 1..=told).rev() {
+            let mut records = self.watch.written.get(&(node.clone(), incarnation, seq))?.iter();
+            let record = records.find(|record| record.hash == wanted)?;
+            (wanted, next) = (record.before, Some(record));
+        }
+        next.filter(|_| wanted == committed.hash)
+            .map(|next| (told - committed.seq, next))
     }
 
     /// Whether headquarters has a document in a place that does not count, too: its incarnation waits or is excluded, or

@@ -102,17 +102,18 @@ impl HubDisk {
         let Some(stored) = &mut self.stored else {
             return Ok(true);
         };
-        if !stored.start(now_ms, power_goes_after, choice)? || !stored.project()? {
+        if !stored.start(now_ms, power_goes_after, choice)? {
             return Ok(false);
         }
-        let before = stored.differs(&self.state, true)?;
+        let level = stored.project()?;
+        let before = stored.differs(&self.state, level)?;
         let mut after = self.state.clone();
         for work in std::mem::take(&mut self.uncertain) {
             after.work(&work, now_ms, None);
         }
         match before {
             None => Ok(true),
-            Some(before) => match stored.differs(&after, true)? {
+            Some(before) => match stored.differs(&after, level)? {
                 None => {
                     self.state = after;
                     Ok(true)
@@ -305,10 +306,9 @@ impl Done {
                     ..
                 },
             ) => format!("{node} {session} unreadable {incarnation:?} {first} {count}"),
-            // What is acknowledged may be told as it was before the group.
-            Self::Ingested(node, session, Outcome::Damaged { first, count, .. }) => {
-                format!("{node} {session} damaged {first} {count}")
-            }
+            // Nothing that a damaged batch says of itself is believed, and what is acknowledged may be told as it was
+            // before the group.
+            Self::Ingested(node, session, Outcome::Damaged { .. }) => format!("{node} {session} damaged"),
             Self::Ingested(node, session, Outcome::Unwelcome { .. }) => format!("{node} {session} unwelcome"),
             other => format!("{other:?}"),
         }

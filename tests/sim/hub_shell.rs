@@ -152,6 +152,9 @@ impl World {
         if self.hub.life != life {
             return Ok(());
         }
+        if self.falls_in_group() {
+            return self.hub_falls();
+        }
         let Some(group) = self.hub.committing.take() else {
             return Ok(());
         };

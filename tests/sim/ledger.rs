@@ -2,14 +2,14 @@
 //!
 //! What a batch or an introduction means is not decided here but by the product's own rule, `sync::hub_judge`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use finalmarket::domain::fact::Entry;
+use finalmarket::domain::fact::{Entry, Fact, Opened};
 use finalmarket::domain::ids::{Incarnation, NodeId};
 use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::hub::{Introduction, Outcome};
 use finalmarket::sync::hub_judge::{self, HeadVerdict, Verdict};
-use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
+use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamState, StreamStatus, VerifyingKey};
 
 use super::hub_disk::Claim;
 
@@ -35,6 +35,8 @@ pub struct Stream {
     /// The highest number that the node has told of, and when it said so.
     told_seq: u64,
     told_ms: u64,
+    /// Every head that was told.
+    told: BTreeSet<(u64, Hash)>,
     /// When the newest record that is here was recorded, in milliseconds since 1970.
     recorded_ms: u64,
     places: Vec<(Place, Option<Hash>)>,
@@ -57,12 +59,13 @@ impl Ledger {
         for (at, told) in hello.streams.iter().enumerate() {
             let incarnation = told.head.incarnation;
             let newest = at + 1 == hello.streams.len();
-            let Some(stream) = self.known_or_new(node, told) else {
+            let Some(stream) = self.known_or_new(node, incarnation, &told.public_key) else {
                 continue;
             };
             if told.head.seq >= stream.told_seq {
                 (stream.told_seq, stream.told_ms) = (told.head.seq, now_ms);
             }
+            stream.told.insert((told.head.seq, told.head.hash));
             if !compares {
                 let known = told.head.seq <= stream.acked.seq;
                 let acked = if known { told.head } else { stream.acked };
@@ -74,14 +77,17 @@ impl Ledger {
                 continue;
             }
             let committed = stream.hash_at(node, incarnation, told.head.seq);
+            let same_session = stream.session == hello.session;
+            let verdict = hub_judge::judge_head(&stream.acked, told, committed, same_session);
+            if let HeadVerdict::Hole { last, after, .. } = verdict {
+                stream.accept_hole(last, after);
+            }
             let common = hub_judge::comparable(told, hello.acked.get(at))
                 .into_iter()
                 .find(|(seq, hash)| stream.hash_at(node, incarnation, *seq) == Some(*hash))
                 .map_or(0, |(seq, _)| seq);
-            let same_session = stream.session == hello.session;
-            match hub_judge::judge_head(&stream.acked, told, committed, same_session) {
-                HeadVerdict::Agrees => {}
-                HeadVerdict::Hole { last, after, .. } => stream.accept_hole(last, after),
+            match verdict {
+                HeadVerdict::Agrees | HeadVerdict::Hole { .. } => {}
                 verdict if newest => {
                     branched = Some(Introduction::Branched {
                         acked: stream.acked,
@@ -112,6 +118,9 @@ impl Ledger {
         };
         let header = &batch.header;
         let incarnation = header.incarnation;
+        if let Some(opened) = opening(&batch) {
+            self.known_or_new(node, incarnation, &opened.public_key);
+        }
         let Some(stream) = self.streams.get_mut(&(node.clone(), incarnation)) else {
             let hash = Hash::genesis(node, incarnation);
             let acked = Head {
@@ -207,10 +216,9 @@ impl Ledger {
         streams.map(|((node, incarnation), stream)| (node, *incarnation, stream))
     }
 
-    fn known_or_new(&mut self, node: &NodeId, told: &StreamHead) -> Option<&mut Stream> {
-        let incarnation = told.head.incarnation;
+    fn known_or_new(&mut self, node: &NodeId, incarnation: Incarnation, public_key: &[u8; 32]) -> Option<&mut Stream> {
         let others = self.streams.keys().filter(|(known, _)| known == node).count();
-        let key = VerifyingKey::from_bytes(&told.public_key).ok()?;
+        let key = VerifyingKey::from_bytes(public_key).ok()?;
         let new = || Stream {
             key,
             state: hub_judge::initial_state(others),
@@ -222,6 +230,7 @@ impl Ledger {
             session: 0,
             told_seq: 0,
             told_ms: 0,
+            told: BTreeSet::new(),
             recorded_ms: 0,
             places: Vec::new(),
             projected: 0,
@@ -231,9 +240,10 @@ impl Ledger {
 }
 
 impl Stream {
-    /// The highest number that its node has told of.
-    pub fn told_seq(&self) -> u64 {
-        self.told_seq
+    /// The heads behind what is here that its node has told of, on whatever branch.
+    pub fn told_behind(&self) -> impl Iterator<Item = (u64, Hash)> {
+        let behind = self.told.iter().filter(|(seq, _)| *seq > self.acked.seq);
+        behind.copied()
     }
 
     /// How many places there are.
@@ -287,6 +297,23 @@ impl Stream {
         self.acked.seq = last;
         self.acked.hash = after;
     }
+}
+
+/// The opening of an incarnation, where a batch begins with it: then the node need not have introduced it.
+fn opening(batch: &Batch) -> Option<Opened> {
+    if batch.header.first != 1 {
+        return None;
+    }
+    let Slot::Record(record) = batch.slots().ok()?.into_iter().next()? else {
+        return None;
+    };
+    let Fact::Opened(opened) = Entry::decode(&record).ok()?.fact else {
+        return None;
+    };
+    let key = VerifyingKey::from_bytes(&opened.public_key).ok()?;
+    let header = &batch.header;
+    let its_own = opened.node == header.node && opened.incarnation == header.incarnation;
+    (its_own && batch.verify(&key).is_ok()).then_some(opened)
 }
 
 fn unreadable(header: &BatchHeader, reason: String) -> Outcome {

@@ -273,6 +273,12 @@ impl World {
         death
     }
 
+    /// Whether a process dies in the middle of the group that it is committing.
+    pub fn falls_in_group(&mut self) -> bool {
+        let full = self.options.full.filter(|_| self.trouble);
+        full.is_some_and(|full| self.rng.chance(full.falls_in_group))
+    }
+
     /// After how many writes and syncs the power goes again while something starts, if it does.
     pub fn cut_at_start(&mut self) -> Option<u64> {
         let full = self.options.full.filter(|_| self.trouble)?;

@@ -38,10 +38,15 @@ impl World {
     /// A group commit ends.
     pub fn node_committed(&mut self, machine: usize, life: u64) -> Checked {
         let clocks = self.clocks(machine);
-        let state = &mut self.machines[machine];
-        if state.life != life {
+        if self.machines[machine].life != life {
             return Ok(());
         }
+        if self.falls_in_group() {
+            let power = self.rng.chance(700);
+            self.node_falls(machine, power);
+            return Ok(());
+        }
+        let state = &mut self.machines[machine];
         let Some(group) = state.committing.take() else {
             return Ok(());
         };

@@ -71,6 +71,8 @@ pub struct Full {
     pub cut_at_start: u64,
     /// A process that is to be killed is told to stop instead, and closes its disk.
     pub orderly: u64,
+    /// A process dies in the middle of a group commit.
+    pub falls_in_group: u64,
     /// How many writes and syncs a dying process still does at most.
     pub operations_max: u64,
     /// Headquarters' figures lag behind its ledger.
@@ -146,12 +148,16 @@ impl Options {
         let full = Full {
             cut_at_start: rarely(rng, 300),
             orderly: rarely(rng, 500),
+            falls_in_group: rarely(rng, 30),
             operations_max: *rng.pick(&[4, 20, 80]).unwrap_or(&20),
             lag: rarely(rng, 700),
             one_client_id: rng.chance(300),
         };
+        // On a slow disk several operations gather in a group.
+        let commit_ms_max = *rng.pick(&[self.commit_ms_max, 400]).unwrap_or(&400);
         Self {
             full: Some(full),
+            commit_ms_max,
             // What is written is written by the real store, which breaks no record.
             garbage: 0,
             ..self
@@ -236,6 +242,7 @@ impl Options {
             every_ms: Every::default(),
             full: self.full.map(|full| Full {
                 cut_at_start: 0,
+                falls_in_group: 0,
                 lag: 0,
                 one_client_id: false,
                 ..full

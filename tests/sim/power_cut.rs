@@ -16,7 +16,7 @@
 //!   512, not 4096, because it is the least that a disk writes as a whole, the stricter for SQLite, and what SQLite
 //!   itself assumes of the unix VFS (which claims `POWERSAFE_OVERWRITE`).
 //! * *Size*: anything between the synced and the current one. A shrinking is undone as a whole or not at all.
-//! * *Names*: a file created is there for sure from its first `xSync`; the first sync of a journal or WAL also syncs
+//! * *Names*: a file created is there for sure from its first `xSync`; the first sync of a journal or WAL after it was opened to be written also syncs
 //!   its folder, as the unix VFS does. A deletion is sure when asked with `syncDir`, or once the folder or a new file
 //!   of that name was synced; until then it may be undone. `synchronous=FULL` with `journal_mode=DELETE` does not
 //!   ask for it, so its last acknowledged commit may be rolled back: that is SQLite's word (`EXTRA` closes it).

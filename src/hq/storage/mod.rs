@@ -52,6 +52,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0005_answers.sql")),
     M::up(include_str!("../../../migrations/hq/0006_movements.sql")),
     M::up(include_str!("../../../migrations/hq/0007_feed_epochs.sql")),
+    M::up(include_str!("../../../migrations/hq/0008_told.sql")),
 ];
 
 /// How many connections wait for readers between reads.

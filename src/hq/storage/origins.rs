@@ -38,16 +38,36 @@ pub(in crate::hq) struct Origin {
     pub told_seq: u64,
     /// When it told it, in milliseconds since 1970.
     pub told_ms: u64,
+    /// The session in which it did.
+    pub told_session: u64,
+    /// The highest number that was told in other sessions before.
+    pub told_before_seq: u64,
     /// When another branch of it was last offered, in milliseconds since 1970; 0 for never.
     pub branched_ms: u64,
 }
 
 impl Origin {
-    /// Another branch of it was offered. What was told beyond what is committed may have been that branch's: whoever goes
-    /// on here tells it again with the next batch or word.
-    pub fn branched(&mut self, now_ms: u64) {
+    /// The node has told of records up to a number.
+    pub fn told(&mut self, seq: u64, session: u64, now_ms: u64) {
+        if seq < self.told_seq {
+            return;
+        }
+        if self.told_session != session {
+            self.told_before_seq = self.told_seq;
+            self.told_session = session;
+        }
+        self.told_seq = seq;
+        self.told_ms = now_ms;
+    }
+
+    /// Another branch of it was offered in a session. What that session told was of that branch and comes under another
+    /// incarnation; what others told is still to come.
+    pub fn branched(&mut self, session: u64, now_ms: u64) {
         self.branched_ms = now_ms;
-        self.told_seq = self.acked.seq;
+        if self.told_session == session {
+            self.told_seq = self.told_before_seq.max(self.acked.seq);
+            self.told_session = 0;
+        }
     }
 }
 
@@ -67,7 +87,8 @@ pub(in crate::hq) struct NewOrigin<'a> {
 }
 
 const COLUMNS: &str = "id, node, counter, random, public_key, site, reason, predecessor, state, acked_seq, acked_hash, \
-    session, last_heard_ms, told_seq, told_ms, branched_ms";
+    session, last_heard_ms, told_seq, told_ms, branched_ms, \
+    told_session, told_before_seq";
 
 impl Reading<'_> {
     /// The origin of a node's incarnation, where it is known.
@@ -127,6 +148,8 @@ impl Writing<'_> {
             last_heard_ms: 0,
             told_seq: 0,
             told_ms: 0,
+            told_session: 0,
+            told_before_seq: 0,
             branched_ms: 0,
         };
         let mut statement = self.connection.prepare_cached(
@@ -161,7 +184,8 @@ impl Writing<'_> {
         };
         let mut statement = self.connection.prepare_cached(
             "UPDATE origin SET site = ?2, reason = ?3, predecessor = ?4, state = ?5, acked_seq = ?6, acked_hash = ?7,
-                 session = ?8, last_heard_ms = ?9, told_seq = ?10, told_ms = ?11, branched_ms = ?12
+                 session = ?8, last_heard_ms = ?9, told_seq = ?10, told_ms = ?11, branched_ms = ?12,
+                 told_session = ?13, told_before_seq = ?14
              WHERE id = ?1",
         )?;
         statement.execute((
@@ -177,6 +201,8 @@ impl Writing<'_> {
             number(origin.told_seq)?,
             number(origin.told_ms)?,
             number(origin.branched_ms)?,
+            origin.told_session.cast_signed(),
+            number(origin.told_before_seq)?,
         ))?;
         Ok(())
     }
@@ -204,6 +230,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Origin> {
         last_heard_ms: unsigned(row, 12)?,
         told_seq: unsigned(row, 13)?,
         told_ms: unsigned(row, 14)?,
+        told_session: row.get::<_, i64>(16)?.cast_unsigned(),
+        told_before_seq: unsigned(row, 17)?,
         branched_ms: unsigned(row, 15)?,
     })
 }

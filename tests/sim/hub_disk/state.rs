@@ -245,9 +245,12 @@ impl State {
                     || self
                         .ledger
                         .has(&id.node, rehomed.incarnation, rehomed.seq, rehomed.hash);
-                if !known || planted == Some(Planted::RehomedCountsTwice) {
+                if !known {
                     self.rehomed.insert(place);
                     self.apply(id, &rehomed.record, planted);
+                } else if planted == Some(Planted::RehomedCountsTwice) {
+                    // Every document has an identity of its own, which would hide that it came twice.
+                    self.apply(id, &rehomed.record, Some(Planted::NoDedupeOfRepeats));
                 }
             }
             Fact::Opened(_) | Fact::Correction(_) | Fact::Settlement(_) => {}

@@ -79,7 +79,7 @@ struct Ghost {
 #[derive(Debug)]
 struct Inode {
     id: FileId,
-    /// It was created here and never synced, and its first sync will sync the folder too.
+    /// It was opened as one that may be created, and its first sync since will sync the folder too.
     syncs_folder: bool,
     /// The sizes at the beginning and end of each epoch since the last sync; within one the file only grows.
     epochs: Vec<(u64, u64)>,
@@ -102,19 +102,29 @@ pub(super) fn file_id(path: &Path) -> Option<FileId> {
 }
 
 impl Disk {
-    /// Takes note of an opened file; `before` is the file that had this path just before.
-    pub(super) fn opened(&mut self, path: PathBuf, kind: Kind, before: Option<FileId>) -> Option<Handle> {
+    /// Takes note of an opened file; `before` is the file that had this path just before, `creates` whether it might
+    /// have been made: the unix VFS syncs the folder of a journal or WAL that it opens so, also where it was there.
+    pub(super) fn opened(
+        &mut self,
+        path: PathBuf,
+        kind: Kind,
+        before: Option<FileId>,
+        creates: bool,
+    ) -> Option<Handle> {
         let (id, len) = fs::metadata(&path).ok().map(|m| ((m.dev(), m.ino()), m.len()))?;
         let serial = self.serial(path, kind);
         let name = &mut self.names[serial];
         name.kind = kind;
         if before.is_none() {
             name.past_was(None);
-            name.now = Some(Inode::new(id, 0, kind == Kind::Journal));
+            name.now = Some(Inode::new(id, 0, false));
         } else if name.now.as_ref().is_none_or(|now| now.id != id) {
             // It was there, but not by us: it is as durable as anything from before.
             name.past.clear();
             name.now = Some(Inode::new(id, len, false));
+        }
+        if let Some(now) = name.now.as_mut().filter(|_| creates && kind == Kind::Journal) {
+            now.syncs_folder = true;
         }
         Some(Handle { name: serial, id })
     }

@@ -136,7 +136,8 @@ unsafe extern "C" fn open(
             real.close();
             return code;
         }
-        let handle = modelled.and_then(|(kind, path, before)| disk.opened(path, kind, before));
+        let handle = modelled
+            .and_then(|(kind, path, before)| disk.opened(path, kind, before, flags & ffi::SQLITE_OPEN_CREATE != 0));
         disk.open += 1;
         let shim = Shim { machine, handle, real };
         // SAFETY: as above; the base was SQLite's to give and holds no value that needs a drop.
