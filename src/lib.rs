@@ -11,6 +11,9 @@ pub mod sync;
 pub mod import;
 
 #[cfg(feature = "node")]
+pub mod operator;
+
+#[cfg(feature = "node")]
 pub mod store;
 
 #[cfg(feature = "node")]

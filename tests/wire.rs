@@ -171,6 +171,7 @@ fn a_newer_nodes_introduction_is_read_by_an_older_headquarters() {
         software: "9.0.0".into(),
         site: "store-367".parse().unwrap(),
         streams: Vec::new(),
+        acked: Vec::new(),
         feeds: vec![FeedCursor {
             feed: "a feed of version 2".into(),
             version: 0,

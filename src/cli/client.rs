@@ -113,6 +113,12 @@ impl Client {
         &self.operator.url
     }
 
+    /// Its token.
+    #[cfg(feature = "embedded-broker")]
+    pub(super) fn token(&self) -> &str {
+        &self.operator.token
+    }
+
     /// Reads.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.send(Method::GET, path, None, None).await?.read()

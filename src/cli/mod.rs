@@ -3,14 +3,24 @@
 //! A command ends with 0 where everything was done, 1 where something was not, 2 where its arguments are wrong.
 //! Results go to standard output; progress, logs and errors go to standard error.
 
+mod backup;
 mod broker;
 mod client;
+#[cfg(feature = "embedded-broker")]
+mod demo;
 mod hq;
 mod import;
 mod node;
+mod pair;
 mod progress;
+mod repair;
 mod replay;
+mod restore;
 mod serve;
+mod set_aside;
+mod settle;
+mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -29,10 +39,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "embedded-broker")]
+    Demo(demo::Arguments),
     Node(node::Arguments),
     Hq(hq::Arguments),
     Import(import::Arguments),
     Replay(replay::Arguments),
+    Status(status::Arguments),
+    Verify(verify::Arguments),
+    Repair(repair::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
+    Pair(pair::Arguments),
+    Settle(settle::Arguments),
+    SetAside(set_aside::Arguments),
 }
 
 /// What a command could not do, in words for the person who called it.
@@ -43,10 +63,20 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
+        #[cfg(feature = "embedded-broker")]
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Node(arguments) => node::run(arguments),
         Command::Hq(arguments) => hq::run(arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Pair(arguments) => pair::run(&arguments),
+        Command::Settle(arguments) => settle::run(&arguments),
+        Command::SetAside(arguments) => set_aside::run(&arguments),
     };
     match done {
         Ok(code) => code,

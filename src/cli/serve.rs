@@ -9,9 +9,8 @@ use super::Failure;
 
 /// Sends the log to standard error: as text to a terminal, as JSON lines to anything else. `RUST_LOG` says how much.
 pub(super) fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn,rumqttc=warn"));
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter())
         .with_writer(std::io::stderr);
     let started = if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
         log.try_init()
@@ -20,6 +19,27 @@ pub(super) fn start_log() {
     };
     // A log that stands already goes on.
     drop(started);
+}
+
+/// Sends the log to a file, as JSON lines, where the terminal is for something else. `RUST_LOG` says how much.
+///
+/// # Errors
+/// Where the file cannot be opened.
+#[cfg(feature = "embedded-broker")]
+pub(super) fn start_log_in(file: &std::path::Path) -> Result<(), Failure> {
+    let out = std::fs::OpenOptions::new().create(true).append(true).open(file);
+    let out = out.map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter())
+        .with_writer(std::sync::Mutex::new(out));
+    // A log that stands already goes on.
+    drop(log.json().flatten_event(true).try_init());
+    Ok(())
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off,rumqttc=off,rusqlite_migration=warn"))
 }
 
 /// Runs a server until Ctrl-C or SIGTERM.

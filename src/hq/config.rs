@@ -29,3 +29,16 @@ pub struct HqConfig {
 const fn default_admission() -> Admission {
     Admission::Anyone
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_ships_is_right() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-config/hq.toml");
+        let config: HqConfig = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(config.admission, Admission::Anyone);
+        assert!(config.broker.tls.is_some());
+    }
+}

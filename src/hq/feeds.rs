@@ -81,32 +81,8 @@ impl Headquarters {
     /// # Errors
     /// Where a name or an entry is not one; nothing is published then.
     pub fn publish(&self, feed: &str, entries: Vec<FeedEntry>) -> Result<Published, PublishError> {
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-        if feed.is_empty() || feed.len() > NAME_CHARACTERS_MAX || !feed.chars().all(is_name) {
-            return Err(PublishError::Name(feed.chars().take(NAME_CHARACTERS_MAX).collect()));
-        }
-        entries.iter().try_for_each(check)?;
         let feed = feed.to_owned();
-        self.database.write(move |writing| {
-            let before = writing.feed_version(&feed)?;
-            let mut version = before;
-            for entry in &entries {
-                // A key that was never told needs no word that it is gone.
-                let known = writing.feed_body(&feed, &entry.key)?.flatten();
-                if known != entry.body {
-                    version += 1;
-                    writing.save_feed_entry(&feed, version, entry)?;
-                }
-            }
-            if version > before {
-                writing.save_feed_version(&feed, version)?;
-            }
-            Ok(Published {
-                changed: version - before,
-                unchanged: entries.len() as u64 - (version - before),
-                version,
-            })
-        })
+        self.database.write(move |writing| publish(writing, &feed, &entries))
     }
 
     /// Publishes items to the catalog.
@@ -114,17 +90,7 @@ impl Headquarters {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub fn publish_items(&self, items: &[Item]) -> Result<Published, PublishError> {
-        let entry = |item: &Item| {
-            let body = serde_json::to_string(item).map_err(|error| PublishError::Entry {
-                key: item.sku.to_string(),
-                reason: error.to_string(),
-            })?;
-            Ok(FeedEntry {
-                key: item.sku.to_string(),
-                body: Some(body),
-            })
-        };
-        let entries = items.iter().map(entry).collect::<Result<_, PublishError>>()?;
+        let entries = entries_of(items)?;
         self.publish(CATALOG_FEED, entries)
     }
 
@@ -165,6 +131,48 @@ impl Headquarters {
             entries: packed,
         }))
     }
+}
+
+/// Publishes entries, in a transaction.
+pub(super) fn publish(writing: &Writing<'_>, feed: &str, entries: &[FeedEntry]) -> Result<Published, PublishError> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if feed.is_empty() || feed.len() > NAME_CHARACTERS_MAX || !feed.chars().all(is_name) {
+        return Err(PublishError::Name(feed.chars().take(NAME_CHARACTERS_MAX).collect()));
+    }
+    entries.iter().try_for_each(check)?;
+    let before = writing.feed_version(feed)?;
+    let mut version = before;
+    for entry in entries {
+        // A key that was never told needs no word that it is gone.
+        let known = writing.feed_body(feed, &entry.key)?.flatten();
+        if known != entry.body {
+            version += 1;
+            writing.save_feed_entry(feed, version, entry)?;
+        }
+    }
+    if version > before {
+        writing.save_feed_version(feed, version)?;
+    }
+    Ok(Published {
+        changed: version - before,
+        unchanged: entries.len() as u64 - (version - before),
+        version,
+    })
+}
+
+/// Items as entries of the catalog.
+pub(super) fn entries_of(items: &[Item]) -> Result<Vec<FeedEntry>, PublishError> {
+    let entry = |item: &Item| {
+        let body = serde_json::to_string(item).map_err(|error| PublishError::Entry {
+            key: item.sku.to_string(),
+            reason: error.to_string(),
+        })?;
+        Ok(FeedEntry {
+            key: item.sku.to_string(),
+            body: Some(body),
+        })
+    };
+    items.iter().map(entry).collect()
 }
 
 fn check(entry: &FeedEntry) -> Result<(), PublishError> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use super::happenings::Watch;
 use super::own_journal;
 use super::storage::{Database, OpenError, StorageError};
 use crate::domain::ids::{NodeId, SiteId};
@@ -36,9 +37,16 @@ pub struct Headquarters {
     pub(super) admission: Admission,
     /// One at a time makes figures.
     pub(super) projecting: Mutex<()>,
+    pub(super) watch: Watch,
 }
 
 impl Headquarters {
+    /// Its name as the writer of a journal of its own.
+    #[must_use]
+    pub fn name(&self) -> &NodeId {
+        &self.name
+    }
+
     /// Opens the database in `path` and makes it, with a key and a journal of its own, where there is none.
     ///
     /// # Errors
@@ -59,6 +67,7 @@ impl Headquarters {
             name,
             admission,
             projecting: Mutex::new(()),
+            watch: Watch::default(),
         };
         headquarters.project_waiting()?;
         Ok(headquarters)

@@ -1,5 +1,6 @@
 //! A node introduces itself: what it has is compared with what is committed of it.
 
+use super::happenings::Happening;
 use super::headquarters::{Admission, Headquarters};
 use super::ingest::committed_hash;
 use super::storage::{Hole, NewOrigin, Node, Origin, StorageError, Writing};
@@ -58,7 +59,7 @@ impl Headquarters {
             return Err(nonsense(format!("record {}", stream.head.seq)));
         }
         let (sender, admission) = (sender.clone(), self.admission);
-        self.database.write(move |writing| {
+        let introduced = self.database.write(move |writing| {
             let Some(mut node) = admit(writing, admission, &sender, &hello.site, now_ms)? else {
                 return Err(IntroduceError::NotEnrolled(sender));
             };
@@ -68,7 +69,9 @@ impl Headquarters {
             writing.save_node(&node)?;
             super::feeds::overtake(writing, &hello.feeds)?;
             compare_all(writing, &sender, &hello, now_ms)
-        })
+        });
+        self.watch.tell(Happening::Nodes);
+        introduced
     }
 
     /// Makes a node known, or changes its site.
@@ -77,17 +80,7 @@ impl Headquarters {
     /// Where storage fails.
     pub fn enrol(&self, node: &NodeId, site: &SiteId, now_ms: u64) -> Result<(), StorageError> {
         let (node, site) = (node.clone(), site.clone());
-        self.database.write(move |writing| {
-            let known = writing.node(&node)?;
-            let known = known.unwrap_or(Node {
-                node,
-                site: site.clone(),
-                enrolled_ms: now_ms,
-                software: String::new(),
-                last_heard_ms: 0,
-            });
-            writing.save_node(&Node { site, ..known })
-        })
+        self.database.write(move |writing| enrol(writing, node, site, now_ms))
     }
 
     /// A node has shown that it is there, by its retained state or otherwise.
@@ -98,6 +91,19 @@ impl Headquarters {
         let node = node.clone();
         self.database.write(move |writing| writing.node_heard(&node, now_ms))
     }
+}
+
+/// Makes a node known, or changes its site, in a transaction.
+pub(super) fn enrol(writing: &Writing<'_>, node: NodeId, site: SiteId, now_ms: u64) -> Result<(), StorageError> {
+    let known = writing.node(&node)?;
+    let known = known.unwrap_or(Node {
+        node,
+        site: site.clone(),
+        enrolled_ms: now_ms,
+        software: String::new(),
+        last_heard_ms: 0,
+    });
+    writing.save_node(&Node { site, ..known })
 }
 
 /// Whether an incarnation's facts count.
@@ -148,6 +154,7 @@ fn compare_all(
         }
         let committed = committed_hash(writing, &origin, told.head.seq)?;
         let same_session = origin.session == hello.session;
+        let told_acked = hello.acked.get(index);
         match hub_judge::judge_head(&origin.acked, told, committed, same_session) {
             HeadVerdict::Agrees => {}
             HeadVerdict::Hole { first, last, after } => accept_hole(writing, &mut origin, first, last, after, now_ms)?,
@@ -158,6 +165,7 @@ fn compare_all(
                 origin.branched_ms = now_ms;
                 branched = Some(Introduction::Branched {
                     acked: origin.acked,
+                    common: common(writing, &origin, told, told_acked)?,
                     set_back,
                 });
             }
@@ -165,11 +173,27 @@ fn compare_all(
         }
         statuses.push(StreamStatus {
             acked: origin.acked,
+            common: common(writing, &origin, told, told_acked)?,
             state: origin.state,
         });
         writing.save_origin(&origin)?;
     }
     Ok(branched.unwrap_or(Introduction::Known(statuses)))
+}
+
+/// Up to where the node's chain is the committed one for certain.
+fn common(
+    writing: &Writing<'_>,
+    origin: &Origin,
+    told: &StreamHead,
+    told_acked: Option<&Head>,
+) -> Result<u64, StorageError> {
+    for (seq, hash) in hub_judge::comparable(told, told_acked) {
+        if seq <= origin.acked.seq && committed_hash(writing, origin, seq)? == Some(hash) {
+            return Ok(seq);
+        }
+    }
+    Ok(0)
 }
 
 fn known_or_new(

@@ -117,12 +117,15 @@ impl LinkLoop {
             },
             Topic::On(node) => {
                 let birth = Birth::decode(&message.payload).ok()?;
+                self.headquarters.present(&node, birth.online);
                 let (headquarters, heard) = (Arc::clone(&self.headquarters), node.clone());
-                tokio::task::spawn_blocking(move || {
-                    if let Err(error) = headquarters.heard(&heard, wall_ms()) {
-                        tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
-                    }
-                });
+                if birth.online {
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = headquarters.heard(&heard, wall_ms()) {
+                            tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
+                        }
+                    });
+                }
                 (!birth.online).then_some(Input::Gone {
                     node,
                     session: birth.session,

@@ -7,12 +7,16 @@
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
 pub mod config;
+mod counts;
 mod feeds;
+mod happenings;
 mod headquarters;
+pub mod http;
 mod ingest;
 mod introduce;
 mod link_loop;
 mod nodes;
+mod once;
 mod own_journal;
 mod projection;
 mod projector;
@@ -26,7 +30,9 @@ mod tokens;
 mod totals;
 pub mod web;
 
+pub use counts::Counts;
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
+pub use happenings::Happening;
 pub use headquarters::{Admission, Headquarters, Settings};
 pub use ingest::{Incoming, Ingested};
 pub use introduce::IntroduceError;
@@ -37,7 +43,7 @@ pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
 pub use settle::SettleError;
 pub use start::{RunningHq, StartError, run};
-pub use stock::StockLine;
+pub use stock::{StockCursor, StockCursorError, StockLine};
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
 pub use tokens::TokenError;
-pub use totals::{SiteDay, Totals};
+pub use totals::{SiteDay, Totals, TotalsCursor, TotalsCursorError, TotalsQuery};

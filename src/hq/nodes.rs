@@ -24,6 +24,8 @@ pub struct NodeStatus {
     pub software: String,
     /// When it was last heard of, in milliseconds since 1970; 0 for never.
     pub last_heard_ms: u64,
+    /// Whether it is connected now, as far as the broker has said.
+    pub online: bool,
     /// Its incarnations, in the order in which they became known.
     pub incarnations: Vec<IncarnationStatus>,
     /// How far it is in the figures.
@@ -89,7 +91,11 @@ impl Headquarters {
     /// # Errors
     /// Where storage fails.
     pub fn nodes(&self) -> Result<Vec<NodeStatus>, StorageError> {
-        self.database.read(statuses)
+        let mut nodes = self.database.read(statuses)?;
+        for node in &mut nodes {
+            node.online = self.watch.is_online(&node.node);
+        }
+        Ok(nodes)
     }
 }
 
@@ -144,6 +150,7 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
         enrolled_ms: node.enrolled_ms,
         software: node.software,
         last_heard_ms: node.last_heard_ms,
+        online: false,
         incarnations: known.into_iter().map(|(_, status)| status).collect(),
         complete,
     }

@@ -6,7 +6,7 @@ use super::headquarters::Headquarters;
 use super::own_journal;
 use super::projection::kept_slot;
 use super::settle::says_something;
-use super::storage::{Origin, Reading, SetAside, SetAsideState, StorageError};
+use super::storage::{Origin, Reading, SetAside, SetAsideState, StorageError, Writing};
 use crate::domain::fact::{Correction, Entry, Fact};
 use crate::domain::journal::RecordId;
 use crate::domain::sale::{Refund, Sale};
@@ -146,46 +146,60 @@ impl Headquarters {
         reason: String,
         now_ms: u64,
     ) -> Result<RecordId, RepairError> {
-        if !says_something(&by) {
-            return Err(RepairError::Words("who decides"));
-        }
-        if !says_something(&reason) {
-            return Err(RepairError::Words("the reason"));
-        }
-        let replacement = match replacement {
-            Replacement::Fact(fact) => {
-                let fact = match *fact {
-                    ReplacementFact::Sale(sale) => Fact::Sale(sale),
-                    ReplacementFact::Refund(refund) => Fact::Refund(refund),
-                    ReplacementFact::Movement(movement) => Fact::Movement(movement),
-                };
-                let recorded = Hlc::default().next(now_ms);
-                Entry { recorded, fact }.encode()
-            }
-            Replacement::Record(bytes) => bytes,
-        };
-        check(&replacement)?;
-        self.database.write(move |writing| {
-            let Some(origin) = origin_of(writing, &of)? else {
-                return Err(RepairError::NotSetAside(of));
-            };
-            let found = writing.set_aside_by_all(origin.id, of.seq)?;
-            if found.is_empty() {
-                return Err(RepairError::NotSetAside(of));
-            }
-            let to_do = |found: &SetAside| matches!(found.state, SetAsideState::Open | SetAsideState::Waiting);
-            if !found.iter().any(to_do) {
-                return Err(RepairError::Done(of));
-            }
-            let correction = Fact::Correction(Correction {
-                of,
-                replacement,
-                reason,
-                by,
-            });
-            Ok(own_journal::append(writing, correction, now_ms)?)
-        })
+        self.database
+            .write(move |writing| repair(writing, of, replacement, by, reason, now_ms))
     }
+}
+
+/// Repairs a record, in a transaction.
+pub(super) fn repair(
+    writing: &Writing<'_>,
+    of: RecordId,
+    replacement: Replacement,
+    by: String,
+    reason: String,
+    now_ms: u64,
+) -> Result<RecordId, RepairError> {
+    if !says_something(&by) {
+        return Err(RepairError::Words("who decides"));
+    }
+    if !says_something(&reason) {
+        return Err(RepairError::Words("the reason"));
+    }
+    let replacement = bytes(replacement, now_ms);
+    check(&replacement)?;
+    let Some(origin) = origin_of(writing, &of)? else {
+        return Err(RepairError::NotSetAside(of));
+    };
+    let found = writing.set_aside_by_all(origin.id, of.seq)?;
+    if found.is_empty() {
+        return Err(RepairError::NotSetAside(of));
+    }
+    let to_do = |found: &SetAside| matches!(found.state, SetAsideState::Open | SetAsideState::Waiting);
+    if !found.iter().any(to_do) {
+        return Err(RepairError::Done(of));
+    }
+    let correction = Fact::Correction(Correction {
+        of,
+        replacement,
+        reason,
+        by,
+    });
+    Ok(own_journal::append(writing, correction, now_ms)?)
+}
+
+/// The record that takes another's place.
+fn bytes(replacement: Replacement, now_ms: u64) -> Vec<u8> {
+    let fact = match replacement {
+        Replacement::Record(bytes) => return bytes,
+        Replacement::Fact(fact) => match *fact {
+            ReplacementFact::Sale(sale) => Fact::Sale(sale),
+            ReplacementFact::Refund(refund) => Fact::Refund(refund),
+            ReplacementFact::Movement(movement) => Fact::Movement(movement),
+        },
+    };
+    let recorded = Hlc::default().next(now_ms);
+    Entry { recorded, fact }.encode()
 }
 
 fn origin_of(reading: &Reading<'_>, record: &RecordId) -> Result<Option<Origin>, StorageError> {

@@ -1,8 +1,9 @@
 //! Settling an incarnation that was set apart: an operator says whether what it did counts.
 
+use super::happenings::Happening;
 use super::headquarters::Headquarters;
 use super::own_journal;
-use super::storage::StorageError;
+use super::storage::{StorageError, Writing};
 use crate::domain::fact::{Fact, Settlement, SettlementDecision};
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::domain::journal::RecordId;
@@ -59,32 +60,37 @@ impl Headquarters {
     /// # Errors
     /// Where it is not known, has been decided, or nobody says why.
     pub fn settle(&self, settlement: Settlement, now_ms: u64) -> Result<RecordId, SettleError> {
-        if !says_something(&settlement.by) {
-            return Err(SettleError::Words("who decides"));
-        }
-        if !says_something(&settlement.reason) {
-            return Err(SettleError::Words("the reason"));
-        }
-        self.database.write(move |writing| {
-            let Settlement { node, incarnation, .. } = &settlement;
-            let (node, incarnation) = (node.clone(), *incarnation);
-            let Some(mut origin) = writing.origin(&node, incarnation)? else {
-                return Err(SettleError::Unknown { node, incarnation });
-            };
-            origin.state = match (origin.state, settlement.decision) {
-                (StreamState::Counted, _) => return Err(SettleError::Counted { node, incarnation }),
-                (StreamState::Excluded, SettlementDecision::Exclude) => {
-                    return Err(SettleError::Excluded { node, incarnation });
-                }
-                (_, SettlementDecision::Count) => StreamState::Counted,
-                (_, SettlementDecision::Exclude) => StreamState::Excluded,
-            };
-            let record = own_journal::append(writing, Fact::Settlement(settlement), now_ms)?;
-            writing.save_origin(&origin)?;
-            if origin.state == StreamState::Counted {
-                writing.place_batches(origin.id)?;
-            }
-            Ok(record)
-        })
+        let settled = self.database.write(move |writing| settle(writing, settlement, now_ms));
+        self.watch.tell(Happening::Nodes);
+        settled
     }
+}
+
+/// Decides an incarnation, in a transaction.
+pub(super) fn settle(writing: &Writing<'_>, settlement: Settlement, now_ms: u64) -> Result<RecordId, SettleError> {
+    if !says_something(&settlement.by) {
+        return Err(SettleError::Words("who decides"));
+    }
+    if !says_something(&settlement.reason) {
+        return Err(SettleError::Words("the reason"));
+    }
+    let Settlement { node, incarnation, .. } = &settlement;
+    let (node, incarnation) = (node.clone(), *incarnation);
+    let Some(mut origin) = writing.origin(&node, incarnation)? else {
+        return Err(SettleError::Unknown { node, incarnation });
+    };
+    origin.state = match (origin.state, settlement.decision) {
+        (StreamState::Counted, _) => return Err(SettleError::Counted { node, incarnation }),
+        (StreamState::Excluded, SettlementDecision::Exclude) => {
+            return Err(SettleError::Excluded { node, incarnation });
+        }
+        (_, SettlementDecision::Count) => StreamState::Counted,
+        (_, SettlementDecision::Exclude) => StreamState::Excluded,
+    };
+    let record = own_journal::append(writing, Fact::Settlement(settlement), now_ms)?;
+    writing.save_origin(&origin)?;
+    if origin.state == StreamState::Counted {
+        writing.place_batches(origin.id)?;
+    }
+    Ok(record)
 }

@@ -9,10 +9,13 @@ use tokio::task::JoinHandle;
 
 use super::config::HqConfig;
 use super::headquarters::{Headquarters, Settings};
+use super::http::{HqApi, HqApiLimits, HqApiParts};
 use super::link_loop::{LinkLoop, wall_ms};
 use super::projector;
 use super::storage::OpenError;
+use crate::http::ServeLimits;
 use crate::mqtt::{LinkConfig, Role};
+use crate::operator::{Operator, OperatorError};
 
 /// Why headquarters does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +39,9 @@ pub enum StartError {
         /// Why: another process has the port, or the address is not this machine's.
         source: std::io::Error,
     },
+    /// The operator's file cannot be written.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// A part of the process broke while it started.
     #[error("headquarters could not start: {0}")]
     Broken(String),
@@ -43,6 +49,8 @@ pub enum StartError {
 
 /// A running headquarters.
 pub struct RunningHq {
+    /// Where it answers, with a token that may do everything until it stops.
+    pub operator: Operator,
     /// The handle to its data.
     pub headquarters: Arc<Headquarters>,
     /// Grows whenever figures have moved.
@@ -83,6 +91,7 @@ impl RunningHq {
     /// [`StartError`].
     pub async fn start(config: HqConfig) -> Result<Self, StartError> {
         let folder = config.data.clone();
+        let organisation = config.org.to_string();
         std::fs::create_dir_all(&folder).map_err(|source| StartError::Folder {
             folder: folder.display().to_string(),
             source,
@@ -97,6 +106,14 @@ impl RunningHq {
         let opened =
             tokio::task::spawn_blocking(move || Headquarters::open(&folder.join("hq.db"), settings, wall_ms())).await;
         let headquarters = Arc::new(opened.map_err(|error| StartError::Broken(error.to_string()))??);
+        let listen = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let token: String = (0..4).map(|_| format!("{:016x}", random())).collect();
+        let operator = Operator::at(listener.local_addr().map_err(listen)?, token);
+        operator.write(&config.data)?;
         let (stop, stopped) = watch::channel(false);
         let (published, publications) = broadcast::channel(PUBLISHED_MAX);
         let (projected, projections) = watch::channel(0);
@@ -112,11 +129,29 @@ impl RunningHq {
             grown: Arc::clone(&grown),
             random,
         };
+        let api = HqApi::new(HqApiParts {
+            headquarters: Arc::clone(&headquarters),
+            published: published.clone(),
+            grown: Arc::clone(&grown),
+            operator_token: Some(operator.token.clone()),
+            now_ms: wall_ms,
+            stop: stopped.clone(),
+            limits: HqApiLimits::default(),
+        });
+        let router = super::http::router(api).merge(super::web::router(&organisation));
+        tracing::info!(url = operator.url, "headquarters answers");
         let tasks = vec![
+            tokio::spawn(crate::http::serve(
+                listener,
+                router,
+                ServeLimits::default(),
+                stopped.clone(),
+            )),
             tokio::spawn(link_loop.run(stopped.clone())),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];
         Ok(Self {
+            operator,
             headquarters,
             projected: projections,
             published,

@@ -13,6 +13,8 @@ pub struct Commits(watch::Sender<Committed>);
 pub struct Committed {
     /// How many groups.
     pub groups: u64,
+    /// How many sales, refunds and movements were in them.
+    pub documents: u64,
     /// The machine's clock's last jump in this run.
     pub clock_jump: Option<ClockJump>,
 }
@@ -23,8 +25,12 @@ impl Commits {
         self.0.send_modify(|committed| {
             committed.groups = committed.groups.wrapping_add(1);
             for change in changes {
-                if let Change::ClockJumped(jump) = change {
-                    committed.clock_jump = Some(*jump);
+                match change {
+                    Change::Sale(_) | Change::Refund(_) | Change::Movement(_) => {
+                        committed.documents = committed.documents.wrapping_add(1);
+                    }
+                    Change::ClockJumped(jump) => committed.clock_jump = Some(*jump),
+                    _ => {}
                 }
             }
         });

@@ -136,6 +136,6 @@ pub(super) async fn end(State(api): State<ApiState>, InPath(device): InPath<i64>
         let known = known.ok_or(Failure::Refused(RevokeRefusal::Unknown))?;
         revoke(tx, now, known.ix)
     };
-    api.writer.run(end).await?;
+    api.write(end).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,20 +8,17 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::state::ApiState;
-
 /// Styles are set by the page's script; everything else is the node's own.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
 /// The page and its files.
-pub(super) fn pages() -> Router<ApiState> {
+pub(crate) fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let config = Config::from("/openapi.json")
         // The badge would send the description to somebody else's server.
         .validator_url("none")
-        .persist_authorization(true)
         .try_it_out_enabled(true);
-    let pages: Router<ApiState> = SwaggerUi::new("/docs").config(config).into();
+    let pages: Router<S> = SwaggerUi::new("/docs").config(config).into();
     pages.layer(from_fn(with_policy))
 }
 

@@ -175,7 +175,7 @@ impl Drop for Place<'_> {
 }
 
 /// Runs to the end, or to a panic, which is a defect of one request and not the end of its connection.
-async fn unpanicked(work: impl Future<Output = Result<Response, Infallible>>) -> Result<Response, String> {
+pub(crate) async fn unpanicked(work: impl Future<Output = Result<Response, Infallible>>) -> Result<Response, String> {
     let mut work = pin!(work);
     poll_fn(
         |context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {

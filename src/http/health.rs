@@ -42,7 +42,7 @@ pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<HealthBody
     let (_, answer) = match known {
         Some(known) => known,
         None => {
-            let answer = match api.writer.run(|_| Ok::<(), Failure<StorageError>>(())).await {
+            let answer = match api.write(|_| Ok::<(), Failure<StorageError>>(())).await {
                 Ok(()) => Ok(()),
                 Err(Failure::Refused(error) | Failure::Storage(error)) => Err(error),
             };

@@ -79,7 +79,7 @@ pub(super) async fn catalog(
         import_catalog(tx, &items)?;
         Ok::<_, crate::store::Failure<Problem>>((StatusCode::OK, CatalogImportBody { items: items.len() }))
     };
-    let kept = api.writer.run(move |tx| kept(tx, &request, now, bring)).await?;
+    let kept = api.write(move |tx| kept(tx, &request, now, bring)).await?;
     if kept.repeated {
         api.metrics.replays.inc();
     }

@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::commits::Committed;
 use super::problem::Problem;
 use super::state::ApiState;
 use super::sync::{LinkState, Pending};
@@ -43,6 +44,10 @@ pub struct Metrics {
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     /// Requests under way.
     in_flight: Gauge,
+    /// Requests that wait for the writer.
+    pub writes_waiting: Gauge,
+    groups: Counter,
+    grouped: Counter,
     /// Event streams that are open.
     pub streams: Gauge,
     journal_seq: Gauge,
@@ -90,6 +95,9 @@ impl Default for Metrics {
             problems: Family::default(),
             durations: Family::new_with_constructor(histogram),
             in_flight: Gauge::default(),
+            writes_waiting: Gauge::default(),
+            groups: Counter::default(),
+            grouped: Counter::default(),
             streams: Gauge::default(),
             journal_seq: Gauge::default(),
             acked_seq: Gauge::default(),
@@ -134,6 +142,18 @@ impl Metrics {
         let help = "Time from a request's head to its answer's head";
         to.register_with_unit("http_request_duration", help, Unit::Seconds, self.durations.clone());
         to.register("http_requests_under_way", "Requests under way", self.in_flight.clone());
+        to.register(
+            "writes_waiting",
+            "Requests that wait for the writer",
+            self.writes_waiting.clone(),
+        );
+        to.register(
+            "commit_groups",
+            "Groups that the writer has committed",
+            self.groups.clone(),
+        );
+        let help = "Sales, refunds and movements in those groups";
+        to.register("committed_documents", help, self.grouped.clone());
         to.register("event_streams", "Event streams that are open", self.streams.clone());
         to.register(
             "journal_seq",
@@ -179,6 +199,11 @@ impl Metrics {
         self.set_aside.set(signed(pending.set_aside));
     }
 
+    fn set_commits(&self, committed: Committed) {
+        self.groups.inner().store(committed.groups, Ordering::Relaxed);
+        self.grouped.inner().store(committed.documents, Ordering::Relaxed);
+    }
+
     fn set_link(&self, now: LinkState) {
         for state in LinkState::ALL {
             self.link
@@ -198,6 +223,7 @@ pub(super) async fn scrape(State(api): State<ApiState>) -> Result<Response, Prob
     let pending = api.readers.run(Pending::read).await?;
     metrics.set_pending(&pending, api.now().unix_ms);
     metrics.set_link(LinkState::of(&api));
+    metrics.set_commits(*api.commits.follow().borrow());
     metrics.in_flight.set(in_flight(&api));
     metrics.uptime_seconds.set(signed(metrics.uptime().as_secs()));
     if let Some(bytes) = resident_bytes().await {

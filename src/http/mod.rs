@@ -6,29 +6,31 @@
 //! read, and writes the answer. Who may call what is the table in [`roles`]; what an error means to a client is the
 //! table in [`problem::kind`].
 
-mod body;
+pub(crate) mod body;
 mod caller;
 mod command;
 mod commits;
 mod devices;
-mod docs;
-mod documents;
+pub(crate) mod docs;
+pub(crate) mod documents;
 mod events;
-mod guard;
+pub(crate) mod guard;
 mod health;
 mod history;
 mod imports;
 mod kept;
 mod link;
 mod metrics;
-mod money;
-mod openapi;
+pub(crate) mod money;
+mod movements;
+pub(crate) mod openapi;
 mod pairing;
-mod parameters;
+pub(crate) mod parameters;
 pub mod problem;
 mod products;
 mod rate;
 mod receipts;
+mod refunds;
 pub mod roles;
 mod router;
 mod sales;
@@ -36,7 +38,7 @@ mod serve;
 mod state;
 mod status;
 mod stock;
-mod sync;
+pub(crate) mod sync;
 mod tenders;
 
 pub use commits::{Commits, Committed};

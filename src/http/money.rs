@@ -8,7 +8,7 @@ use crate::domain::money::{Currency, Minor};
 
 /// An amount in a document's currency, written as a decimal: `"3.99"`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Amount(pub Minor, pub Currency);
+pub(crate) struct Amount(pub Minor, pub Currency);
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

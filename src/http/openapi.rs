@@ -126,10 +126,16 @@ fn describe(operation: &mut Operation, access: Access) {
     operation.security = Some(requirements);
     let said = operation.description.take().map(|said| format!("{said}\n\n{whom}"));
     operation.description = Some(said.unwrap_or(whom));
-    operation
-        .responses
-        .responses
-        .insert("default".into(), RefOr::T(problem()));
+    let answers = &mut operation.responses.responses;
+    for answer in answers.values_mut() {
+        // The standard wants words for each answer; most say all there is to say by their schema.
+        if let RefOr::T(answer) = answer
+            && answer.description.is_empty()
+        {
+            answer.description = "What was asked for".into();
+        }
+    }
+    answers.insert("default".into(), RefOr::T(problem()));
 }
 
 fn problem() -> Answer {

@@ -48,6 +48,8 @@ pub const RULES: &[Rule] = &[
     rule(&Method::POST, "/v1/products/import", MANAGER),
     rule(&Method::GET, "/v1/stock", EVERY),
     rule(&Method::GET, "/v1/stock/{sku}", EVERY),
+    rule(&Method::POST, "/v1/stock/movements", STAFF),
+    rule(&Method::POST, "/v1/refunds", STAFF),
     rule(&Method::POST, "/v1/sales", EVERY),
     rule(&Method::GET, "/v1/sales", STAFF),
     // A kiosk sees its own documents only; the handlers see to it.

@@ -12,8 +12,8 @@ use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
 use super::{
-    devices, docs, events, health, history, imports, link, metrics, pairing, products, receipts, sales, status, stock,
-    sync,
+    devices, docs, events, health, history, imports, link, metrics, movements, pairing, products, receipts, refunds,
+    sales, status, stock, sync,
 };
 
 /// The whole API. Made once for a state.
@@ -49,10 +49,12 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(imports::catalog),
         routes!(stock::list),
         routes!(stock::by_sku),
+        routes!(movements::create),
         routes!(sales::create, history::list),
         routes!(history::by_identity),
         routes!(history::today),
         routes!(receipts::by_number),
+        routes!(refunds::create),
         routes!(sync::show),
         routes!(events::stream),
         routes!(link::switch),

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use super::caller::Caller;
@@ -17,7 +18,7 @@ use super::problem::{Problem, kind};
 use super::rate::{Attempts, Meter, Rate};
 use super::sync::LinkReport;
 use crate::operations::Settings;
-use crate::store::{DeviceIx, Devices, NewNode, Now, Readers, Writer};
+use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, WriteTransaction, Writer};
 
 /// Reads the clocks.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
@@ -158,6 +159,16 @@ impl ApiState {
         (self.clock)()
     }
 
+    /// Runs `work` in the writer's next group and gives its result once that is on disk. It runs even where the caller
+    /// stops waiting.
+    pub(super) async fn write<T: Send + 'static, R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
+    ) -> Result<T, Failure<R>> {
+        let _waiting = Waiting::new(&self.metrics.writes_waiting);
+        self.writer.run(work).await
+    }
+
     /// Lets a device's request through, or not yet.
     pub(super) fn pace(&self, caller: &Caller) -> Result<(), Problem> {
         let now_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -189,4 +200,20 @@ pub(super) fn too_many_requests(wait: Duration) -> Problem {
         "asked more often than this device or address may",
     )
     .retry_after(seconds)
+}
+
+/// Counts a request that waits for the writer, for as long as it does.
+struct Waiting<'m>(&'m Gauge);
+
+impl<'m> Waiting<'m> {
+    fn new(waiting: &'m Gauge) -> Self {
+        waiting.inc();
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }

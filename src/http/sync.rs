@@ -295,7 +295,7 @@ fn alerts(api: &ApiState, pending: &Pending) -> Vec<AlertBody> {
 }
 
 /// An instant as the API writes it.
-pub(super) fn instant(unix_ms: u64) -> String {
+pub(crate) fn instant(unix_ms: u64) -> String {
     let instant = i64::try_from(unix_ms).ok().and_then(DateTime::from_timestamp_millis);
     instant.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true)
 }

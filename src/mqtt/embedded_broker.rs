@@ -1,7 +1,9 @@
 //! A broker inside this process, for the demo, development and tests: rumqttd on a loopback port.
 //!
-//! It keeps nothing on disk, lets everybody in and knows no access rules; production uses a broker of its own. It also
-//! speaks at length: a log filter should hold `rumqttd=off`.
+//! It keeps nothing on disk, lets everybody in, knows no access rules and announces no limits; production uses a broker
+//! of its own. Of a subscription it keeps the last 32 MiB: a subscriber that falls further behind loses the oldest
+//! messages and is not told. A node has a few batches under way, so this side never comes near. It logs at length, also
+//! an ordinary farewell as an error: a log filter should hold `rumqttd=off`.
 
 use std::collections::HashMap;
 use std::io;

@@ -4,6 +4,7 @@
 //! pause that grows. It retries nothing that was published: a publish belongs to one session, and ends with it.
 
 mod backoff;
+mod client;
 mod connection;
 mod incoming;
 mod mailbox;
@@ -48,7 +49,7 @@ pub enum LinkEvent {
 /// A connection that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connected {
-    /// The session's random number; publishes name it.
+    /// The session's random number, never 0; publishes name it.
     pub session: u64,
     /// The most bytes that a payload may have, on any of our topics.
     pub payload_bytes_max: u32,

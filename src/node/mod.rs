@@ -3,13 +3,16 @@
 //! Promises: the API answers as soon as the database is open, whether or not there is a link; everything that fails
 //! while it runs is a matter of the part that failed; what is acknowledged outlives the process.
 
+mod ack_saver;
 pub mod clock;
 pub mod config;
-pub mod operator;
 pub mod randomness;
 mod start;
 mod sync_loop;
 pub mod tls;
+mod upkeep;
 
+pub use crate::operator;
 pub use config::NodeConfig;
+pub(crate) use start::machine_id;
 pub use start::{Node, StartError, run};

@@ -143,6 +143,12 @@ impl Node {
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
+        tasks.push(tokio::spawn(super::upkeep::run(
+            Arc::clone(&store),
+            clock,
+            config.keep_days,
+            stopped,
+        )));
         let opening = &store.opening;
         tracing::info!(node = %config.node, site = %config.site, url = operator.url, head = opening.head.seq,
             incarnation = %opening.head.incarnation, "the node serves its tills");
@@ -220,17 +226,7 @@ fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) ->
         address: config.listen,
         source,
     })?;
-    // Commands on this machine reach a node that listens everywhere by the loopback address.
-    let host = if address.ip().is_unspecified() {
-        "127.0.0.1".into()
-    } else {
-        address.ip().to_string()
-    };
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let operator = Operator {
-        url: format!("http://{host}:{}", address.port()),
-        token,
-    };
+    let operator = Operator::at(address, token);
     operator.write(&config.data)?;
     Ok(operator)
 }

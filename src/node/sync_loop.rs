@@ -19,6 +19,7 @@ use crate::store::{Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
 use crate::sync::wire::{Birth, Down, HubState, Up};
 
+use super::ack_saver::AckSaver;
 use super::clock::MachineClock;
 use super::randomness;
 
@@ -60,6 +61,7 @@ impl SyncLoop {
             NodeLimits::default(),
         );
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
+        let acks = AckSaver::spawn(Arc::clone(&self.store));
         let mut link = self.open_link();
         let mut trouble = None;
         loop {
@@ -102,7 +104,7 @@ impl SyncLoop {
             let Some(input) = input else { continue };
             engine.handle(self.clock.monotonic_ms(), input);
             while let Some(output) = engine.poll() {
-                self.act(output, link.as_ref(), &answers).await;
+                self.act(output, link.as_ref(), &answers, &acks).await;
             }
             self.tell(engine.link_state(), trouble.as_deref());
         }
@@ -122,7 +124,10 @@ impl SyncLoop {
             if report.state == state && report.reason == reason {
                 return false;
             }
-            tracing::info!(?state, reason, "link");
+            // Why there is none was told where it broke.
+            if state != Link::Offline {
+                tracing::info!(?state, "link");
+            }
             *report = LinkReport {
                 state,
                 since_ms: self.clock.now().unix_ms,
@@ -156,7 +161,7 @@ impl SyncLoop {
     }
 
     /// Does what the engine wants done. What takes the disk runs beside the loop and answers through `answers`.
-    async fn act(&self, output: Output, link: Option<&OpenLink>, answers: &mpsc::Sender<Input>) {
+    async fn act(&self, output: Output, link: Option<&OpenLink>, answers: &mpsc::Sender<Input>, acks: &AckSaver) {
         let store = Arc::clone(&self.store);
         let now = self.clock.now();
         match output {
@@ -196,14 +201,7 @@ impl SyncLoop {
                     Ok::<_, StorageError>(Input::BatchLoaded(packed.batch))
                 });
             }
-            Output::SaveAck(acked) => {
-                tokio::spawn(async move {
-                    // Not answered for: it only saves sending again, and the next one carries everything.
-                    if let Err(error) = store.writer.run(move |tx| operations::save_ack(tx, acked)).await {
-                        tracing::warn!(%error, seq = acked.seq, "an acknowledgement could not be saved");
-                    }
-                });
-            }
+            Output::SaveAck(acked) => acks.save(acked).await,
             Output::SetAside {
                 incarnation,
                 seq,

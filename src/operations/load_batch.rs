@@ -77,6 +77,18 @@ struct Read {
     damaged: Vec<(u64, String)>,
 }
 
+impl Read {
+    /// A row that is not there any more. Nobody knows the chain's hash after it, so that the row behind it cannot be
+    /// checked either.
+    fn missing(&mut self, seq: u64, before: Hash, known: bool) {
+        let reason = "the record is missing on the node's disk".to_owned();
+        if !known {
+            self.damaged.push((seq, reason.clone()));
+        }
+        self.slots.push(Slot::Withheld { after: before, reason });
+    }
+}
+
 fn hash_before(snapshot: &Snapshot<'_>, row: &IncarnationRow, from: u64) -> Result<Hash, StorageError> {
     let hash = snapshot.kept_hash(row, from - 1)?;
     hash.ok_or_else(|| {
@@ -104,12 +116,9 @@ fn read(
     let (mut bytes, mut before) = (0, before);
     snapshot.walk_journal(row.position(first), row.position(last), |found| {
         let seq = row.seq(found.position);
-        // Rows that are not there any more: nobody knows the chain's hash after them.
         while first + (read.slots.len() as u64) < seq {
             let missing = first + read.slots.len() as u64;
-            let reason = "the record is missing on the node's disk".to_owned();
-            read.damaged.push((missing, reason.clone()));
-            read.slots.push(Slot::Withheld { after: before, reason });
+            read.missing(missing, before, set_aside.contains_key(&row.position(missing)));
         }
         bytes += found.record.len();
         let wrong = match set_aside.get(&found.position) {
@@ -140,9 +149,7 @@ fn read(
     })?;
     if read.slots.is_empty() {
         // The row asked for is not there, nor any behind it up to `last`.
-        let reason = "the record is missing on the node's disk".to_owned();
-        read.damaged.push((first, reason.clone()));
-        read.slots.push(Slot::Withheld { after: before, reason });
+        read.missing(first, before, set_aside.contains_key(&row.position(first)));
     }
     Ok(read)
 }

@@ -5,10 +5,15 @@
 //! refuses is one closed list of its own, with codes that are never renamed; what fails in the store is another type.
 
 mod apply_feed_page;
+mod audit;
 mod import_catalog;
 mod load_batch;
 mod pair;
+mod prune;
+mod receive;
+mod refund;
 mod reincarnate;
+mod repair;
 mod request;
 mod revoke;
 mod save_ack;
@@ -17,15 +22,21 @@ mod set_record_aside;
 mod settings;
 mod streams;
 mod till;
+mod verify;
 
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
+pub use audit::Difference;
 pub use import_catalog::import_catalog;
 pub use load_batch::{Packed, load_batch};
 pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,
     redeem,
 };
+pub use prune::prune;
+pub use receive::{MOVEMENT_LINES_MAX, ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive};
+pub use refund::{RefundCommand, RefundRefusal, Refunded, SaleRef, refund};
 pub use reincarnate::{ReincarnateRefusal, reincarnate};
+pub use repair::{Repaired, repair};
 pub use request::Request;
 pub use revoke::{RevokeRefusal, revoke};
 pub use save_ack::{AckRefusal, save_ack};
@@ -34,3 +45,4 @@ pub use set_record_aside::{SetAsideRefusal, set_record_aside};
 pub use settings::Settings;
 pub use streams::streams;
 pub use till::{StatedDiscount, StatedTender, TillRefusal};
+pub use verify::{Verified, verify};

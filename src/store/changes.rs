@@ -12,6 +12,8 @@ pub enum Change {
     Sale(Position),
     /// A refund was recorded.
     Refund(Position),
+    /// A movement of stock was recorded.
+    Movement(Position),
     /// The stock of an item is another.
     Stock(Sku),
     /// Items or prices of the catalog are others.

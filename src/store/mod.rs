@@ -4,6 +4,8 @@
 //! decides nothing about trade: it keeps rows and gives them back. Nothing else on the node names SQLite's library;
 //! what is read or written by an operation is a method of [`Snapshot`] or [`WriteTransaction`] here.
 
+mod audit;
+mod backup;
 mod catalog;
 mod changes;
 mod clock;
@@ -24,6 +26,7 @@ mod pairing;
 mod quarantine;
 mod readers;
 mod receipt_series;
+mod restore;
 mod schema;
 mod search;
 mod set_aside;
@@ -31,6 +34,7 @@ mod snapshot;
 mod stock;
 mod writer;
 
+pub use backup::{BackupError, back_up};
 pub use catalog::{Listed, Priced};
 pub use changes::{Change, OnCommit};
 pub use clock::{ClockJump, Now};
@@ -41,12 +45,14 @@ pub use feeds::{CATALOG_FEED, PRICES_FEED};
 pub use idempotency::{Answer, Answered, Fingerprint, IDEMPOTENCY_DAYS, IdempotencyKey, IdempotencyKeyError};
 pub use incarnations::IncarnationRow;
 pub use journal::Appended;
+pub(crate) use journal::JournalRow;
 pub use keys::{DeviceIx, IncarnationIx, Position, ReceiptSeriesIx, SeriesIx};
 pub use open::{OpenError, Opening, Store};
 pub use options::{Faults, IncarnationSeed, NewNode, StoreOptions, database_path};
 pub use pairing::PairingRow;
 pub use readers::Readers;
 pub use receipt_series::NextReceipt;
+pub use restore::{RestoreError, RestoreOptions, Restored, restore};
 pub use set_aside::SetAside;
 pub use snapshot::Snapshot;
 pub use writer::{Job, WriteTransaction, Writer, WriterCore};

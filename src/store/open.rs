@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use rusqlite::OptionalExtension as _;
+use rusqlite::config::DbConfig;
 
 use super::clock::{Clock, Now};
 use super::connection::{open_writer, use_write_ahead_log};
 use super::devices::Devices;
 use super::identity::Machine;
 use super::lock::{Lock, LockError};
-use super::options::{NewNode, StoreOptions, database_path, lock_path};
-use super::quarantine::{damaged_before, set_aside};
+use super::options::{Faults, NewNode, StoreOptions, database_path, lock_path};
+use super::quarantine::{set_aside, set_aside_before};
 use super::readers::Readers;
 use super::schema::{self, Found};
 use super::writer::{State, Writer, WriterCore, WriterThread};
@@ -35,7 +37,7 @@ pub enum OpenError {
         pid: Option<u32>,
     },
     /// There is no database, and none was to be made.
-    #[error("there is no node in {}", .0.display())]
+    #[error("there is no node's database: {}", .0.display())]
     Missing(PathBuf),
     /// The file could not be read and was set aside.
     #[error("the database was damaged ({reason}) and was set aside as {}; restore a backup to go on", set_aside.display())]
@@ -45,8 +47,8 @@ pub enum OpenError {
         /// What the database said.
         reason: String,
     },
-    /// A damaged database was set aside earlier and nothing has been restored since.
-    #[error("a damaged database was set aside as {}; restore a backup to go on", set_aside.display())]
+    /// A database was set aside earlier, as damaged or to be replaced, and nothing has been restored since.
+    #[error("the database was set aside as {}; restore a backup to go on", set_aside.display())]
     NeedsRestore {
         /// Where it is.
         set_aside: PathBuf,
@@ -144,7 +146,7 @@ impl WriterCore {
         let lock = take_lock(directory, options.create.is_some())?;
         let path = database_path(directory);
         if !path.exists() {
-            if let Some(set_aside) = damaged_before(&path) {
+            if let Some(set_aside) = set_aside_before(&path) {
                 return Err(OpenError::NeedsRestore { set_aside });
             }
             if options.create.is_none() {
@@ -162,29 +164,25 @@ impl WriterCore {
     }
 
     fn open_file(path: &Path, options: &StoreOptions, now: Now, lock: Arc<Lock>) -> Result<(Self, Opening), OpenError> {
-        let faults = options.faults;
-        let mut connection =
-            open_writer(path, options.vfs.as_deref(), faults.synchronous_off).map_err(StorageError::from)?;
-        match schema::inspect(&connection).map_err(StorageError::from)? {
-            Found::Newer(found) => {
-                let known = schema::VERSION;
-                return Err(OpenError::Newer { found, known });
-            }
-            Found::Foreign => return Err(OpenError::Foreign(path.to_owned())),
-            Found::Empty if options.create.is_none() => return Err(OpenError::Missing(options.directory.clone())),
-            Found::Empty | Found::Known => {}
-        }
-        use_write_ahead_log(&connection).map_err(StorageError::from)?;
-        migrate(&mut connection)?;
-        let state = load_state(&Snapshot {
-            connection: &connection,
-        })?;
-        let devices = Devices::load(&Snapshot {
-            connection: &connection,
-        })?;
-        let mut core = Self::new(connection, state, devices, faults, lock);
+        let connection = prepare(path, options.vfs.as_deref(), options.faults, options.create.is_some())?;
+        let mut core = Self::over(connection, options.faults, lock)?;
         let opening = core.settle_identity(options, now)?;
         Ok((core, opening))
+    }
+
+    /// A core over a database that is of this program's version.
+    pub(super) fn over(connection: Connection, faults: Faults, lock: Arc<Lock>) -> Result<Self, StorageError> {
+        let snapshot = Snapshot {
+            connection: &connection,
+        };
+        probe(&connection)?;
+        let state = load_state(&snapshot)?;
+        let devices = Devices::load(&snapshot)?;
+        // It can be read: its log may be written back when it is closed.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
+            .map_err(StorageError::from)?;
+        Ok(Self::new(connection, state, devices, faults, lock))
     }
 
     /// Knows whose the database is, makes it the new node's where it is nobody's, and finds a moved disk.
@@ -222,7 +220,34 @@ impl WriterCore {
     }
 }
 
-fn take_lock(directory: &Path, create: bool) -> Result<Arc<Lock>, OpenError> {
+/// Opens a file for writing, knows what it is and brings it to this program's version. An empty one is only taken
+/// where a node may be made.
+pub(super) fn prepare(
+    path: &Path,
+    vfs: Option<&str>,
+    faults: Faults,
+    may_create: bool,
+) -> Result<Connection, OpenError> {
+    let mut connection = open_writer(path, vfs, faults.synchronous_off).map_err(StorageError::from)?;
+    // Until it is known that it can be read, closing it must not write to it.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .map_err(StorageError::from)?;
+    match schema::inspect(&connection).map_err(StorageError::from)? {
+        Found::Newer(found) => {
+            let known = schema::VERSION;
+            return Err(OpenError::Newer { found, known });
+        }
+        Found::Foreign => return Err(OpenError::Foreign(path.to_owned())),
+        Found::Empty if !may_create => return Err(OpenError::Missing(path.to_owned())),
+        Found::Empty | Found::Known => {}
+    }
+    use_write_ahead_log(&connection).map_err(StorageError::from)?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+pub(super) fn take_lock(directory: &Path, create: bool) -> Result<Arc<Lock>, OpenError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |error| OpenError::Io { path, error }
@@ -251,6 +276,26 @@ fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
         };
         error.into()
     })
+}
+
+/// A look at both ends of every table that trade needs. Reading them whole would take a large shop's start minutes;
+/// `verify` does that beside the selling.
+fn probe(connection: &Connection) -> Result<(), StorageError> {
+    for (table, key) in [
+        ("journal", "position"),
+        ("document", "series"),
+        ("document", "business_day"),
+        ("stock", "sku"),
+        ("price", "sku"),
+        ("item", "ix"),
+        ("idempotency", "device"),
+    ] {
+        for order in ["ASC", "DESC"] {
+            let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");
+            connection.query_row(&sql, (), |_| Ok(())).optional()?;
+        }
+    }
+    Ok(())
 }
 
 fn load_state(snapshot: &Snapshot<'_>) -> Result<State, StorageError> {

@@ -11,28 +11,40 @@ use super::open::OpenError;
 /// Moves a database that cannot be read out of the way: `node.db.corrupt-20240229T134500`. Gives its new path.
 pub(super) fn set_aside(path: &Path, now: Now) -> Result<PathBuf, OpenError> {
     let aside = free_name(path, "corrupt", now);
-    for suffix in ["-wal", "-shm", ""] {
-        let from = with_suffix(path, suffix);
-        let to = with_suffix(&aside, suffix);
-        match std::fs::rename(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(OpenError::Io { path: from, error }),
-        }
-    }
+    move_database(path, &aside)?;
     Ok(aside)
 }
 
-/// A damaged database that was set aside beside `path` earlier, the newest.
-pub(super) fn damaged_before(path: &Path) -> Option<PathBuf> {
-    let name = with_suffix(path, ".corrupt-");
-    let prefix = name.file_name()?.to_str()?;
-    let aside = |name: &str| name.starts_with(prefix) && !name.ends_with("-wal") && !name.ends_with("-shm");
+/// Renames a database with the files that belong to it, or what is left of one.
+pub(super) fn move_database(path: &Path, to: &Path) -> Result<(), OpenError> {
+    // The log last: a database without its log is an older one and must not be opened where this is cut short.
+    for suffix in ["", "-wal", "-shm"] {
+        let from = with_suffix(path, suffix);
+        match std::fs::rename(&from, with_suffix(to, suffix)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path: from, error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A database that was set aside beside `path`, as damaged or to be replaced; the newest. Where there is none at
+/// `path`, a restore is missing or was cut short.
+pub(super) fn set_aside_before(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let aside = |other: &str| {
+        let why = other.strip_prefix(name).unwrap_or_default();
+        let database = !why.ends_with("-wal") && !why.ends_with("-shm");
+        database && (why.starts_with(".corrupt-") || why.starts_with(".replaced-"))
+    };
+    let newest = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
     std::fs::read_dir(path.parent()?)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(aside))
-        .max()
+        .max_by_key(newest)
 }
 
 /// `PATH.why-TIME`, with a number behind where that is taken.

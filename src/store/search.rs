@@ -1,7 +1,7 @@
 //! Search as one types, over the whole catalog, in bounded work for each key.
 //!
-//! First what carries the text as its number, then names that begin with it, then items with all its words, the last
-//! word perhaps unfinished. Each step stops at the limit, so that one letter costs no more than a word.
+//! First what carries the text as its number, then names that begin with it, then items that have a word beginning
+//! with each word typed. Each step stops at the limit, so that one letter costs no more than a word.
 
 use super::catalog::{LISTED, Listed, listed};
 use super::{Snapshot, StorageError};
@@ -83,16 +83,16 @@ fn after_prefix(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 
-/// The query for items that have every word, the last as a beginning. None where there is no word.
+/// The query for items that have words beginning with every word typed. None where there is none.
 fn words(typed: &str) -> Option<String> {
     let words: Vec<String> = typed
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .take(WORDS_MAX)
         // Letters and digits only, so that nothing in it is the query's own language.
-        .map(|word| format!("\"{word}\""))
+        .map(|word| format!("\"{word}\"*"))
         .collect();
-    (!words.is_empty()).then(|| format!("{}*", words.join(" ")))
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn only_letters_and_digits_reach_the_query() {
-        assert_eq!(words("coca-cola zer").as_deref(), Some("\"coca\" \"cola\" \"zer\"*"));
+        assert_eq!(words("coca-cola zer").as_deref(), Some("\"coca\"* \"cola\"* \"zer\"*"));
         assert_eq!(words("\"*) OR (").as_deref(), Some("\"OR\"*"));
         assert_eq!(words("--- \"").as_deref(), None);
     }

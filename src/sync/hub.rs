@@ -17,8 +17,11 @@ pub struct HubLimits {
     pub batch_bytes_max: u32,
     /// The most bytes of a feed's page.
     pub page_bytes_max: u32,
-    /// How long a node may take to put a page on its disk before it is sent again, in milliseconds.
+    /// How long a node may take to put a page on its disk before it is sent again, in milliseconds; doubled each time.
     pub page_timeout_ms: u64,
+    /// How often a page is sent before its session is taken for dead. A node that is there after all introduces itself
+    /// again before long.
+    pub page_tries_max: u32,
 }
 
 impl Default for HubLimits {
@@ -27,6 +30,7 @@ impl Default for HubLimits {
             batch_bytes_max: 64 << 10,
             page_bytes_max: 8 << 10,
             page_timeout_ms: 15_000,
+            page_tries_max: 3,
         }
     }
 }
@@ -96,6 +100,8 @@ pub enum Introduction {
     Branched {
         /// What the ledger has of it.
         acked: Head,
+        /// Up to here the ledger's chain is the node's, by what the node told; 0 for nothing.
+        common: u64,
         /// True where the node's head is in the ledger, and not its last.
         set_back: bool,
     },
@@ -189,6 +195,8 @@ enum PageState {
 struct FeedProgress {
     version: u64,
     page: PageState,
+    /// How often the present page was sent in vain.
+    tries: u32,
     /// Something was published while a page was under way.
     more: bool,
 }
@@ -196,6 +204,8 @@ struct FeedProgress {
 /// A session of a node. Two copies of one disk are two sessions of one node.
 #[derive(Debug, Default)]
 struct Session {
+    /// Counts introductions: the session with the least was heard of longest ago.
+    introduced: u64,
     feeds: BTreeMap<String, FeedProgress>,
 }
 
@@ -205,10 +215,12 @@ pub struct HubEngine {
     limits: HubLimits,
     wire: u8,
     sessions: HashMap<(NodeId, u64), Session>,
+    introductions: u64,
     outputs: VecDeque<Output>,
 }
 
-/// How many sessions of one node are kept; more than that many copies of one disk wait for a later introduction.
+/// How many sessions of one node are kept. Beyond that the one that was introduced longest ago is forgotten: it is dead,
+/// or introduces itself again.
 const SESSIONS_OF_NODE_MAX: usize = 8;
 
 impl HubEngine {
@@ -219,6 +231,7 @@ impl HubEngine {
             limits,
             wire: super::wire::WIRE_VERSION,
             sessions: HashMap::new(),
+            introductions: 0,
             outputs: VecDeque::new(),
         }
     }
@@ -239,7 +252,8 @@ impl HubEngine {
                 page,
             } => self.on_page(now_ms, node, session, &feed, page),
             Input::Published { feed } => {
-                let sessions: Vec<_> = self.sessions.keys().cloned().collect();
+                let mut sessions: Vec<_> = self.sessions.keys().cloned().collect();
+                sessions.sort();
                 for (node, session) in sessions {
                     self.offer(&node, session, &feed);
                 }
@@ -286,6 +300,7 @@ impl HubEngine {
                     return;
                 };
                 feed.version = cursor.version;
+                feed.tries = 0;
                 feed.page = PageState::Idle;
                 self.offer(&node, session, &cursor.feed);
             }
@@ -294,27 +309,41 @@ impl HubEngine {
 
     /// Opens a session with the feeds that a node follows.
     fn open_session(&mut self, node: &NodeId, session: u64, feeds: &[FeedCursor]) {
-        let of_node = self.sessions.keys().filter(|(known, _)| known == node).count();
-        if of_node >= SESSIONS_OF_NODE_MAX {
-            self.sessions.retain(|(known, _), _| known != node);
+        self.sessions.remove(&(node.clone(), session));
+        let of_node = self.sessions.iter().filter(|((known, _), _)| known == node);
+        if of_node.clone().count() >= SESSIONS_OF_NODE_MAX {
+            let oldest = of_node.min_by_key(|(_, session)| session.introduced);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.sessions.remove(&oldest);
+            }
         }
+        self.introductions += 1;
         let feeds = feeds.iter().map(|cursor| {
             let progress = FeedProgress {
                 version: cursor.version,
                 page: PageState::Idle,
+                tries: 0,
                 more: false,
             };
             (cursor.feed.clone(), progress)
         });
-        self.sessions
-            .insert((node.clone(), session), Session { feeds: feeds.collect() });
+        let opened = Session {
+            introduced: self.introductions,
+            feeds: feeds.collect(),
+        };
+        self.sessions.insert((node.clone(), session), opened);
     }
 
     fn on_introduced(&mut self, node: NodeId, session: u64, result: Introduction) {
         let message = match result {
-            Introduction::Branched { acked, set_back } => Down::Fenced(Fenced {
+            Introduction::Branched {
+                acked,
+                common,
+                set_back,
+            } => Down::Fenced(Fenced {
                 session,
                 acked,
+                common,
                 set_back,
             }),
             Introduction::Known(streams) => Down::Welcome(Welcome {
@@ -344,6 +373,7 @@ impl HubEngine {
             Outcome::Branched { acked } => Down::Fenced(Fenced {
                 session,
                 acked,
+                common: 0,
                 set_back: false,
             }),
             Outcome::Unreadable {
@@ -380,7 +410,7 @@ impl HubEngine {
             }
             Some(page) => {
                 progress.page = PageState::Sent {
-                    due_ms: now_ms + self.limits.page_timeout_ms,
+                    due_ms: now_ms + (self.limits.page_timeout_ms << progress.tries.min(10)),
                 };
                 let message = Down::FeedPage(FeedPage { session, ..page });
                 self.outputs.push_back(Output::Send { node, message });
@@ -412,15 +442,25 @@ impl HubEngine {
     }
 
     fn on_timeout(&mut self, now_ms: u64) {
-        let mut late = Vec::new();
+        let (mut late, mut dead) = (Vec::new(), Vec::new());
         for ((node, session), open) in &mut self.sessions {
             for (feed, progress) in &mut open.feeds {
                 if matches!(progress.page, PageState::Sent { due_ms } if now_ms >= due_ms) {
                     progress.page = PageState::Idle;
-                    late.push((node.clone(), *session, feed.clone()));
+                    progress.tries += 1;
+                    if progress.tries < self.limits.page_tries_max {
+                        late.push((node.clone(), *session, feed.clone()));
+                    } else {
+                        dead.push((node.clone(), *session));
+                    }
                 }
             }
         }
+        for session in dead {
+            self.sessions.remove(&session);
+        }
+        // In an order that does not depend on the map's.
+        late.sort();
         for (node, session, feed) in late {
             self.offer(&node, session, &feed);
         }

@@ -115,6 +115,21 @@ pub fn judge_head(acked: &Head, told: &StreamHead, committed: Option<Hash>, same
     }
 }
 
+/// Where a node's chain can be compared with the committed one, the furthest place first: its head, what it was told
+/// is acknowledged, what stands before the first record that it keeps. The first of them that is committed with the
+/// same hash says up to where both are the same for certain.
+#[must_use]
+pub fn comparable(told: &StreamHead, told_acked: Option<&Head>) -> Vec<(u64, Hash)> {
+    let mut places = vec![
+        (told.head.seq, told.head.hash),
+        (told.earliest.saturating_sub(1), told.before_earliest),
+    ];
+    places.extend(told_acked.map(|acked| (acked.seq, acked.hash)));
+    places.retain(|(seq, _)| *seq > 0);
+    places.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+    places
+}
+
 /// How an incarnation starts: a node's first counts at once, any further one is set apart until an operator decides.
 #[must_use]
 pub const fn initial_state(other_incarnations_of_node: usize) -> StreamState {

@@ -12,7 +12,6 @@ pub use page::Page;
 /// The node's page at `/`, and what it consists of under `/assets/`.
 ///
 /// `name` is what people call the store. `link_switch` shows the button that cuts and mends the link.
-#[must_use]
 pub fn router<S: Clone + Send + Sync + 'static>(name: &str, link_switch: bool) -> Router<S> {
     page(name, link_switch).router()
 }

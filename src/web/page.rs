@@ -29,11 +29,10 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page from its shell, with `{{name}}` replaced by the text of each value; `{{pair}}` becomes the form in which a
-    /// browser is paired.
+    /// A page from its shell, with `{{name}}` replaced by the text of each value.
     #[must_use]
     pub fn new(shell: &str, values: &[(&str, &str)]) -> Self {
-        let mut html = shell.replace("{{pair}}", include_str!("assets/pair.html"));
+        let mut html = shell.to_owned();
         for (name, value) in values {
             html = html.replace(&format!("{{{{{name}}}}}"), &escaped(value));
         }
@@ -51,7 +50,6 @@ impl Page {
     }
 
     /// The page at `/` and everything it consists of under `/assets/`.
-    #[must_use]
     pub fn router<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let scripts = self.scripts.iter().map(|(name, text)| (*name, JAVASCRIPT, *text));
         let mut router = Router::new();

@@ -34,6 +34,10 @@ async fn the_description_is_openapi_3_1_and_lists_every_call() {
                 operation["responses"]["default"].is_object(),
                 "{method} {path} says nothing of problems"
             );
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let said = answer["description"].as_str().unwrap_or_default();
+                assert!(!said.is_empty(), "{method} {path} {status} has no description");
+            }
             let names: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             let described: BTreeSet<String> = parameters

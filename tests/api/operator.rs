@@ -89,6 +89,8 @@ async fn metrics_count_what_happened() {
         "finalmarket_replays_total 1",
         "finalmarket_problems_total{code=\"product-not-found\"} 1",
         "finalmarket_http_request_duration_seconds_count{method=\"POST\",route=\"/v1/sales\"} 2",
+        "finalmarket_committed_documents_total 1",
+        "finalmarket_writes_waiting 0",
         "finalmarket_journal_seq 2",
         "finalmarket_pending_records 2",
         "finalmarket_link{state=\"offline\"} 1",

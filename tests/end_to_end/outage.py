@@ -80,7 +80,7 @@ def run(options, sites, folder, processes) -> None:
     # The nodes reach the broker through these, headquarters reaches it directly.
     links = {site: Link(broker.port) for site in sites}
     hq = processes.start("hq", "hq", "--data", folder / "hq", "--listen", f"127.0.0.1:{free_port()}",
-                         "--broker", f"127.0.0.1:{broker.port}", *prices(), *accounts["hq"])
+                         "--broker", f"127.0.0.1:{broker.port}", *accounts["hq"])
     for site in sites:
         processes.start(site, "node", "--data", folder / site, "--node", site, "--site", site,
                         "--listen", f"127.0.0.1:{free_port()}", "--broker", f"127.0.0.1:{links[site].port}",

@@ -7,7 +7,7 @@ use finalmarket::hq::{Headquarters, Projection, SetAsideState, SettleError};
 use finalmarket::sync::hub::Introduction;
 
 use super::journal::{Journal, hello, id, sale};
-use super::{NOW_MS, ingest, open, stock, total};
+use super::{NOW_MS, ingest, open, stock, total, totals_of};
 
 fn settle(hq: &Headquarters, journal: &Journal, decision: SettlementDecision) -> Result<(), SettleError> {
     let settlement = Settlement {
@@ -68,8 +68,7 @@ fn totals_and_stock_follow_the_ledger() {
     journal.record(Fact::Sale(sale("store-1", 2, "2017-01-02", 2)));
     ingest(&hq, journal.batches(2));
     hq.project().unwrap();
-    let day = "2017-01-02".parse().unwrap();
-    let totals = hq.totals(day, day, None).unwrap();
+    let totals = hq.totals(&totals_of("2017-01-02", "2017-01-02")).unwrap();
     assert_eq!(totals.days.len(), 1);
     let second = totals.days[0].total;
     assert_eq!(
@@ -84,7 +83,7 @@ fn totals_and_stock_follow_the_ledger() {
         (lines[0].sku.as_str(), lines[0].quantity.to_string().as_str()),
         ("1007", "9")
     );
-    let next = hq.stock(Some(&site), Some((&site, &lines[0].sku)), 1).unwrap();
+    let next = hq.stock(Some(&site), Some(&lines[0].cursor()), 1).unwrap();
     assert_eq!(next[0].sku.as_str(), "1014");
 }
 

@@ -174,6 +174,7 @@ pub fn hello(streams: &[(&Journal, u64)]) -> Hello {
         software: "test".into(),
         site: newest.node.as_str().parse().unwrap(),
         streams: streams.iter().map(stream).collect(),
+        acked: Vec::new(),
         feeds: Vec::new(),
     }
 }

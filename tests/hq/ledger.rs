@@ -213,11 +213,15 @@ fn a_disk_that_was_set_back_or_copied_is_found_by_its_head() {
     assert!(matches!(introduced, Introduction::Known(_)), "{introduced:?}");
     set_back.session += 1;
     let introduced = hq.introduce(&journal.node, set_back.hello(1), NOW_MS).unwrap();
-    let branched = |set_back| Introduction::Branched { acked, set_back };
-    assert_eq!(introduced, branched(true));
+    let branched = |common, set_back| Introduction::Branched {
+        acked,
+        common,
+        set_back,
+    };
+    assert_eq!(introduced, branched(5, true), "all that is left is common");
     set_back.sell(100);
     let introduced = hq.introduce(&journal.node, set_back.hello(1), NOW_MS).unwrap();
-    assert_eq!(introduced, branched(false));
+    assert_eq!(introduced, branched(0, false));
     // Once a further incarnation is there the old one is closed, however short it is.
     let next = Journal::reopen("store-1", 2, OpenedReason::SetBack, Some(set_back.head()));
     let introduced = hq.introduce(&journal.node, hello(&[(&set_back, 1), (&next, 1)]), NOW_MS);

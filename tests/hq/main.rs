@@ -1,5 +1,6 @@
 //! Headquarters on real files: what nodes may send it, in whatever order, and what it makes of that.
 
+mod api;
 mod figures;
 mod journal;
 mod ledger;
@@ -7,7 +8,7 @@ mod operations;
 
 use std::path::Path;
 
-use finalmarket::hq::{Admission, DailyTotal, Headquarters, Incoming, Settings};
+use finalmarket::hq::{Admission, DailyTotal, Headquarters, Incoming, Settings, TotalsQuery};
 use finalmarket::sync::hub::Outcome;
 
 /// What the clock shows in these tests, in milliseconds since 1970.
@@ -39,10 +40,20 @@ fn ingest_one(hq: &Headquarters, batch: Incoming) -> (Outcome, u64) {
     ingest(hq, vec![batch]).remove(0)
 }
 
+/// A question for the totals of a run of days, of all sites.
+fn totals_of(from: &str, to: &str) -> TotalsQuery {
+    TotalsQuery {
+        from: from.parse().unwrap(),
+        to: to.parse().unwrap(),
+        site: None,
+        after: None,
+        limit: u32::MAX,
+    }
+}
+
 /// The sums over all sites and days.
 fn total(hq: &Headquarters) -> DailyTotal {
-    let (from, to) = ("2000-01-01".parse().unwrap(), "2100-01-01".parse().unwrap());
-    let days = hq.totals(from, to, None).unwrap().days;
+    let days = hq.totals(&totals_of("2000-01-01", "2100-01-01")).unwrap().days;
     days.iter().fold(DailyTotal::default(), |sum, day| {
         let day = &day.total;
         DailyTotal {

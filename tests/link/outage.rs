@@ -53,7 +53,9 @@ async fn two_thousand_messages_arrive_across_two_kills_of_the_broker() {
                 LinkEvent::Disconnected(_) => connected = false,
                 LinkEvent::Message(message) if message.topic == Topic::Hub => unsent = unanswered.clone(),
                 LinkEvent::Message(message) => {
-                    unanswered.remove(&u32::from_le_bytes(message.payload[..].try_into().unwrap()));
+                    let number = u32::from_le_bytes(message.payload[..].try_into().unwrap());
+                    unanswered.remove(&number);
+                    unsent.remove(&number);
                     if kills.last().is_some_and(|at| unanswered.len() <= MESSAGES as usize - at) {
                         kills.pop();
                         mosquitto.restart();

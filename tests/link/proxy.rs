@@ -25,9 +25,7 @@ impl Proxy {
                     let Ok(broker) = TcpStream::connect((Ipv4Addr::LOCALHOST, broker_port)).await else {
                         return;
                     };
-                    if carry(client, broker, bytes_max).await {
-                        counter.fetch_add(1, Ordering::SeqCst);
-                    }
+                    carry(client, broker, bytes_max, &counter).await;
                 });
             }
         });
@@ -40,8 +38,7 @@ impl Proxy {
     }
 }
 
-/// True where it cut the connection.
-async fn carry(client: TcpStream, broker: TcpStream, bytes_max: usize) -> bool {
+async fn carry(client: TcpStream, broker: TcpStream, bytes_max: usize, cuts: &AtomicUsize) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_broker, mut to_broker) = broker.into_split();
     let upwards = async {
@@ -49,19 +46,22 @@ async fn carry(client: TcpStream, broker: TcpStream, bytes_max: usize) -> bool {
         let mut buffer = vec![0; 4_096];
         loop {
             match from_client.read(&mut buffer).await {
-                Ok(count) if count > left => return true,
+                Ok(count) if count > left => {
+                    cuts.fetch_add(1, Ordering::SeqCst);
+                    return;
+                }
                 Ok(count) if count > 0 => {
                     left -= count;
                     if to_broker.write_all(&buffer[..count]).await.is_err() {
-                        return false;
+                        return;
                     }
                 }
-                _ => return false,
+                _ => return,
             }
         }
     };
     tokio::select! {
-        cut = upwards => cut,
-        _ = tokio::io::copy(&mut from_broker, &mut to_client) => false,
+        () = upwards => {}
+        _ = tokio::io::copy(&mut from_broker, &mut to_client) => {}
     }
 }

@@ -149,6 +149,11 @@ impl Schedule {
         self.heap.peek().map(|planned| planned.at_ms)
     }
 
+    /// Whether all that is planned is of a kind.
+    pub fn all(&self, kind: impl Fn(&Event) -> bool) -> bool {
+        self.heap.iter().all(|planned| kind(&planned.event))
+    }
+
     /// Drops what is planned and not wanted.
     pub fn retain(&mut self, wanted: impl Fn(&Event) -> bool) {
         self.heap.retain(|planned| wanted(&planned.event));

@@ -80,6 +80,8 @@ struct State {
     set_aside: BTreeMap<RecordId, String>,
     corrected: BTreeSet<RecordId>,
     rehomed: BTreeSet<(Incarnation, u64, Hash)>,
+    /// What was counted since the checks last looked.
+    fresh: Vec<DocId>,
     feeds: BTreeMap<String, Feed>,
 }
 
@@ -135,6 +137,11 @@ impl HubDisk {
     /// What is counted.
     pub fn counted(&self) -> &BTreeMap<DocId, Counted> {
         &self.state.counted
+    }
+
+    /// What was counted since the last call.
+    pub fn take_fresh(&mut self) -> Vec<DocId> {
+        std::mem::take(&mut self.state.fresh)
     }
 
     /// The totals by business day, in cents.
@@ -351,6 +358,7 @@ impl State {
                 // A movement has no identity of its own: each record of one counts.
                 if let Some(counted) = self.counted.get_mut(&doc) {
                     counted.times += 1;
+                    self.fresh.push(doc);
                 } else {
                     self.count(doc, id, 0, None, &moved, Content::Movement, planted);
                 }
@@ -382,8 +390,9 @@ impl State {
         planted: Option<Planted>,
     ) {
         if let Some(known) = self.counted.get_mut(&doc) {
-            if planted == Some(Planted::NoDedupeOfRepeats) || planted == Some(Planted::RehomedCountsTwice) {
+            if planted == Some(Planted::NoDedupeOfRepeats) {
                 known.times += 1;
+                self.fresh.push(doc);
             } else if known.content != content {
                 self.conflicts.push(doc);
             }
@@ -396,6 +405,7 @@ impl State {
             *self.stock.entry(sku.clone()).or_default() += change;
         }
         let source = (id.node.clone(), id.incarnation);
+        self.fresh.push(doc.clone());
         self.counted.insert(
             doc,
             Counted {

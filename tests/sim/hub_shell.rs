@@ -69,7 +69,7 @@ impl World {
         self.hub.run = self.rng.next();
         self.hub.timer_ms = None;
         self.note(|| "headquarters starts".to_owned());
-        self.check_headquarters()?;
+        self.check_headquarters(true)?;
         let at_ms = self.now_ms + self.rng.between(10, 1_000);
         self.schedule(at_ms, Event::Connect(HUB));
         Ok(())
@@ -158,7 +158,7 @@ impl World {
             )
         });
         if done.is_some() {
-            self.check_headquarters()?;
+            self.check_headquarters(false)?;
         }
         if self.planted != Some(Planted::EarlyAcknowledgement) {
             self.answer_nodes(life, done.unwrap_or_default());
@@ -192,7 +192,7 @@ impl World {
                 self.publish(HUB, Packet::Down(node, bytes));
             }
             Output::Introduce { node, hello } => self.hub_works(Work::Introduce(node, hello)),
-            Output::Ingest { node, session, sealed } => match unreadable(&sealed) {
+            Output::Ingest { node, session, sealed } => match self.unreadable(&sealed) {
                 None => self.hub_works(Work::Ingest(node, session, sealed)),
                 Some(_) if self.planted == Some(Planted::BadRecordBlocks) => {}
                 Some(outcome) => {
@@ -248,19 +248,22 @@ impl World {
             self.hub_hears(life, input);
         }
     }
-}
 
-/// What headquarters says of a batch with a record that it cannot even unpack: a fault of its own, of one version.
-fn unreadable(sealed: &[u8]) -> Option<Outcome> {
-    let batch = Batch::open(sealed).ok()?;
-    let holds = |slot: &Slot| match slot {
-        Slot::Record(record) => record.windows(UNREADABLE.len()).any(|window| window == UNREADABLE),
-        Slot::Withheld { .. } => false,
-    };
-    batch.slots().ok()?.iter().any(holds).then(|| Outcome::Unreadable {
-        incarnation: Some(batch.header.incarnation),
-        first: batch.header.first,
-        count: batch.header.count,
-        reason: "cannot be unpacked".to_owned(),
-    })
+    /// What headquarters says of a batch with a record that it cannot even unpack: a fault of its own, of one version.
+    fn unreadable(&self, sealed: &[u8]) -> Option<Outcome> {
+        if !self.watch.oversized {
+            return None;
+        }
+        let batch = Batch::open(sealed).ok()?;
+        let holds = |slot: &Slot| match slot {
+            Slot::Record(record) => record.windows(UNREADABLE.len()).any(|window| window == UNREADABLE),
+            Slot::Withheld { .. } => false,
+        };
+        batch.slots().ok()?.iter().any(holds).then(|| Outcome::Unreadable {
+            incarnation: Some(batch.header.incarnation),
+            first: batch.header.first,
+            count: batch.header.count,
+            reason: "cannot be unpacked".to_owned(),
+        })
+    }
 }

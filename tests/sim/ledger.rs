@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use finalmarket::domain::ids::{Incarnation, NodeId};
-use finalmarket::domain::journal::{Hash, Head};
+use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::hub::{Introduction, Outcome};
 use finalmarket::sync::hub_judge::{self, HeadVerdict, Verdict};
 use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
@@ -57,11 +57,16 @@ impl Ledger {
                 let acked = if known { told.head } else { stream.acked };
                 statuses.push(StreamStatus {
                     acked,
+                    common: acked.seq,
                     state: stream.state,
                 });
                 continue;
             }
             let committed = stream.hash_at(node, incarnation, told.head.seq);
+            let common = hub_judge::comparable(told, hello.acked.get(at))
+                .into_iter()
+                .find(|(seq, hash)| stream.hash_at(node, incarnation, *seq) == Some(*hash))
+                .map_or(0, |(seq, _)| seq);
             let same_session = stream.session == hello.session;
             match hub_judge::judge_head(&stream.acked, told, committed, same_session) {
                 HeadVerdict::Agrees => {}
@@ -69,6 +74,7 @@ impl Ledger {
                 verdict if newest => {
                     branched = Some(Introduction::Branched {
                         acked: stream.acked,
+                        common,
                         set_back: verdict == HeadVerdict::SetBack,
                     });
                 }
@@ -76,6 +82,7 @@ impl Ledger {
             }
             statuses.push(StreamStatus {
                 acked: stream.acked,
+                common,
                 state: stream.state,
             });
         }
@@ -130,6 +137,19 @@ impl Ledger {
     pub fn has(&self, node: &NodeId, incarnation: Incarnation, seq: u64, hash: Hash) -> bool {
         let stream = self.streams.get(&(node.clone(), incarnation));
         stream.is_some_and(|stream| stream.hash_at(node, incarnation, seq) == Some(hash))
+    }
+
+    /// The chain's hash after a record, where it is known.
+    pub fn hash_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> Option<Hash> {
+        let stream = self.streams.get(&(node.clone(), incarnation));
+        stream.and_then(|stream| stream.hash_at(node, incarnation, seq))
+    }
+
+    /// Whether the node keeps this record to itself.
+    pub fn is_withheld(&self, of: &RecordId) -> bool {
+        let stream = self.streams.get(&(of.node.clone(), of.incarnation));
+        let place = stream.and_then(|stream| stream.places.get((of.seq as usize).checked_sub(1)?));
+        matches!(place, Some((Place::Withheld(_), _)))
     }
 
     /// Whether the ledger has something of this record's place.

@@ -115,7 +115,9 @@ struct Life {
     /// How many of the rows are pruned.
     pruned: u64,
     acked: Head,
-    abandoned: bool,
+    /// How many of the rows are offered under this incarnation, where its branch was left; the rest is kept as copies
+    /// in a later one.
+    left_behind: Option<u64>,
 }
 
 /// What the disk holds of a document besides its record.
@@ -126,13 +128,16 @@ struct Document {
     sale: Option<Rc<Sale>>,
 }
 
+/// A request and what it was answered.
+type Answer = (Rc<Request>, Result<(), String>);
+
 #[derive(Debug, Clone)]
 struct State {
     node: NodeId,
     site: SiteId,
     lives: Vec<Life>,
     documents: BTreeMap<DocId, Document>,
-    answers: BTreeMap<(String, u64), (Rc<Request>, Result<(), String>)>,
+    answers: BTreeMap<(String, u64), Answer>,
     receipts: BTreeMap<String, u64>,
     refunded: BTreeMap<(DocId, u16), Vec<RefundedLine>>,
     stock: BTreeMap<usize, i64>,
@@ -229,9 +234,9 @@ impl NodeDisk {
         self.state.lives.last().map(Life::head)
     }
 
-    /// Every incarnation that is not abandoned, and how far the feeds are.
+    /// Every incarnation that has something to offer, and how far the feeds are.
     pub fn streams(&self) -> (Vec<LocalStream>, Vec<FeedCursor>) {
-        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
+        let lives = self.state.lives.iter().filter(|life| life.is_offered());
         let cursor = |(feed, (version, _)): (&String, &(u64, _))| FeedCursor {
             feed: feed.clone(),
             version: *version,
@@ -248,7 +253,7 @@ impl NodeDisk {
         if from <= life.pruned {
             return None;
         }
-        let rows = life.rows.get(from as usize - 1..)?;
+        let rows = life.rows.get(from as usize - 1..life.offered() as usize)?;
         let before = life.hash_at(&self.state.node, from - 1)?;
         let mut count = rows.len().min(records_max as usize);
         loop {
@@ -295,29 +300,40 @@ impl NodeDisk {
         self.state.feeds.get(feed)
     }
 
-    /// A document's record as it should have been written: what a person would export to repair it.
-    pub fn right_record(&self, doc: &DocId) -> Option<Rc<[u8]>> {
-        self.state.documents.get(doc).map(|document| document.record.clone())
-    }
-
-    /// The document in a record.
-    pub fn doc_at(&self, incarnation: Incarnation, seq: u64) -> Option<&DocId> {
+    /// A record as it should have been written: what a person would export to repair it. Another branch of this disk
+    /// may have another one in that place. `withheld` says whether headquarters never saw it: then it must still learn
+    /// where the record comes from.
+    pub fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {
         let life = self.state.lives.iter().find(|life| life.incarnation == incarnation)?;
-        life.rows.get((seq as usize).checked_sub(1)?)?.doc.as_ref()
+        let row = life.rows.get((seq as usize).checked_sub(1)?)?;
+        let right = &self
+            .state
+            .documents
+            .get(row.doc.as_ref().filter(|_| row.hash == hash)?)?
+            .record;
+        match Entry::decode(&row.record) {
+            Ok(Entry {
+                recorded,
+                fact: Fact::Rehomed(rehomed),
+            }) if withheld => {
+                let record = right.to_vec();
+                let fact = Fact::Rehomed(Rehomed { record, ..rehomed });
+                Some(Entry { recorded, fact }.encode().into())
+            }
+            _ => Some(right.clone()),
+        }
     }
 
     /// How many records are kept that the parent has not acknowledged.
     pub fn pending(&self) -> u64 {
-        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
-        lives
-            .map(|life| (life.rows.len() as u64).saturating_sub(life.acked.seq))
-            .sum()
+        let lives = self.state.lives.iter().filter(|life| life.is_offered());
+        lives.map(|life| life.offered().saturating_sub(life.acked.seq)).sum()
     }
 
     /// How many records are kept in all.
     pub fn records_kept(&self) -> u64 {
-        let lives = self.state.lives.iter().filter(|life| !life.abandoned);
-        lives.map(|life| life.rows.len() as u64 - life.pruned).sum()
+        let lives = self.state.lives.iter().filter(|life| life.is_offered());
+        lives.map(|life| life.offered() - life.pruned).sum()
     }
 
     fn write(&mut self, write: &Write, wall_ms: u64) -> Written {
@@ -372,15 +388,13 @@ impl NodeDisk {
                 unacknowledged_too,
             } => {
                 let mut pruned = Vec::new();
-                for life in state.lives.iter_mut().filter(|life| !life.abandoned) {
+                for life in state.lives.iter_mut().filter(|life| life.is_offered()) {
                     let behind = if *unacknowledged_too {
-                        life.rows.len() as u64
+                        life.offered()
                     } else {
                         life.acked.seq
                     };
-                    life.pruned = life
-                        .pruned
-                        .max(behind.min(life.rows.len() as u64).saturating_sub(*keep));
+                    life.pruned = life.pruned.max(behind.min(life.offered()).saturating_sub(*keep));
                     pruned.push((life.incarnation, life.pruned));
                 }
                 Written::Pruned(pruned)
@@ -398,6 +412,15 @@ impl Life {
         }
     }
 
+    /// How many of its records go up under its own name.
+    fn offered(&self) -> u64 {
+        self.left_behind.unwrap_or(self.rows.len() as u64)
+    }
+
+    fn is_offered(&self) -> bool {
+        self.left_behind.is_none_or(|left| left > self.pruned)
+    }
+
     fn hash_at(&self, node: &NodeId, seq: u64) -> Option<Hash> {
         match seq {
             0 => Some(Hash::genesis(node, self.incarnation)),
@@ -408,7 +431,11 @@ impl Life {
     fn stream(&self, node: &NodeId) -> LocalStream {
         LocalStream {
             head: StreamHead {
-                head: self.head(),
+                head: Head {
+                    incarnation: self.incarnation,
+                    seq: self.offered(),
+                    hash: self.hash_at(node, self.offered()).unwrap_or_default(),
+                },
                 earliest: self.pruned + 1,
                 before_earliest: self.hash_at(node, self.pruned).unwrap_or_default(),
                 public_key: self.key.verifying_key().to_bytes(),
@@ -448,7 +475,7 @@ impl State {
                 seq: 0,
                 hash: genesis,
             },
-            abandoned: false,
+            left_behind: None,
         });
         self.record(Fact::Opened(opened), None, wall_ms, fresh);
     }
@@ -502,7 +529,7 @@ impl State {
         fresh: &mut Vec<NewRecord>,
     ) -> Result<(), String> {
         let doc = request.doc();
-        if self.documents.contains_key(&doc) {
+        if self.documents.contains_key(&doc) && !matches!(request.body, Body::Movement(_)) {
             // The key is forgotten, the identity is not: the first answer stands.
             return Ok(());
         }
@@ -578,14 +605,13 @@ impl State {
         fresh: &mut Vec<NewRecord>,
     ) {
         let is_last = self.lives.last().is_some_and(|life| life.incarnation == incarnation);
-        let Some(life) = self.life(incarnation).filter(|life| !life.abandoned) else {
+        let Some(life) = self.life(incarnation).filter(|life| is_last || common < life.offered()) else {
             return;
         };
-        life.abandoned = true;
-        let kept = common.max(life.pruned);
-        let rows: Vec<(u64, Row)> = (kept + 1..)
-            .zip(life.rows.iter().skip(kept as usize).cloned())
-            .collect();
+        let kept = common.max(life.pruned) as usize;
+        let rows = life.rows.iter().enumerate().take(life.offered() as usize).skip(kept);
+        let rows: Vec<(u64, Row)> = rows.map(|(at, row)| (at as u64 + 1, row.clone())).collect();
+        life.left_behind = Some(common.min(life.offered()));
         if is_last {
             let reason = if set_back {
                 OpenedReason::SetBack

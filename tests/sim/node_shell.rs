@@ -95,6 +95,7 @@ impl World {
             in_flight_max: self.options.in_flight_max,
             batch_records_max: self.options.batch_records_max,
             batch_bytes_max: 3_000,
+            refresh_ms: self.options.refresh_ms,
             ..NodeLimits::default()
         };
         let site = state.disk.site().clone();
@@ -186,15 +187,14 @@ impl World {
             Ok(results) => {
                 let new = self.take_note_of_records(machine);
                 let head = self.machines[machine].disk.head().filter(|_| new);
-                let told_first = self.rng.chance(500);
-                if let Some(head) = head.filter(|_| told_first) {
-                    self.node_hears(machine, life, Input::Appended(head))?;
+                // The loop asks for the head by itself: its answer may come before or after the others, and late.
+                if let Some(head) = head {
+                    let at_ms = self.now_ms + self.rng.between(0, self.options.commit_ms_max);
+                    let input = Box::new(Input::Appended(head));
+                    self.schedule(at_ms, Event::NodeInput(machine, life, input));
                 }
                 for (job, result) in group.into_iter().zip(results) {
                     self.written(machine, life, job, result)?;
-                }
-                if let Some(head) = head.filter(|_| !told_first) {
-                    self.node_hears(machine, life, Input::Appended(head))?;
                 }
                 self.check_stock_now_and_then(machine)?;
             }
@@ -202,7 +202,8 @@ impl World {
                 for job in group {
                     match job.till {
                         Some((till, request)) => self.answer_till(machine, till, request, Err("storage".to_owned())),
-                        None if matches!(job.write, Write::Prune { .. }) => {}
+                        // Nobody waits for these.
+                        None if matches!(job.write, Write::Prune { .. } | Write::SaveAck(_)) => {}
                         None => self.node_hears(machine, life, Input::StorageFailed)?,
                     }
                 }
@@ -219,7 +220,9 @@ impl World {
             return;
         }
         let disk = state.ahead.as_deref().unwrap_or(&state.disk);
+        let fails = self.rng.chance(self.options.read_failure);
         let input = match read {
+            _ if fails => Input::StorageFailed,
             Read::Streams => {
                 let (streams, feeds) = disk.streams();
                 Input::Streams { streams, feeds }
@@ -362,7 +365,7 @@ impl World {
         let bytes: Rc<[u8]> = message.encode().into();
         let life = self.machines[machine].life;
         if let Up::Batch { sealed, .. } = message
-            && bytes.len() > self.options.packet_bytes_max
+            && sealed.len() > self.options.packet_bytes_max
             && let Ok(batch) = Batch::open(sealed)
         {
             let input = Input::TooLarge {

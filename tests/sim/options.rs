@@ -36,6 +36,8 @@ pub struct Options {
     pub broker_queue_max: usize,
     /// The largest message that the broker takes.
     pub packet_bytes_max: usize,
+    /// A disk cannot be read.
+    pub read_failure: u64,
     /// A till never hears the answer to its request.
     pub reply_loss: u64,
     /// How long a disk's commit takes at most.
@@ -44,6 +46,8 @@ pub struct Options {
     pub batch_records_max: u32,
     /// A node's window of batches.
     pub in_flight_max: usize,
+    /// How often a node that has nothing to say introduces itself.
+    pub refresh_ms: u64,
     /// How many records behind the acknowledged one a node keeps.
     pub retention_records: u64,
     /// Records that headquarters cannot decode.
@@ -123,11 +127,14 @@ impl Options {
             redelivery: rarely(rng, 800),
             broker_persistent: rng.chance(500),
             broker_queue_max: rng.between(1, 60) as usize,
-            packet_bytes_max: if rng.chance(300) { 4_000 } else { 1 << 20 },
+            // The least still takes any one record of those that are not oversized.
+            packet_bytes_max: *rng.pick(&[1 << 20, 1 << 20, 4_000, 900]).unwrap_or(&4_000),
+            read_failure: rarely(rng, 100),
             reply_loss: rarely(rng, 100),
             commit_ms_max: rng.between(1, 60),
             batch_records_max: *rng.pick(&[1, 2, 3, 7, 50, 2_000]).unwrap_or(&50),
             in_flight_max: rng.between(1, 8) as usize,
+            refresh_ms: rng.between(30_000, 200_000),
             retention_records: rng.between(0, 40),
             garbage: rarely(rng, 30),
             oversized: rarely(rng, 30),
@@ -167,6 +174,7 @@ impl Options {
             duplication: 0,
             reordering: 0,
             corruption: 0,
+            read_failure: 0,
             reply_loss: 0,
             garbage: 0,
             oversized: 0,

@@ -44,7 +44,7 @@ planted! {
     /// Headquarters counts a re-recorded record although it has the original.
     RehomedCountsTwice, "rehomed-counts-twice", [Promise::ExactlyOnce];
     /// A node forgets which requests it has answered.
-    ForgottenAnswers, "forgotten-answers", [Promise::ExactlyOnce, Promise::SellsAlone];
+    ForgottenAnswers, "forgotten-answers", [Promise::ExactlyOnce, Promise::Explains];
     /// Headquarters counts a set-apart incarnation before anybody settled it.
     SetApartCounts, "set-apart-counts", [Promise::Explains];
     /// A node prunes without asking how far headquarters is.

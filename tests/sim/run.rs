@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use finalmarket::domain::ids::{Incarnation, NodeId};
-use finalmarket::sync::node::LinkState;
+use finalmarket::sync::node::{LinkState, NodeEngine, WakeReason};
 use finalmarket::sync::wire::StreamState;
 
 use super::calamities::FEEDS;
@@ -89,8 +89,10 @@ impl World {
         let records = self.watch.records - written;
         self.check_bytes(
             bytes,
-            2_000 * self.machines.len() as u64 + BYTES_PER_RECORD_IN_PEACE * records,
+            6_000 * self.machines.len() as u64 + BYTES_PER_RECORD_IN_PEACE * records,
         )?;
+        // Copies that were alike until now have become branches.
+        self.settle_everything()?;
         self.check_all_there()?;
         Ok(Summary {
             steps: self.steps,
@@ -102,7 +104,9 @@ impl World {
     /// Goes on until nothing is left to happen.
     fn rest(&mut self, when: &str) -> Checked {
         let until_ms = self.now_ms + PEACE_MS_MAX;
-        while self.step(until_ms)? {
+        // A headquarters that has forgotten a session goes on with its feeds when the node introduces itself again.
+        let refreshed_ms = self.now_ms + self.options.refresh_ms + 20_000;
+        while !(self.now_ms >= refreshed_ms && self.is_at_rest()) && self.step(until_ms)? {
             // Tills look at their clocks for ever; that keeps nobody awake.
             if self.tills.iter().all(|till| !till.is_busy()) {
                 self.cancel(|event| !matches!(event, Event::Till(_)));
@@ -119,7 +123,7 @@ impl World {
                 let what = format!("{} is {:?} {when}", machine.name, engine.link_state());
                 return Err(Violation::of(Promise::NothingBlocks, what));
             }
-            if let Some((at_ms, reason)) = engine.deadline() {
+            if let Some((at_ms, reason)) = engine.deadline().filter(|(_, reason)| *reason != WakeReason::Refresh) {
                 let what = format!("{} still waits {when}, until {at_ms} ms: {reason:?}", machine.name);
                 return Err(Violation::of(Promise::NothingBlocks, what));
             }
@@ -143,21 +147,37 @@ impl World {
         Ok(())
     }
 
+    /// Whether nothing is left to happen but that a node shows that it is there.
+    fn is_at_rest(&self) -> bool {
+        let awake = |machine: &super::node_shell::Machine| {
+            let deadline = machine.engine.as_ref().and_then(NodeEngine::deadline);
+            deadline.is_none_or(|(_, reason)| reason != WakeReason::Refresh)
+        };
+        let hub_waits = self
+            .hub
+            .engine
+            .as_ref()
+            .is_none_or(|engine| engine.deadline_ms().is_some());
+        let only_timers = self.only(|event| matches!(event, Event::NodeTimer(..) | Event::HubTimer(_)));
+        only_timers && !hub_waits && !self.machines.iter().any(awake)
+    }
+
     /// An operator settles every incarnation that is set apart and repairs every record that was set aside.
     fn settle_everything(&mut self) -> Checked {
         loop {
             self.settles();
             let set_aside: Vec<_> = self.hub.disk.set_aside().cloned().collect();
             for of in &set_aside {
-                let holds = |machine: &super::node_shell::Machine| {
-                    let doc = machine
-                        .disk
-                        .doc_at(of.incarnation, of.seq)
-                        .filter(|_| machine.node == of.node)?;
-                    machine.disk.right_record(doc)
-                };
+                let ledger = self.hub.disk.ledger();
+                let hash = ledger.hash_at(&of.node, of.incarnation, of.seq);
+                let withheld = ledger.is_withheld(of);
+                let holds =
+                    |machine: &super::node_shell::Machine| machine.disk.repair(of.incarnation, of.seq, hash?, withheld);
                 match self.machines.iter().find_map(holds) {
-                    Some(record) => self.hub_works(Work::Correct(of.clone(), record)),
+                    Some(record) => {
+                        self.note(|| format!("an operator repairs {of}"));
+                        self.hub_works(Work::Correct(of.clone(), record));
+                    }
                     // Its disk is gone; it is listed, and nobody can say any more what it was.
                     None => self.note(|| format!("nobody has {of} any more")),
                 }
@@ -189,6 +209,10 @@ impl World {
             for feed in FEEDS {
                 let (version, entries) = self.hub.disk.feed(feed);
                 let (has, holds) = machine.disk.feed(feed).cloned().unwrap_or_default();
+                // A headquarters that was set back gives versions out again, and cannot know which of them a node has.
+                if self.watch.set_backs > 0 {
+                    continue;
+                }
                 let missing = entries.iter().find(|(key, body)| holds.get(*key) != Some(body));
                 if has != version || missing.is_some() {
                     let what = format!("{} has {feed} {has} of {version}; {missing:?}", machine.name);

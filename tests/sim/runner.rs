@@ -29,6 +29,8 @@ pub struct Report {
     pub seeds: u64,
     /// Events of all runs.
     pub steps: u64,
+    /// Records of all journals at the end of all runs.
+    pub records: u64,
     /// Documents counted at headquarters at the end of all runs.
     pub documents: u64,
     /// Those that failed, in no order.
@@ -60,6 +62,7 @@ pub fn run_range(
                     match result {
                         Ok(summary) => {
                             report.steps += summary.steps;
+                            report.records += summary.records;
                             report.documents += summary.documents;
                         }
                         Err(broken) => report.broken.push(broken),

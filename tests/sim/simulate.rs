@@ -12,7 +12,7 @@ use clap::Parser;
 use sim::options::Options;
 use sim::planted::Planted;
 use sim::run::run;
-use sim::runner::run_range;
+use sim::runner::{Broken, run_range};
 
 /// Plays worlds of nodes, a broker, headquarters and tills, each from one seed, and says which promise broke.
 #[derive(Debug, Parser)]
@@ -65,10 +65,11 @@ fn main() -> ExitCode {
         eprintln!();
     }
     println!(
-        "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, {} documents at headquarters, {} failed",
+        "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, {} records, {} documents at headquarters, {} failed",
         report.seeds,
         report.seeds as f64 / seconds,
         report.steps,
+        report.records,
         report.documents,
         report.broken.len()
     );
@@ -82,6 +83,16 @@ fn main() -> ExitCode {
             "    cargo run --release --bin simulate -- --seed {} --trace{fault}",
             broken.seed
         );
+    }
+    if let Some(fault) = arguments.fault {
+        // A planted fault is there to be caught, and by the promise that it breaks.
+        let named = |broken: &Broken| broken.promise.is_some_and(|promise| fault.breaks().contains(&promise));
+        let caught = report.broken.iter().any(named);
+        println!(
+            "the planted fault {fault} was {}",
+            if caught { "caught" } else { "not caught" }
+        );
+        return if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if report.broken.is_empty() {
         ExitCode::SUCCESS

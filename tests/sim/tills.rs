@@ -237,6 +237,7 @@ impl World {
     fn movement(&mut self, oversized: bool) -> Body {
         let mut reference = format!("goods-{:016x}", self.rng.next());
         if oversized {
+            self.watch.oversized = true;
             reference.push_str(&String::from_utf8_lossy(UNREADABLE));
             (0..300).for_each(|_| reference.push_str(&format!("{:016x}", self.rng.next())));
         }

@@ -58,9 +58,10 @@ pub fn down(message: &Down) -> String {
             refused.reason
         ),
         Down::Fenced(fenced) => format!(
-            "Fenced in {} at {}, set back: {}",
+            "Fenced in {} at {}, common {}, set back: {}",
             session(fenced.session),
             head(&fenced.acked),
+            fenced.common,
             fenced.set_back
         ),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
@@ -139,7 +140,7 @@ pub fn hub_input(input: &hub::Input) -> String {
                     list(streams.iter().map(status))
                 )
             }
-            Introduction::Branched { acked, set_back } => {
+            Introduction::Branched { acked, set_back, .. } => {
                 format!(
                     "{node} in {} is branched at {}, set back: {set_back}",
                     session(*s),

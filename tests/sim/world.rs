@@ -95,6 +95,11 @@ impl World {
         self.schedule.retain(wanted);
     }
 
+    /// Whether all that is planned is of a kind.
+    pub fn only(&self, kind: impl Fn(&Event) -> bool) -> bool {
+        self.schedule.all(kind)
+    }
+
     /// Writes a line of the trace, if anybody reads it.
     pub fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {

@@ -2,6 +2,25 @@
 
 #![cfg(feature = "node")]
 
+mod auditing;
+mod backing_up;
+mod branching;
+mod disk;
+mod feeding;
+mod opening;
+mod pairing;
+mod receiving;
+mod refunding;
+mod searching;
 mod selling;
+mod sending;
 mod shop;
 mod writer;
+
+/// The simulator's disk, for a disk that is full or fails.
+#[path = "../sim"]
+mod sim {
+    // It can do more than these tests need.
+    #[allow(dead_code)]
+    pub mod power_cut;
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::deliveries;
 use super::dice::Dice;
 use super::figures::Figures;
 use super::goods;
@@ -26,7 +27,7 @@ pub(super) struct Manner {
     pub(super) currency: Currency,
 }
 
-/// The tills of both stores and the kiosk, at work.
+/// The tills of both stores, the kiosk and those who fill the shelves, at work.
 #[derive(Debug)]
 pub(super) struct Crew {
     tally: Arc<Mutex<Vec<Tally>>>,
@@ -71,9 +72,16 @@ impl Crew {
             for (role, register) in devices {
                 let dice = Dice::of(manner.seed, &format!("{} {register}", store.site));
                 let till = Till::pair(&store.client, run, role, &register, Arc::clone(&catalog), dice).await?;
-                let seller = Seller { till, role, place, tally: Arc::clone(&tally), manner };
+                let seller = Seller {
+                    till,
+                    role,
+                    place,
+                    tally: Arc::clone(&tally),
+                    manner,
+                };
                 working.spawn(seller.work(stopped.clone()));
             }
+            working.spawn(deliveries::fill(store.clone(), run.to_owned(), stopped.clone()));
         }
         Ok(Self { tally, stop, working })
     }

@@ -44,7 +44,7 @@ impl Payment {
     }
 }
 
-/// The next customer, with at most `lines_max` things.
+/// The next customer, with at most `lines_max` things out of the catalog, which stands cheapest first.
 pub(super) fn next_customer(dice: &mut Dice, catalog: &[Item], lines_max: usize) -> Customer {
     let mut picks: Vec<Pick> = Vec::new();
     for _ in 0..=dice.below(lines_max) {
@@ -63,13 +63,9 @@ pub(super) fn next_customer(dice: &mut Dice, catalog: &[Item], lines_max: usize)
     Customer { picks, payment }
 }
 
-/// Every fifth item is what people come for; the rest is what they find.
+/// What is cheap is bought often, what is dear seldom, and nothing never: the catalog stands cheapest first.
 fn pick_item(dice: &mut Dice, items: usize) -> usize {
-    if dice.chance(55) {
-        dice.below(items.div_ceil(5)) * 5
-    } else {
-        dice.below(items)
-    }
+    dice.below(items) * (dice.below(items) + 1) / items.max(1)
 }
 
 fn quantity(dice: &mut Dice, weighed: bool) -> Quantity {

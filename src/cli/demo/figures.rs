@@ -54,8 +54,8 @@ pub(super) struct SiteFigures {
     pub(super) node: Figures,
     /// What headquarters has.
     pub(super) hq: Figures,
-    /// What the node took while its link was cut.
-    pub(super) cut: Figures,
+    /// What the node took while its link was cut, where the run cut it.
+    pub(super) cut: Option<Figures>,
 }
 
 impl SiteFigures {
@@ -82,35 +82,43 @@ impl Summary<'_> {
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let money = |amount: Minor| amount.of(self.currency).to_decimal().to_string();
-        let heads = ["counted by", "sales", "refunds", self.currency.code()];
-        writeln!(f, "{:<12} {:<24} {:>7} {:>8} {:>12}", "site", heads[0], heads[1], heads[2], heads[3])?;
+        let mut row = |site: &str, who: &str, sales: &str, refunds: &str, money: &str| {
+            let row = format!("{site:<12}{who:<24}{sales:>7}{refunds:>9}{money:>13}");
+            writeln!(f, "{}", row.trim_end())
+        };
+        row("site", "counted by", "sales", "refunds", self.currency.code())?;
         for site in self.sites {
-            let rows = [
-                ("the tills", site.tills),
-                ("the node", site.node),
-                ("  of it with no link", site.cut),
-                ("headquarters", site.hq),
+            let counted = [
+                (site.site.as_str(), "its tills", Some(site.tills)),
+                ("", "its node", Some(site.node)),
+                ("", "  of it with no link", site.cut),
+                ("", "headquarters", Some(site.hq)),
             ];
-            for (who, figures) in rows {
-                writeln!(
-                    f,
-                    "{:<12} {who:<24} {:>7} {:>8} {:>12}",
-                    site.site.as_str(),
-                    figures.sales,
-                    figures.refunds,
-                    money(figures.money)
-                )?;
+            for (name, who, figures) in counted {
+                let Some(figures) = figures else { continue };
+                let (sales, refunds) = (figures.sales.to_string(), figures.refunds.to_string());
+                row(name, who, &sales, &refunds, &money(figures.money))?;
             }
-            let difference = Minor(site.hq.money.0.saturating_sub(site.node.money.0));
-            let said = if site.meet() { "the figures meet" } else { "THE FIGURES DIFFER" };
             let sales = i128::from(site.hq.sales) - i128::from(site.node.sales);
             let refunds = i128::from(site.hq.refunds) - i128::from(site.node.refunds);
-            writeln!(
-                f,
-                "{:<12} {:<24} {sales:>7} {refunds:>8} {:>12}   {said}",
-                site.site.as_str(),
-                "headquarters less node",
-                money(difference)
+            let difference = Minor(site.hq.money.0.saturating_sub(site.node.money.0));
+            row(
+                "",
+                "difference",
+                &sales.to_string(),
+                &refunds.to_string(),
+                &money(difference),
+            )?;
+            row(
+                "",
+                if site.meet() {
+                    "THE FIGURES MEET"
+                } else {
+                    "THE FIGURES DIFFER"
+                },
+                "",
+                "",
+                "",
             )?;
         }
         Ok(())
@@ -135,12 +143,16 @@ mod tests {
             tills,
             node,
             hq,
-            cut: figures(1, 0, 500),
+            cut: Some(figures(1, 0, 500)),
         }
     }
 
     fn is_good(sites: &[SiteFigures]) -> bool {
-        Summary { sites, currency: "EUR".parse().unwrap() }.is_good()
+        Summary {
+            sites,
+            currency: "EUR".parse().unwrap(),
+        }
+        .is_good()
     }
 
     #[test]
@@ -151,7 +163,10 @@ mod tests {
             assert!(!is_good(&[site(other, same, same)]), "{other:?}");
             assert!(!is_good(&[site(same, other, same)]), "{other:?}");
             assert!(!is_good(&[site(same, same, other)]), "{other:?}");
-            assert!(!is_good(&[site(same, same, same), site(same, same, other)]), "{other:?}");
+            assert!(
+                !is_good(&[site(same, same, same), site(same, same, other)]),
+                "{other:?}"
+            );
         }
     }
 
@@ -164,8 +179,24 @@ mod tests {
 
     #[test]
     fn the_table_names_what_differs() {
-        let sites = [site(figures(10, 1, 12_345), figures(10, 1, 12_345), figures(9, 1, 11_345))];
-        let table = Summary { sites: &sites, currency: "EUR".parse().unwrap() }.to_string();
-        insta::assert_snapshot!(table);
+        let sites = [site(
+            figures(10, 1, 12_345),
+            figures(10, 1, 12_345),
+            figures(9, 1, 11_345),
+        )];
+        let table = Summary {
+            sites: &sites,
+            currency: "EUR".parse().unwrap(),
+        }
+        .to_string();
+        insta::assert_snapshot!(table, @r"
+        site        counted by                sales  refunds          EUR
+        harbour     its tills                    10        1       123.45
+                    its node                     10        1       123.45
+                      of it with no link          1        0         5.00
+                    headquarters                  9        1       113.45
+                    difference                   -1        0       -10.00
+                    THE FIGURES DIFFER
+        ");
     }
 }

@@ -9,13 +9,15 @@ use crate::import::{Catalog, StockFile, StockRow};
 const CATALOG: &str = include_str!("catalog.csv");
 const STOCK: &str = include_str!("stock.csv");
 
-/// The catalog, in the file's order.
+/// The catalog, cheapest first.
 ///
 /// # Errors
 /// Where the file that this program carries has a bad row.
 pub(super) fn catalog() -> Result<Vec<Item>, Failure> {
     let class: TaxClass = "standard".parse()?;
-    Ok(Catalog::open(CATALOG.as_bytes(), class)?.collect::<Result<_, _>>()?)
+    let mut items = Catalog::open(CATALOG.as_bytes(), class)?.collect::<Result<Vec<Item>, _>>()?;
+    items.sort_by_key(|item| item.price);
+    Ok(items)
 }
 
 /// What each site opens with.
@@ -47,11 +49,19 @@ mod tests {
         for item in &items {
             let gtin = item.gtin.unwrap().to_string();
             assert!(gtin.len() == 13 && gtin.starts_with("20"), "{gtin}");
-            assert!(!item.department.as_str().is_empty() && !item.brand.as_str().is_empty() && !item.size.as_str().is_empty());
+            assert!(
+                !item.department.as_str().is_empty()
+                    && !item.brand.as_str().is_empty()
+                    && !item.size.as_str().is_empty()
+            );
         }
         let stock = opening_stock().unwrap();
         for site in ["harbour", "hillside"] {
-            let there: BTreeSet<&str> = stock.iter().filter(|row| row.site.as_str() == site).map(|row| row.sku.as_str()).collect();
+            let there: BTreeSet<&str> = stock
+                .iter()
+                .filter(|row| row.site.as_str() == site)
+                .map(|row| row.sku.as_str())
+                .collect();
             assert_eq!(there, skus, "{site}");
         }
     }

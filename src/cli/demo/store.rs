@@ -8,7 +8,7 @@ use super::figures::Figures;
 use crate::cli::Failure;
 use crate::cli::client::Client;
 use crate::domain::ids::SiteId;
-use crate::domain::money::{Currency, Minor, Money};
+use crate::domain::money::{Currency, Minor, Money, decimal_text};
 use crate::domain::time::BusinessDay;
 
 /// A store's node, asked with its operator's token.
@@ -27,31 +27,21 @@ pub(super) struct NodeStatus {
     days: Vec<NodeDay>,
 }
 
-/// Where its link stands.
+/// Where its link stands, in one word, and how many records headquarters does not have.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct SyncStatus {
-    pub(super) link: LinkStatus,
-    pub(super) pending: PendingStatus,
-}
-
-/// The link in one word: `online`, `offline`, ….
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct LinkStatus {
-    pub(super) state: String,
-}
-
-/// What headquarters does not have.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct PendingStatus {
-    pub(super) records: u64,
+    pub(super) link: String,
+    pub(super) pending: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct NodeDay {
     business_day: BusinessDay,
     sales: u64,
+    #[serde(deserialize_with = "decimal_text")]
     sold: Decimal,
     refunds: u64,
+    #[serde(deserialize_with = "decimal_text")]
     refunded: Decimal,
 }
 
@@ -77,7 +67,12 @@ impl NodeStatus {
     pub(super) fn figures(&self, since: BusinessDay) -> Result<Figures, Failure> {
         let mut figures = Figures::default();
         for day in self.days.iter().filter(|day| day.business_day >= since) {
-            figures.add(day.sales, minor(day.sold, self.currency)?, day.refunds, minor(day.refunded, self.currency)?);
+            figures.add(
+                day.sales,
+                minor(day.sold, self.currency)?,
+                day.refunds,
+                minor(day.refunded, self.currency)?,
+            );
         }
         Ok(figures)
     }
@@ -99,8 +94,10 @@ struct SiteDay {
     site: SiteId,
     currency: Currency,
     sales: u64,
+    #[serde(deserialize_with = "decimal_text")]
     total: Decimal,
     refunds: u64,
+    #[serde(deserialize_with = "decimal_text")]
     refunded: Decimal,
 }
 
@@ -108,10 +105,18 @@ impl Headquarters {
     /// What it has of a site from `since` on.
     pub(super) async fn figures(&self, site: &SiteId, since: BusinessDay) -> Result<Figures, Failure> {
         // A run sees two days at most: no page ends in them.
-        let page: TotalsPage = self.client.get(&format!("/v1/totals?site={site}&from={since}&limit=500")).await?;
+        let page: TotalsPage = self
+            .client
+            .get(&format!("/v1/totals?site={site}&from={since}&limit=500"))
+            .await?;
         let mut figures = Figures::default();
         for day in page.totals.iter().filter(|day| day.site == *site) {
-            figures.add(day.sales, minor(day.total, day.currency)?, day.refunds, minor(day.refunded, day.currency)?);
+            figures.add(
+                day.sales,
+                minor(day.total, day.currency)?,
+                day.refunds,
+                minor(day.refunded, day.currency)?,
+            );
         }
         Ok(figures)
     }

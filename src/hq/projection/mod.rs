@@ -11,8 +11,10 @@ mod stock;
 mod walk;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, PoisonError};
 
+use super::happenings::Happening;
 use super::headquarters::Headquarters;
 use super::storage::{LedgerBatch, OriginId, StorageError, Writing};
 use record::DecodedBatch;
@@ -57,13 +59,7 @@ impl Headquarters {
     /// Where storage fails; what was done until then stays done.
     pub fn project(&self) -> Result<u64, StorageError> {
         let _alone = self.projecting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = 0;
-        loop {
-            match self.project_some()? {
-                0 => return Ok(taken),
-                some => taken += some,
-            }
-        }
+        self.project_all(true)
     }
 
     /// Throws a projection away and makes it again from the ledger.
@@ -71,17 +67,17 @@ impl Headquarters {
     /// # Errors
     /// Where storage fails; [`project`](Self::project) goes on from there.
     pub fn rebuild(&self, projection: Projection) -> Result<(), StorageError> {
-        {
-            let _alone = self.projecting.lock().unwrap_or_else(PoisonError::into_inner);
-            self.database.write(move |writing| {
-                match projection {
-                    Projection::Sales => writing.clear_sales()?,
-                    Projection::Stock => writing.clear_stock()?,
-                }
-                writing.clear_projection(projection.name())
-            })?;
-        }
-        self.project().map(|_| ())
+        let _alone = self.projecting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.database.write(move |writing| {
+            match projection {
+                Projection::Sales => writing.clear_sales()?,
+                Projection::Stock => writing.clear_stock()?,
+            }
+            writing.clear_projection(projection.name())
+        })?;
+        self.project_all(false)?;
+        self.watch.tell(Happening::Figures);
+        Ok(())
     }
 
     /// Takes in what an older version of this program left for a newer one. Once at each start is enough.
@@ -89,15 +85,26 @@ impl Headquarters {
         for projection in Projection::ALL {
             let headquarters = self.name.clone();
             self.database.write(move |writing| match projection {
-                Projection::Sales => walk::read_waiting::<Sales>(writing, &headquarters),
-                Projection::Stock => walk::read_waiting::<Stock>(writing, &headquarters),
+                Projection::Sales => walk::read_waiting::<Sales>(writing, &headquarters).map(drop),
+                Projection::Stock => walk::read_waiting::<Stock>(writing, &headquarters).map(drop),
             })?;
         }
         Ok(())
     }
 
+    /// Goes on until nothing is left. Gives how many batches there were.
+    fn project_all(&self, tell: bool) -> Result<u64, StorageError> {
+        let mut taken = 0;
+        loop {
+            match self.project_some(tell)? {
+                0 => return Ok(taken),
+                some => taken += some,
+            }
+        }
+    }
+
     /// Takes the next batches into the projection that is to go first, and into the other where it is level with it.
-    fn project_some(&self) -> Result<u64, StorageError> {
+    fn project_some(&self, tell: bool) -> Result<u64, StorageError> {
         let (sales, stock, last) = self.database.read(|reading| {
             let sales = reading.projected(Sales::NAME)?;
             let stock = reading.projected(Stock::NAME)?;
@@ -106,7 +113,10 @@ impl Headquarters {
         if sales < last {
             let batches = self.decode_behind(sales, last)?;
             let taken = batches.len() as u64;
-            self.take_in::<Sales>(sales, batches.clone())?;
+            let happenings = self.take_in::<Sales>(sales, batches.clone())?;
+            for happening in happenings.into_iter().filter(|_| tell) {
+                self.watch.tell(happening);
+            }
             if stock == sales {
                 self.take_in::<Stock>(stock, batches)?;
             }
@@ -128,11 +138,9 @@ impl Headquarters {
             kept.retain(|batch| batch.position.is_some_and(|position| position <= last));
             let mut origins = HashMap::new();
             for batch in &kept {
-                if !origins.contains_key(&batch.origin) {
-                    let origin = reading
-                        .origin_by_id(batch.origin)?
-                        .ok_or_else(|| missing(batch.origin))?;
-                    origins.insert(batch.origin, Arc::new(origin));
+                if let Entry::Vacant(place) = origins.entry(batch.origin) {
+                    let origin = reading.origin_by_id(batch.origin)?;
+                    place.insert(Arc::new(origin.ok_or_else(|| missing(batch.origin))?));
                 }
             }
             Ok::<_, StorageError>((kept, origins))
@@ -144,18 +152,23 @@ impl Headquarters {
         kept.into_iter().map(decode).collect()
     }
 
-    fn take_in<F: Figures>(&self, behind: u64, batches: Vec<Arc<DecodedBatch>>) -> Result<(), StorageError> {
+    fn take_in<F: Figures>(
+        &self,
+        behind: u64,
+        batches: Vec<Arc<DecodedBatch>>,
+    ) -> Result<Vec<Happening>, StorageError> {
         let Some(last) = batches.last().map(|batch| batch.position) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let headquarters = self.name.clone();
         self.database.write(move |writing: &Writing<'_>| {
             // Whoever else has moved the projection meanwhile has taken these in already.
             if writing.projected(F::NAME)? != behind {
-                return Ok(());
+                return Ok(Vec::new());
             }
-            walk::walk::<F>(writing, &headquarters, &batches)?;
-            writing.save_projected(F::NAME, last)
+            let happenings = walk::walk::<F>(writing, &headquarters, &batches)?;
+            writing.save_projected(F::NAME, last)?;
+            Ok(happenings)
         })
     }
 }

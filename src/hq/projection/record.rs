@@ -31,6 +31,7 @@ pub(in crate::hq) struct DecodedRecord {
 
 /// What a record says, as far as it can be read.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is a fact")]
 pub(in crate::hq) enum Content {
     /// A fact and when it was recorded.
     Fact(Hlc, Fact),

@@ -4,22 +4,30 @@
 //! repeat, with another content as a conflict; the first to take effect is the one that counts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::digest;
 use super::walk::{Effect, Figures, Place};
 use crate::domain::fact::Fact;
 use crate::domain::ids::SiteId;
+use crate::domain::journal::RecordId;
 use crate::domain::money::{Currency, Minor};
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Refund, Sale, Totals};
 use crate::domain::time::BusinessDay;
+use crate::hq::happenings::Happening;
+use crate::hq::sales::SaleSummary;
 use crate::hq::storage::{DailyTotal, NewRepeat, NewSale, SaleKind, StorageError, Writing};
 
 /// The totals that a transaction has touched, by what they are of.
 #[derive(Debug, Default)]
 pub(super) struct Sales {
     totals: HashMap<(SiteId, BusinessDay, Currency), DailyTotal>,
+    told: Vec<Happening>,
 }
+
+/// How many sales of one transaction are told one by one: more than that nobody can follow.
+const TOLD_MAX: usize = 32;
 
 impl Figures for Sales {
     const NAME: &'static str = "sales";
@@ -40,11 +48,13 @@ impl Figures for Sales {
         }
     }
 
-    fn finish(self, writing: &Writing<'_>) -> Result<(), StorageError> {
+    fn finish(self, writing: &Writing<'_>) -> Result<Vec<Happening>, StorageError> {
         for ((site, day, currency), total) in &self.totals {
             writing.save_daily_total(site, *day, *currency, total)?;
         }
-        Ok(())
+        let mut happenings = self.told;
+        happenings.push(Happening::Figures);
+        Ok(happenings)
     }
 }
 
@@ -67,6 +77,9 @@ impl Sales {
         };
         if writing.add_sale(row)? {
             self.totals.insert(key, after);
+            if self.told.len() < TOLD_MAX {
+                self.told.push(Happening::Counted(Arc::new(summary(row, place))));
+            }
             return Ok(Effect::Applied);
         }
         let conflict = writing.sale_digest(row.id)? != Some(row.digest);
@@ -125,6 +138,28 @@ fn row_of_refund<'a>(refund: &'a Refund, place: &Place<'a>) -> NewSale<'a> {
         total: refund.totals.total,
         of: Some(&refund.of),
         digest: digest::of_refund(refund),
+    }
+}
+
+fn summary(row: &NewSale<'_>, place: &Place<'_>) -> SaleSummary {
+    SaleSummary {
+        id: row.id.clone(),
+        kind: row.kind,
+        record: RecordId {
+            node: place.node.clone(),
+            incarnation: place.incarnation,
+            seq: place.seq,
+        },
+        site: row.site.clone(),
+        business_day: row.business_day,
+        at: row.at,
+        recorded_ms: row.recorded.milliseconds(),
+        receipt: row.receipt.clone(),
+        channel: row.channel.clone(),
+        customer: row.customer.cloned(),
+        currency: row.currency,
+        total: row.total,
+        of: row.of.cloned(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::walk::{Effect, Figures, Place};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
+use crate::hq::happenings::Happening;
 use crate::hq::storage::{StorageError, Writing};
 
 /// The quantities that a transaction has touched.
@@ -40,13 +41,13 @@ impl Figures for Stock {
         }
     }
 
-    fn finish(self, writing: &Writing<'_>) -> Result<(), StorageError> {
+    fn finish(self, writing: &Writing<'_>) -> Result<Vec<Happening>, StorageError> {
         for (site, quantities) in &self.quantities {
             for (sku, quantity) in quantities {
                 writing.save_stock(site, sku, *quantity)?;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::record::{Content, DecodedBatch, DecodedRecord, Unreadable, content, unpack};
 use crate::domain::fact::{Correction, Entry, Fact, Rehomed};
-use crate::domain::ids::{NodeId, SiteId};
+use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::Hash;
 use crate::domain::time::Hlc;
+use crate::hq::happenings::Happening;
 use crate::hq::storage::{OriginId, Reading, SetAside, SetAsideState, StorageError, Writing};
 use crate::sync::wire::Slot;
 
@@ -24,8 +25,8 @@ pub(super) trait Figures: Default {
     /// Takes a fact into the figures.
     fn apply(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError>;
 
-    /// Writes what is still in memory at the end of a transaction.
-    fn finish(self, writing: &Writing<'_>) -> Result<(), StorageError>;
+    /// Writes what is still in memory at the end of a transaction. Gives what is worth telling of it.
+    fn finish(self, writing: &Writing<'_>) -> Result<Vec<Happening>, StorageError>;
 }
 
 /// What became of a fact.
@@ -48,6 +49,8 @@ pub(super) struct Place<'a> {
     pub kept: (OriginId, u64),
     /// Its node.
     pub node: &'a NodeId,
+    /// The incarnation in which it recorded it.
+    pub incarnation: Incarnation,
     /// Its site.
     pub site: &'a SiteId,
     /// When it was recorded.
@@ -61,7 +64,7 @@ pub(super) fn walk<F: Figures>(
     writing: &Writing<'_>,
     headquarters: &NodeId,
     batches: &[Arc<DecodedBatch>],
-) -> Result<(), StorageError> {
+) -> Result<Vec<Happening>, StorageError> {
     let mut walk = Walk {
         writing,
         headquarters,
@@ -75,7 +78,10 @@ pub(super) fn walk<F: Figures>(
 }
 
 /// Takes in records that an older version of this program could not read and this one can.
-pub(super) fn read_waiting<F: Figures>(writing: &Writing<'_>, headquarters: &NodeId) -> Result<(), StorageError> {
+pub(super) fn read_waiting<F: Figures>(
+    writing: &Writing<'_>,
+    headquarters: &NodeId,
+) -> Result<Vec<Happening>, StorageError> {
     let mut walk = Walk {
         writing,
         headquarters,
@@ -94,6 +100,7 @@ pub(super) fn read_waiting<F: Figures>(writing: &Writing<'_>, headquarters: &Nod
             seq: waiting.seq,
             kept: (waiting.origin, waiting.seq),
             node: &origin.node,
+            incarnation: origin.acked.incarnation,
             site: &origin.site,
             recorded,
             received_ms: waiting.found_ms,
@@ -186,6 +193,7 @@ impl<F: Figures> Walk<'_, F> {
             seq: record.seq,
             kept: (origin.id, record.seq),
             node: &origin.node,
+            incarnation: origin.acked.incarnation,
             site: &origin.site,
             recorded: Hlc::default(),
             received_ms: batch.received_ms,
@@ -281,6 +289,7 @@ impl<F: Figures> Walk<'_, F> {
             seq: of.seq,
             kept: place.kept,
             node: &origin.node,
+            incarnation: origin.acked.incarnation,
             site: &origin.site,
             recorded,
             received_ms: place.received_ms,

@@ -4,6 +4,7 @@
 //! Promises: what [`Database::write`] has answered is on disk; a transaction that fails leaves nothing; readers see a
 //! consistent moment and never wait for the writer. Never here: a rule of the business.
 
+mod answers;
 mod error;
 mod feeds;
 mod identity;
@@ -45,6 +46,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0002_projections.sql")),
     M::up(include_str!("../../../migrations/hq/0003_feeds.sql")),
     M::up(include_str!("../../../migrations/hq/0004_tokens.sql")),
+    M::up(include_str!("../../../migrations/hq/0005_answers.sql")),
 ];
 
 /// How many connections wait for readers between reads.

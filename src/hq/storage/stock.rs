@@ -6,7 +6,7 @@ use super::value::parsed;
 use super::{Reading, StorageError, Writing};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::hq::stock::StockLine;
+use crate::hq::stock::{StockCursor, StockLine};
 
 impl Reading<'_> {
     /// What is on hand of an item at a site; zero where nothing is known.
@@ -24,7 +24,7 @@ impl Reading<'_> {
     pub(in crate::hq) fn stock(
         &self,
         site: Option<&SiteId>,
-        after: Option<(&SiteId, &Sku)>,
+        after: Option<&StockCursor>,
         limit: u32,
     ) -> Result<Vec<StockLine>, StorageError> {
         let mut statement = self.connection.prepare_cached(
@@ -33,7 +33,7 @@ impl Reading<'_> {
         )?;
         // Everything of one site lies behind its name with an empty SKU.
         let (after_site, after_sku) = match (after, site) {
-            (Some((site, sku)), _) => (site.as_str(), sku.as_str()),
+            (Some(after), _) => (after.site.as_str(), after.sku.as_str()),
             (None, site) => (site.map_or("", SiteId::as_str), ""),
         };
         let site = site.map_or("", SiteId::as_str);

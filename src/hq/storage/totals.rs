@@ -8,7 +8,7 @@ use crate::domain::ids::SiteId;
 use crate::domain::money::{Currency, Minor};
 use crate::domain::quantity::Quantity;
 use crate::domain::time::BusinessDay;
-use crate::hq::totals::SiteDay;
+use crate::hq::totals::{SiteDay, TotalsQuery};
 
 /// What was sold and taken back at a site on one business day, in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,19 +54,24 @@ impl Reading<'_> {
 }
 
 impl Reading<'_> {
-    /// The totals of a run of days, of one site or of all.
-    pub(in crate::hq) fn daily_totals(
-        &self,
-        from: BusinessDay,
-        to: BusinessDay,
-        site: Option<&SiteId>,
-    ) -> Result<Vec<SiteDay>, StorageError> {
+    /// A page of totals in the order of day, site and currency.
+    pub(in crate::hq) fn daily_totals(&self, query: &TotalsQuery) -> Result<Vec<SiteDay>, StorageError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT site, business_day, currency, {COLUMNS} FROM daily_total
              WHERE business_day BETWEEN ?1 AND ?2 AND (?3 = '' OR site = ?3)
-             ORDER BY business_day, site, currency"
+                 AND (business_day, site, currency) > (?4, ?5, ?6)
+             ORDER BY business_day, site, currency LIMIT ?7"
         ))?;
-        let key = (from.number(), to.number(), site.map_or("", SiteId::as_str));
+        let after = query.after.as_ref();
+        let key = (
+            query.from.number(),
+            query.to.number(),
+            query.site.as_ref().map_or("", SiteId::as_str),
+            after.map_or(query.from.number(), |after| after.business_day.number()),
+            after.map_or("", |after| after.site.as_str()),
+            after.map_or("", |after| after.currency.code()),
+            query.limit,
+        );
         let days = statement.query_map(key, |row| {
             Ok(SiteDay {
                 site: parsed(row, 0)?,

@@ -24,15 +24,22 @@ const page = {
 const refresh = throttled(async () => {
   try {
     const today = localDay();
-    const [totals, nodes, setAside] = await Promise.all([
-      read(`/v1/totals?from=${today}&to=${today}`),
+    const [totals, nodes, open, waiting, again] = await Promise.all([
+      read(`/v1/totals?from=${today}&to=${today}&limit=500`),
       read("/v1/nodes"),
       read("/v1/set-aside?state=open"),
+      read("/v1/set-aside?state=waiting"),
+      read("/v1/conflicts"),
     ]);
     page.answers = true;
     page.read_ms = performance.now();
     takeIn(totals.totals, nodes.nodes);
-    showDecisions(nodes.nodes, setAside.records);
+    showDecisions([
+      ...nodes.nodes.flatMap(apartRows),
+      ...open.records.map(unreadRow),
+      ...waiting.records.map(newerRow),
+      ...again.conflicts.map(conflictRow),
+    ]);
   } catch (error) {
     if (!(error instanceof Problem)) page.answers = false;
   }
@@ -87,7 +94,7 @@ function stateOf(site) {
 }
 
 function show() {
-  put("clock", clock(Date.now()));
+  put("clock", `· ${clock(Date.now())}`);
   document.getElementById("page").classList.toggle("old", !page.answers);
   const sites = [...page.sites.values()];
   const list = document.getElementById("sites");
@@ -191,44 +198,75 @@ function arrive(sale) {
 function rowOf(sale) {
   const refund = sale.kind === "refund";
   const late_s = (sale.arrived - Date.parse(sale.at)) / 1_000;
-  const place = make("span", "quiet", make("span", "whole", clock(sale.at)), " ", make("span", "whole", sale.receipt));
-  const amount = make("div", "amount", make("span", "money", money(refund ? `-${sale.total}` : sale.total, sale.currency)));
-  if (late_s > LATE_S) amount.append(make("span", "mark here", `came ${duration(late_s)} later`));
-  const what = refund ? `${sale.site}, brought back` : sale.site;
-  return make("li", refund ? "back" : "", make("div", "what", make("span", "", what), place), amount);
+  const place = [clock(sale.at), sale.receipt].map((part) => make("span", "", part));
+  return make(
+    "li",
+    refund ? "back" : "",
+    make("span", "items", refund ? `${sale.site}, brought back` : sale.site),
+    make("span", "money", money(refund ? `-${sale.total}` : sale.total, sale.currency)),
+    make("span", "place", ...place),
+    make("span", "mark here", late_s > LATE_S ? `came ${duration(late_s)} later` : ""),
+  );
 }
 
 // What needs a person.
 
-function showDecisions(nodes, records) {
-  const apart = nodes.flatMap((node) =>
-    node.incarnations
-      .filter((incarnation) => incarnation.state === "set_apart")
-      .map((incarnation) => apartRow(node, incarnation)),
-  );
-  const rows = apart.concat(records.map(setAsideRow));
+/** The rows as they were last shown: a row that stays is left alone, so that its command can be marked and copied. */
+let decisionsShown = "";
+
+function showDecisions(rows) {
+  const now = rows.map((row) => row.textContent).join("\n");
+  if (now === decisionsShown) return;
+  decisionsShown = now;
   document.getElementById("decide").replaceChildren(...rows);
   document.getElementById("decide-none").hidden = rows.length > 0;
+  document.getElementById("decide-how").hidden = rows.length === 0;
 }
 
 const REASONS = {
   restored: "was restored from a backup",
   set_back: "went on from an older state of its disk",
   copied: "runs on a copied disk",
+  moved: "runs in another machine than before",
 };
 
-function apartRow(node, { incarnation, reason, acknowledged_seq }) {
-  const what = `${node.node} ${REASONS[reason] ?? "began a new journal"}`;
-  const kept = `${count(acknowledged_seq, "record is", "records are")} kept and not counted until somebody decides:`;
-  const command = `finalmarket settle --of FOLDER ${node.node} ${incarnation} count`;
-  return make("li", "decision", make("strong", "", what), make("span", "", kept), make("code", "", command));
+function apartRows(node) {
+  return node.incarnations
+    .filter(({ state }) => state === "set_apart")
+    .map(({ incarnation, reason, acknowledged_seq }) =>
+      decision(
+        `${node.node} ${REASONS[reason] ?? "began a new journal"}`,
+        `${count(acknowledged_seq, "record is", "records are")} kept and not counted. Decide whether they count:`,
+        `finalmarket settle --of FOLDER ${node.node} ${incarnation} count`,
+      ),
+    );
 }
 
-function setAsideRow({ record, by }) {
-  const what = `A record of ${record.node} could not be read`;
-  const why = by.map((projection) => projection.reason).join("; ");
-  const place = `Number ${record.seq} of ${record.incarnation}: ${why}. Everything else was counted.`;
-  return make("li", "decision", make("strong", "", what), make("span", "", place));
+function unreadRow({ record, by }) {
+  return decision(
+    `A record of ${record.node} is not counted`,
+    `${by.map(({ reason }) => reason).join("; ")}. Everything else was counted. Look at it, then repair it:`,
+    `/v1/set-aside/${record.node}/${record.incarnation}/${record.seq}`,
+  );
+}
+
+function newerRow({ record }) {
+  const what = `A record of ${record.node} is of a newer kind`;
+  return decision(what, "It is kept, and is counted once headquarters is upgraded.", null);
+}
+
+function conflictRow({ series, counter, record }) {
+  return decision(
+    `Two sales are called ${series}:${counter}`,
+    `The one that came second, in record ${record.seq} of ${record.node}, is kept and not counted. Compare them:`,
+    `/v1/sales/${series}/${counter}`,
+  );
+}
+
+function decision(what, why, todo) {
+  const parts = [make("strong", "", what), make("span", "", why)];
+  if (todo !== null) parts.push(make("code", "", todo));
+  return make("li", "decision", ...parts);
 }
 
 whenLetIn(() => {

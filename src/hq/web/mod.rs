@@ -5,7 +5,6 @@ use axum::Router;
 use crate::web::Page;
 
 /// The page at `/`, and what it consists of under `/assets/`. `name` is what people call the organisation.
-#[must_use]
 pub fn router<S: Clone + Send + Sync + 'static>(name: &str) -> Router<S> {
     page(name).router()
 }

@@ -36,3 +36,27 @@ impl From<StorageError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_503_and_a_defect_is_500() {
+        let text = || "the inside of the node".to_owned();
+        for (error, status, code) in [
+            (StorageError::Full(text()), 503, "disk-full"),
+            (StorageError::Overloaded, 503, "overloaded"),
+            (StorageError::Stopped, 503, "stopping"),
+            (StorageError::Busy(text()), 503, "storage-failed"),
+            (StorageError::Disk(text()), 503, "storage-failed"),
+            (StorageError::Corrupt(text()), 503, "storage-failed"),
+            (StorageError::Inconsistent(text()), 500, "internal-error"),
+            (StorageError::Other(text()), 500, "internal-error"),
+        ] {
+            let problem = Problem::from(error);
+            assert_eq!((problem.kind().status.as_u16(), problem.kind().code), (status, code));
+            assert!(!problem.detail().contains(&text()), "a cause is for the log");
+        }
+    }
+}

@@ -155,7 +155,15 @@ kinds! {
     CHANGE_WITHOUT_CASH = UNPROCESSABLE_ENTITY "change-without-cash" "Only cash gives change"
         "What is paid by other means than cash may not be over the total.";
 
+    // Why stock does not move.
+    NO_CHANGE = UNPROCESSABLE_ENTITY "no-change" "A movement changes nothing"
+        "A change is not 0. To set what there is, state `quantity`.";
+    REFERENCE = UNPROCESSABLE_ENTITY "reference" "A reference is not valid"
+        "A reference has at most 200 characters, none of them control characters.";
+
     // Why a refund is not made.
+    UNKNOWN_SALE = UNPROCESSABLE_ENTITY "unknown-sale" "The sale is not known here"
+        "This node has recorded no such sale, or has pruned it. A sale is refunded at the node that made it.";
     NO_SUCH_LINE = UNPROCESSABLE_ENTITY "no-such-line" "The sale has no such line"
         "Lines are counted from 1, as they stand on the receipt.";
     MORE_THAN_SOLD = UNPROCESSABLE_ENTITY "more-than-was-sold" "More is to come back than was sold"
@@ -165,6 +173,32 @@ kinds! {
     RECORDS_INCONSISTENT = UNPROCESSABLE_ENTITY "records-inconsistent" "What is recorded does not add up"
         "The sale and its earlier refunds contradict each other, so nothing can be taken back from it here. An \
          operator runs `verify`, which says what differs.";
+
+    // What headquarters cannot do.
+    RECORD_NOT_FOUND = NOT_FOUND "record-not-found" "There is no such record"
+        "Headquarters has no record under this number, or has never set it aside. Its list is at /v1/set-aside.";
+    RECORD_DEALT_WITH = CONFLICT "record-dealt-with" "The record has been dealt with"
+        "The record was repaired before, or could be read after an upgrade. A repair takes effect once.";
+    REPLACEMENT_UNUSABLE = UNPROCESSABLE_ENTITY "replacement-unusable" "The replacement cannot take the record's place"
+        "Only a sale, a refund or a movement can take a record's place, and its totals must follow from its lines.";
+    INCARNATION_NOT_FOUND = NOT_FOUND "incarnation-not-found" "There is no such incarnation"
+        "Headquarters has never heard of this incarnation of the node. Those that it knows are at /v1/nodes.";
+    ALREADY_SETTLED = CONFLICT "already-settled" "The incarnation is settled"
+        "What has been counted stays counted, and what is excluded is excluded already. An excluded incarnation can \
+         still be counted.";
+    WORDS_MISSING = UNPROCESSABLE_ENTITY "words-missing" "Nobody says why"
+        "A decision is kept for ever with its reason: 1 to 500 characters that say something.";
+    FEED_NAME = UNPROCESSABLE_ENTITY "feed-name" "A feed's name is not valid"
+        "A feed's name has 1 to 40 lower-case letters a to z, digits, '-' or '_'.";
+    FEED_ENTRY = UNPROCESSABLE_ENTITY "feed-entry" "An entry of a feed is not valid"
+        "An entry has a key and a body of JSON, or none where the key is gone, together at most 16 KiB. Nothing was \
+         published.";
+    TOKEN_NAME = UNPROCESSABLE_ENTITY "token-name" "A token's name is not valid"
+        "A name has 1 to 60 characters, none of them control characters.";
+    TOKEN_NAME_TAKEN = CONFLICT "token-name-taken" "A token of this name was issued before"
+        "Names of tokens are never used again, so that a name in the log means one token.";
+    TOKEN_NOT_FOUND = NOT_FOUND "token-not-found" "There is no good token of this name"
+        "No token of this name was issued, or it was revoked before.";
 
     // The node itself.
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "The node is overloaded"

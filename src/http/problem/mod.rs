@@ -7,7 +7,7 @@
 
 mod faults;
 pub mod kind;
-pub(super) mod pages;
+pub(crate) mod pages;
 mod refusals;
 
 use std::borrow::Cow;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 pub use kind::Kind;
 
-/// Why a request was not done. Becomes the answer's body once the path is known; see [`render`].
+/// Why a request was not done. Becomes the answer's body once the path is known; see `render`.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Parts>);
 
@@ -98,7 +98,7 @@ impl Problem {
     }
 }
 
-/// Carries the problem to [`render`], which knows the path.
+/// Carries the problem to `render`, which knows the path.
 impl IntoResponse for Problem {
     fn into_response(self) -> axum::response::Response {
         let mut response = Response::new(Body::empty());
@@ -109,7 +109,7 @@ impl IntoResponse for Problem {
 }
 
 /// Gives an answer from 400 up its body, and logs a fault. Returns the problem's code; none where it is no problem.
-pub(super) fn render(response: &mut axum::response::Response, path: &str) -> Option<&'static str> {
+pub(crate) fn render(response: &mut axum::response::Response, path: &str) -> Option<&'static str> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) {
         return None;

@@ -2,9 +2,11 @@
 
 use super::{Problem, kind};
 use crate::domain::money::Money;
-use crate::domain::sale::{RefundRefusal, SaleRefusal};
+use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
-use crate::operations::{PairRefusal, RedeemRefusal, RevokeRefusal, SellRefusal, TillRefusal};
+use crate::operations::{
+    PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal, RevokeRefusal, SellRefusal, TillRefusal,
+};
 use crate::store::Failure;
 
 impl<R: Into<Problem>> From<Failure<R>> for Problem {
@@ -111,7 +113,36 @@ impl From<SaleRefusal> for Problem {
 
 impl From<RefundRefusal> for Problem {
     fn from(refusal: RefundRefusal) -> Self {
-        use RefundRefusal as R;
+        let (code, detail) = (refusal.code(), refusal.to_string());
+        match refusal {
+            RefundRefusal::Till(refusal) => refusal.into(),
+            RefundRefusal::Refund(refusal) => refusal.into(),
+            RefundRefusal::UnknownSale(_) => refused(code, detail).at("/of"),
+        }
+    }
+}
+
+impl From<ReceiveRefusal> for Problem {
+    fn from(refusal: ReceiveRefusal) -> Self {
+        use ReceiveRefusal as R;
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            R::NoLines | R::TooManyLines(_) => problem.at("/lines"),
+            R::Reference => problem.at("/reference"),
+            R::NoChange { line, .. } | R::TooLarge { line, .. } => on_line(problem, line, ""),
+            R::UnknownSkus(unknown) => {
+                let first = unknown.first().map_or(1, |(line, _)| *line);
+                let skus: Vec<String> = unknown.into_iter().map(|(_, sku)| sku.into()).collect();
+                on_line(problem, first, "/sku").with("skus", skus)
+            }
+            R::KeyReused => problem,
+        }
+    }
+}
+
+impl From<RefundRuleRefusal> for Problem {
+    fn from(refusal: RefundRuleRefusal) -> Self {
+        use RefundRuleRefusal as R;
         let problem = refused(refusal.code(), refusal.to_string());
         match refusal {
             R::NoLines | R::TooManyLines { .. } => problem.at("/lines"),
@@ -204,8 +235,8 @@ mod tests {
         ]
     }
 
-    fn refund_refusals() -> Vec<RefundRefusal> {
-        use RefundRefusal as R;
+    fn refund_refusals() -> Vec<RefundRuleRefusal> {
+        use RefundRuleRefusal as R;
         let (line, tender) = (2, 3);
         let (amount, quantity) = (Money::zero(Currency::USD), Quantity::ZERO);
         vec![

@@ -9,31 +9,25 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::StreamExt;
+use rumqttc::Outgoing as Written;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectProperties, Filter, LastWill, Packet, PubAck, Publish as PublishPacket,
-};
-use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
-use rumqttc::{NetworkOptions, Outgoing as Written, TlsConfiguration, Transport};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Packet, PubAck, Publish as PublishPacket};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event};
 use tokio::time::Instant;
 
-use super::incoming::{RECEIVE_MAX, Unacknowledged};
+use super::client::{CONNECT_TIMEOUT, Polled, REQUESTS_MAX, options, polls};
+use super::incoming::Unacknowledged;
 use super::mailbox::Mailbox;
-use super::outgoing::{Outgoing, PUBLISHES_MAX, Purpose};
-use super::size_limit::{Loss, PACKET_BYTES_MAX, SizeLimit, packet_bytes};
+use super::outgoing::{Outgoing, Purpose};
+use super::size_limit::{Loss, SizeLimit, packet_bytes};
 use super::trouble::{self, Meaning};
 use super::{Command, Connected, Link, LinkEvent, Message, Presence, PublishFailed, Trouble, told_to_stop};
 use crate::mqtt::config::LinkConfig;
-use crate::mqtt::tls;
 use crate::mqtt::topics::{self, Topic};
 
-/// How long the network may take up to the broker's CONNACK.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
-/// rumqttc's own queue: every publish and acknowledgement that may be under way, and the few packets of the handshake.
-const REQUESTS_MAX: usize = PUBLISHES_MAX as usize + 4 * RECEIVE_MAX as usize;
 /// What a packet has beside its payload, at most: header, lengths, packet id and our longest topic.
 const ENVELOPE_BYTES_MAX: u32 = 128;
 
@@ -51,15 +45,6 @@ pub(super) enum Ended {
     },
 }
 
-/// What polling rumqttc gives.
-// Made once for each packet: a box for the larger one would cost more than it saves.
-#[allow(clippy::large_enum_variant)]
-enum Polled {
-    Event(Event),
-    /// The connection is over; these events came before its end.
-    Over(ConnectionError, Vec<Event>),
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Connecting,
@@ -72,7 +57,8 @@ enum Stage {
 impl Link {
     /// Connects, and serves the connection until it ends.
     pub(super) async fn connect(&mut self) -> Ended {
-        let session = (self.random)();
+        // 0 is what a wire message says of nobody's session.
+        let session = (self.random)().max(1);
         let presence = (self.presence)(session);
         let options = match options(&self.config, &self.client_id, &presence).await {
             Ok(options) => options,
@@ -126,9 +112,11 @@ struct Connection<'a> {
     presence: Presence,
     client: AsyncClient,
     stage: Stage,
+    /// When the handshake began; it is not for ever.
     started: Instant,
     last_heard: Instant,
     leave_by: Instant,
+    /// How long the broker may be silent.
     silence_max: Duration,
     outgoing: Outgoing,
     unacknowledged: Arc<Unacknowledged>,
@@ -163,6 +151,7 @@ impl<'a> Connection<'a> {
         let room = self.stage == Stage::Leaving || mailbox.room() > self.early.len();
         if !room {
             self.last_heard = Instant::now();
+            self.started = self.last_heard;
         }
         room
     }
@@ -385,60 +374,4 @@ impl<'a> Connection<'a> {
             },
         })
     }
-}
-
-/// rumqttc's events one by one. The poll under way lives in the stream: rumqttc loses a packet where its poll is dropped
-/// half way, so it must outlive the turns of a `select`.
-fn polls(event_loop: EventLoop) -> impl Stream<Item = Polled> {
-    stream::unfold(Some(event_loop), |event_loop| async {
-        let mut event_loop = event_loop?;
-        match event_loop.poll().await {
-            Ok(event) => Some((Polled::Event(event), Some(event_loop))),
-            Err(error) => {
-                let rest = event_loop.state.events.drain(..).collect();
-                Some((Polled::Over(error, rest), None))
-            }
-        }
-    })
-}
-
-async fn options(config: &LinkConfig, client_id: &str, presence: &Presence) -> Result<MqttOptions, Trouble> {
-    let broker = &config.broker;
-    let mut host = broker.host.to_string();
-    if host.contains(':') {
-        // rumqttc joins host and port with a colon.
-        host = format!("[{host}]");
-    }
-    let mut options = MqttOptions::new(client_id, host, broker.port);
-    let topic = topics::presence(&config.role).path(&config.org);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    options
-        .set_keep_alive(broker.keep_alive.interval())
-        .set_clean_start(true)
-        .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
-        .set_manual_acks(true)
-        .set_outgoing_inflight_upper_limit(PUBLISHES_MAX)
-        .set_last_will(LastWill::new(
-            topic,
-            presence.gone.clone(),
-            QoS::AtLeastOnce,
-            true,
-            None,
-        ))
-        .set_connect_properties(ConnectProperties {
-            receive_maximum: Some(RECEIVE_MAX),
-            // Also what rumqttc itself takes; its own default is 10 KiB.
-            max_packet_size: Some(PACKET_BYTES_MAX),
-            ..ConnectProperties::new()
-        })
-        .set_network_options(network);
-    if let Some(login) = &broker.login {
-        options.set_credentials(&login.username, login.password.reveal());
-    }
-    if let Some(config) = &broker.tls {
-        let config = tls::client(config).await?;
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
-    }
-    Ok(options)
 }

@@ -159,3 +159,64 @@ fn from_tls(error: &io::Error) -> Option<Trouble> {
     let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     Some(Trouble::Tls(inner.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meant(error: StateError) -> (Trouble, Loss, Option<u8>) {
+        let silence = Duration::from_secs(30);
+        let meaning = meaning(ConnectionError::MqttState(error), true, silence);
+        (meaning.trouble, meaning.loss, meaning.refused_code)
+    }
+
+    #[test]
+    fn reason_codes_of_an_acknowledgement_are_kept_apart() {
+        assert_eq!(publish_refused(PubAckReason::Success), None);
+        assert_eq!(publish_refused(PubAckReason::NoMatchingSubscribers), None);
+        let cases = [
+            (PubAckReason::NotAuthorized, PublishFailed::NotAuthorized),
+            (PubAckReason::QuotaExceeded, PublishFailed::QuotaExceeded),
+            (PubAckReason::UnspecifiedError, PublishFailed::Refused { code: 128 }),
+            (PubAckReason::PayloadFormatInvalid, PublishFailed::Refused { code: 153 }),
+        ];
+        for (reason, failed) in cases {
+            assert_eq!(publish_refused(reason), Some(failed));
+        }
+    }
+
+    #[test]
+    fn codes_that_the_library_does_not_know_are_read_from_its_error() {
+        let unknown = |code| StateError::Deserialization(PacketError::InvalidConnectReturnCode(code));
+        let (trouble, loss, code) = meant(unknown(149));
+        assert_eq!(
+            (trouble, loss, code),
+            (Trouble::PacketTooLarge, Loss::OldestTooLarge, None)
+        );
+        let (trouble, loss, code) = meant(unknown(200));
+        assert!(matches!(trouble, Trouble::Unreadable(_)));
+        assert_eq!((loss, code), (Loss::Other, Some(200)));
+    }
+
+    #[test]
+    fn only_an_end_without_a_word_is_unexplained() {
+        assert_eq!(meant(StateError::ConnectionAborted).1, Loss::Unexplained);
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(
+            meant(StateError::Deserialization(PacketError::Io(reset))).1,
+            Loss::Unexplained
+        );
+        let (trouble, loss, _) = meant(StateError::AwaitPingResp);
+        assert_eq!((trouble, loss), (Trouble::Silent(Duration::from_secs(30)), Loss::Other));
+        let said = |reason_code| StateError::ServerDisconnect {
+            reason_code,
+            reason_string: None,
+        };
+        assert_eq!(meant(said(DisconnectReasonCode::PacketTooLarge)).1, Loss::SomeTooLarge);
+        let (trouble, loss, _) = meant(said(DisconnectReasonCode::ServerShuttingDown));
+        assert_eq!(
+            (trouble, loss),
+            (Trouble::Ended("ServerShuttingDown".into()), Loss::Other)
+        );
+    }
+}

@@ -79,6 +79,16 @@ impl WriterCore {
         }
     }
 
+    /// Closes the database and writes its log back, so that the file stands by itself.
+    ///
+    /// # Errors
+    /// Where the log cannot be written back; it then stays beside the file.
+    pub(in crate::store) fn close(self) -> Result<(), StorageError> {
+        self.connection.flush_prepared_statement_cache();
+        self.connection.close().map_err(|(_, error)| error)?;
+        Ok(())
+    }
+
     /// Sets who is told what each committed group changed.
     pub fn on_commit(&mut self, tell: OnCommit) {
         self.on_commit = Some(tell);

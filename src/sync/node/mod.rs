@@ -5,15 +5,19 @@
 //! or the broker cannot take is set aside and the rest goes on; two branches of one incarnation are never mixed.
 
 mod feeds;
+mod inputs;
+mod outputs;
 mod stream;
 
 use std::collections::VecDeque;
 
 use self::feeds::Feeds;
+pub use self::inputs::{Input, LoadedBatch, LocalStream};
+pub use self::outputs::{LinkState, Output, WakeReason};
 use self::stream::Stream;
-use super::wire::{Down, FeedCursor, FeedPage, Fenced, Hello, HubState, StreamHead, Up, WIRE_VERSION, Welcome};
+use super::wire::{Down, FeedCursor, Fenced, Hello, HubState, Up, WIRE_VERSION, Welcome};
 use crate::domain::ids::{Incarnation, SiteId};
-use crate::domain::journal::{Hash, Head};
+use crate::domain::journal::Head;
 
 /// What bounds a node's sending.
 #[derive(Debug, Clone)]
@@ -28,6 +32,9 @@ pub struct NodeLimits {
     pub answer_timeout_ms: u64,
     /// The longest pause between two introductions that nobody answers, in milliseconds.
     pub pause_max_ms: u64,
+    /// How often a node that has nothing to say introduces itself all the same, in milliseconds: so the parent knows
+    /// that it has everything up to then, and one that has forgotten the session goes on with its feeds.
+    pub refresh_ms: u64,
 }
 
 impl Default for NodeLimits {
@@ -38,153 +45,9 @@ impl Default for NodeLimits {
             batch_bytes_max: 64 << 10,
             answer_timeout_ms: 5_000,
             pause_max_ms: 60_000,
+            refresh_ms: 600_000,
         }
     }
-}
-
-/// What happens to the engine.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// The transport is connected and its subscriptions stand. `session` is a fresh random number.
-    Connected {
-        /// The session's number.
-        session: u64,
-    },
-    /// The transport is gone.
-    Disconnected,
-    /// The parent's retained state.
-    Hub(HubState),
-    /// A message from the parent.
-    Received(Down),
-    /// The transport cannot carry this batch: it is over the broker's limit.
-    TooLarge {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// Its first record.
-        first: u64,
-        /// How many records it has.
-        count: u32,
-    },
-    /// The answer to [`Output::LoadStreams`].
-    Streams {
-        /// Every incarnation on this disk that is not abandoned, oldest first; the last is the one being written.
-        streams: Vec<LocalStream>,
-        /// How far each feed is on disk.
-        feeds: Vec<FeedCursor>,
-    },
-    /// The journal has grown; its present head.
-    Appended(Head),
-    /// The answer to [`Output::LoadBatch`].
-    BatchLoaded(LoadedBatch),
-    /// The record is set aside; the answer to [`Output::SetAside`].
-    SetAside {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// The record.
-        seq: u64,
-    },
-    /// The branch is settled on this disk; the answer to [`Output::Rehome`].
-    Rehomed,
-    /// A feed's page is on disk; the answer to [`Output::ApplyFeed`].
-    FeedApplied(FeedCursor),
-    /// Storage could not do what an output asked. The engine pauses, then starts over from what is on disk.
-    StorageFailed,
-    /// The deadline has passed.
-    Timeout,
-}
-
-/// One incarnation as it stands on this disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalStream {
-    /// What the parent is told.
-    pub head: StreamHead,
-    /// The last acknowledgement that was saved.
-    pub acked: Head,
-}
-
-/// A batch as the caller packed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadedBatch {
-    /// The incarnation.
-    pub incarnation: Incarnation,
-    /// Its first record.
-    pub first: u64,
-    /// How many records it has; at least 1.
-    pub count: u32,
-    /// The chain's hash before its first record.
-    pub before: Hash,
-    /// The chain's hash after its last record.
-    pub after: Hash,
-    /// The sealed bytes.
-    pub sealed: Vec<u8>,
-}
-
-/// What the engine wants done. The caller does it and answers with the input named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send a message to the parent. No answer.
-    Send(Up),
-    /// Read the incarnations and feeds; answer with [`Input::Streams`].
-    LoadStreams,
-    /// Read and seal records; answer with [`Input::BatchLoaded`].
-    LoadBatch {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// The first record.
-        from: u64,
-        /// At most so many records.
-        records_max: u32,
-        /// At most about so many bytes when sealed; one record may be larger.
-        bytes_max: u32,
-    },
-    /// The parent's acknowledgement, to be saved. It may be lower than the last where the parent was set back. No
-    /// answer.
-    SaveAck(Head),
-    /// The parent cannot take this record: keep it, withhold it; answer with [`Input::SetAside`].
-    SetAside {
-        /// The incarnation.
-        incarnation: Incarnation,
-        /// The record.
-        seq: u64,
-        /// Why, for people.
-        reason: String,
-    },
-    /// The parent knows another branch of this incarnation. Keep every record behind `acked` under an incarnation of
-    /// its own and write no more to this one; answer with [`Input::Rehomed`].
-    Rehome {
-        /// The incarnation that has two branches.
-        incarnation: Incarnation,
-        /// Up to here both branches are the same for certain.
-        common: u64,
-        /// True where this disk was simply set back.
-        set_back: bool,
-    },
-    /// Put a feed's page on disk with its cursor; answer with [`Input::FeedApplied`].
-    ApplyFeed(FeedPage),
-}
-
-/// Why the engine wants to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WakeReason {
-    /// The parent has not answered an introduction.
-    HelloUnanswered,
-    /// The parent has not acknowledged a batch.
-    BatchUnacknowledged,
-    /// Storage failed and is tried again.
-    StoragePause,
-}
-
-/// Where the link stands, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// No connection to the broker.
-    Offline,
-    /// Connected, but the parent is not there.
-    WaitingForParent,
-    /// Introducing itself.
-    Introducing,
-    /// Sending and receiving.
-    Online,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,8 +58,8 @@ enum Phase {
     Loading,
     /// The parent was asked; answer due at `due_ms`.
     Greeting { due_ms: u64 },
-    /// The parent answered.
-    Open,
+    /// The parent answered; the next introduction is due at `refresh_ms`.
+    Open { refresh_ms: u64 },
     /// A branch is being kept apart on disk.
     Rehoming,
     /// Storage failed; start over at `due_ms`.
@@ -216,6 +79,8 @@ pub struct NodeEngine {
     batch_bytes_max: u32,
     streams: Vec<Stream>,
     feeds: Feeds,
+    /// The newest head that the disk has told of: it may have grown while the incarnations were being read.
+    newest: Option<Head>,
     loading_batch: bool,
     outputs: VecDeque<Output>,
 }
@@ -235,6 +100,7 @@ impl NodeEngine {
             greetings: 0,
             streams: Vec::new(),
             feeds: Feeds::default(),
+            newest: None,
             loading_batch: false,
             outputs: VecDeque::new(),
         }
@@ -306,12 +172,12 @@ impl NodeEngine {
         match self.phase {
             Phase::Greeting { due_ms } => Some((due_ms, WakeReason::HelloUnanswered)),
             Phase::Pausing { due_ms } => Some((due_ms, WakeReason::StoragePause)),
-            Phase::Open => self
-                .streams
-                .iter()
-                .filter_map(Stream::oldest_sent_ms)
-                .min()
-                .map(|sent_ms| (sent_ms + self.limits.answer_timeout_ms, WakeReason::BatchUnacknowledged)),
+            Phase::Open { refresh_ms } => {
+                let oldest_ms = self.streams.iter().filter_map(Stream::oldest_sent_ms).min();
+                let unacknowledged =
+                    oldest_ms.map(|sent_ms| (sent_ms + self.limits.answer_timeout_ms, WakeReason::BatchUnacknowledged));
+                unacknowledged.or(Some((refresh_ms, WakeReason::Refresh)))
+            }
             Phase::Idle | Phase::Loading | Phase::Rehoming => None,
         }
     }
@@ -322,13 +188,17 @@ impl NodeEngine {
         match (self.session, self.hub_is_online(), self.phase) {
             (None, ..) => LinkState::Offline,
             (_, false, _) => LinkState::WaitingForParent,
-            (_, true, Phase::Open) => LinkState::Online,
+            (_, true, Phase::Open { .. }) => LinkState::Online,
             (_, true, _) => LinkState::Introducing,
         }
     }
 
     fn hub_is_online(&self) -> bool {
         self.hub.as_ref().is_some_and(|hub| hub.online)
+    }
+
+    const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
     }
 
     fn stream(&mut self, incarnation: Incarnation) -> Option<&mut Stream> {
@@ -363,7 +233,14 @@ impl NodeEngine {
         let (Some(session), Phase::Loading) = (self.session, self.phase) else {
             return;
         };
-        self.streams = streams.iter().map(|local| Stream::new(local, &self.limits)).collect();
+        let newest = streams.len().saturating_sub(1);
+        let stream = |(at, local)| Stream::new(local, at < newest, &self.limits);
+        self.streams = streams.iter().enumerate().map(stream).collect();
+        if let Some(newest) = self.newest
+            && let Some(stream) = self.stream(newest.incarnation)
+        {
+            stream.on_appended(newest);
+        }
         self.feeds = Feeds::new(feeds.clone());
         self.outputs.push_back(Output::Send(Up::Hello(Hello {
             session,
@@ -371,6 +248,7 @@ impl NodeEngine {
             software: self.software.clone(),
             site: self.site.clone(),
             streams: streams.iter().map(|local| local.head.clone()).collect(),
+            acked: streams.iter().map(|local| local.acked).collect(),
             feeds,
         })));
         let pause_ms = self.limits.answer_timeout_ms << self.greetings.min(10);
@@ -381,9 +259,11 @@ impl NodeEngine {
     }
 
     fn on_appended(&mut self, head: Head) {
+        let age = |head: &Head| (head.incarnation.counter, head.seq);
+        self.newest = self.newest.filter(|newest| age(newest) > age(&head)).or(Some(head));
         if let Some(stream) = self.stream(head.incarnation) {
-            stream.on_appended(head.seq);
-        } else if self.phase == Phase::Open {
+            stream.on_appended(head);
+        } else if self.is_open() {
             // An incarnation that was not there at the last introduction: introduce it.
             self.start_over();
         }
@@ -402,18 +282,16 @@ impl NodeEngine {
             return;
         }
         match message {
-            Down::Welcome(welcome) => self.on_welcome(&welcome),
-            Down::Ack(ack) => self.on_acked(ack.acked),
-            Down::Resend(resend) => {
-                if let (Phase::Open, Some(stream)) = (self.phase, self.stream(resend.acked.incarnation)) {
-                    let lowered = stream.on_resend(now_ms, resend.acked);
-                    self.outputs.extend(lowered.then_some(Output::SaveAck(resend.acked)));
-                }
+            Down::Welcome(welcome) => self.on_welcome(now_ms, &welcome),
+            Down::Ack(ack) => self.on_parents_word(ack.acked, |stream| stream.on_ack(ack.acked)),
+            Down::Resend(resend) if self.is_open() => {
+                self.on_parents_word(resend.acked, |stream| stream.on_resend(now_ms, resend.acked));
             }
+            Down::Resend(_) => {}
             Down::Refused(refused) => {
                 self.shrink(refused.incarnation, refused.first, refused.count, &refused.reason);
             }
-            Down::Fenced(fenced) => self.rehome(fenced.acked, fenced.set_back),
+            Down::Fenced(fenced) => self.rehome(fenced.acked.incarnation, fenced.common, fenced.set_back),
             Down::FeedPage(page) => match self.feeds.on_page(&page) {
                 feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),
                 feeds::Step::Tell(cursor) => {
@@ -425,69 +303,68 @@ impl NodeEngine {
         }
     }
 
-    fn on_welcome(&mut self, welcome: &Welcome) {
+    fn on_welcome(&mut self, now_ms: u64, welcome: &Welcome) {
         if !matches!(self.phase, Phase::Greeting { .. }) {
             return;
         }
         self.greetings = 0;
-        self.phase = Phase::Open;
+        self.phase = Phase::Open {
+            refresh_ms: now_ms + self.limits.refresh_ms,
+        };
         self.batch_bytes_max = welcome.batch_bytes_max.min(self.limits.batch_bytes_max).max(1_024);
         for status in &welcome.streams {
-            let Some(stream) = self.stream(status.acked.incarnation) else {
-                continue;
-            };
-            let (known, head_seq) = (stream.acked(), stream.head_seq());
-            stream.on_welcome(status.acked);
-            if status.acked.seq > head_seq {
-                // A parent says so with a fence; one that does not is believed all the same.
-                self.rehome(status.acked, true);
+            self.on_parents_word(status.acked, |stream| stream.on_welcome(status.acked, status.common));
+            if !self.is_open() {
                 return;
-            }
-            if status.acked != known {
-                self.outputs.push_back(Output::SaveAck(status.acked));
             }
         }
     }
 
-    fn on_acked(&mut self, acked: Head) {
-        let Some(stream) = self.stream(acked.incarnation) else {
+    /// What the parent says it has of an incarnation.
+    fn on_parents_word(&mut self, theirs: Head, word: impl FnOnce(&mut Stream) -> stream::Acked) {
+        let Some(stream) = self.stream(theirs.incarnation) else {
             return;
         };
-        match stream.on_ack(acked) {
+        match word(stream) {
             stream::Acked::Old => {}
-            stream::Acked::Moved => self.outputs.push_back(Output::SaveAck(acked)),
-            stream::Acked::OtherBranch => self.rehome(acked, false),
+            stream::Acked::Moved(acked) => self.outputs.push_back(Output::SaveAck(acked)),
+            stream::Acked::OtherBranch => self.rehome(theirs.incarnation, 0, false),
+            // A parent says so with a fence; one that does not is believed all the same.
+            stream::Acked::SetBack => self.rehome(theirs.incarnation, 0, true),
+            stream::Acked::Unclear => self.start_over(),
         }
     }
 
     fn on_batch(&mut self, now_ms: u64, batch: LoadedBatch) {
         self.loading_batch = false;
-        let (Some(session), Phase::Open) = (self.session, self.phase) else {
+        let (Some(session), Phase::Open { .. }) = (self.session, self.phase) else {
             return;
         };
         let Some(stream) = self.stream(batch.incarnation) else {
             return;
         };
         match stream.on_loaded(now_ms, &batch) {
-            stream::Loaded::Send => {
+            stream::Loaded::Send(proved) => {
+                self.outputs.extend(proved.map(Output::SaveAck));
                 self.outputs.push_back(Output::Send(Up::Batch {
                     session,
                     sealed: batch.sealed,
                 }));
             }
             stream::Loaded::Stale => {}
-            stream::Loaded::OtherBranch(acked) => self.rehome(acked, false),
+            stream::Loaded::OtherBranch => self.rehome(batch.incarnation, 0, false),
         }
     }
 
-    fn rehome(&mut self, parents: Head, set_back: bool) {
-        let Some(stream) = self.stream(parents.incarnation) else {
+    /// Has a branch kept apart. `common` is what the parent itself has compared, if anything.
+    fn rehome(&mut self, incarnation: Incarnation, common: u64, set_back: bool) {
+        let Some(stream) = self.stream(incarnation) else {
             return;
         };
-        let common = stream.acked().seq.min(parents.seq).min(stream.head_seq());
+        let common = stream.common().max(common);
         self.phase = Phase::Rehoming;
         self.outputs.push_back(Output::Rehome {
-            incarnation: parents.incarnation,
+            incarnation,
             common,
             set_back,
         });
@@ -507,12 +384,12 @@ impl NodeEngine {
     fn on_timeout(&mut self, now_ms: u64) {
         match self.phase {
             Phase::Greeting { due_ms } | Phase::Pausing { due_ms } if now_ms >= due_ms => self.start_over(),
-            Phase::Open => {
+            Phase::Open { refresh_ms } => {
                 let timeout_ms = self.limits.answer_timeout_ms;
                 let late = |stream: &Stream| stream.oldest_sent_ms().is_some_and(|sent| now_ms >= sent + timeout_ms);
                 // Whoever does not acknowledge has lost the batch, or the session, or its memory: an introduction
                 // finds out which, and sending goes on from what the parent has.
-                if self.streams.iter().any(late) {
+                if self.streams.iter().any(late) || now_ms >= refresh_ms {
                     self.start_over();
                 }
             }
@@ -522,7 +399,7 @@ impl NodeEngine {
 
     /// Asks for the next batch where one may be sent. Older incarnations go first.
     fn pump(&mut self) {
-        if self.phase != Phase::Open || self.loading_batch {
+        if !self.is_open() || self.loading_batch {
             return;
         }
         let under_way: usize = self.streams.iter().map(Stream::in_flight).sum();

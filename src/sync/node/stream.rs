@@ -1,4 +1,7 @@
 //! One incarnation's journal on its way to the parent: a window that slides behind the parent's acknowledgement.
+//!
+//! What the parent says it has is believed only once its hash was seen to be on this disk's own chain: a parent may
+//! know another branch, and a cursor that was moved along that branch would leave records behind for good.
 
 use std::collections::VecDeque;
 
@@ -15,57 +18,71 @@ struct Sent {
 
 #[derive(Debug)]
 pub(super) struct Stream {
-    head_seq: u64,
+    /// True for all incarnations but the one that is written: the parent may have more of it, from another branch.
+    closed: bool,
+    head: Head,
     earliest: u64,
+    before_earliest: Hash,
+    /// The last acknowledgement that is on this disk's chain.
     acked: Head,
+    /// What the parent says it has, where that is still to be compared with this disk's chain: the next batch that is
+    /// read tells.
+    offered: Option<Head>,
+    /// Up to here the parent's chain and this one are the same for certain, since the last introduction.
+    common: u64,
     next: u64,
     in_flight: VecDeque<Sent>,
     records_max: u32,
     records_max_usual: u32,
     /// A record that is being set aside; nothing is sent until that is done.
     setting_aside: Option<u64>,
-    /// The last record that was withheld: a batch of it alone that is refused still cannot be helped.
+    /// The last record that was withheld.
     withheld: Option<u64>,
-    /// Nothing more is sent until the next introduction.
-    stuck: bool,
     resent_after: Option<(u64, u64)>,
 }
 
-/// What an acknowledgement did.
+/// What the parent's word did.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Acked {
-    /// Nothing: it was known.
+    /// Nothing: it was known, or is still to be compared.
     Old,
-    /// It moved the cursor.
-    Moved,
+    /// It moved the cursor to here.
+    Moved(Head),
     /// The parent has another record there.
     OtherBranch,
+    /// The parent has more than this disk, which was set back.
+    SetBack,
+    /// The parent has more of a closed incarnation than this disk, and has not compared it yet.
+    Unclear,
 }
 
 /// What is to be done with a batch from disk.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Loaded {
-    /// Send it.
-    Send,
+    /// Send it. Where it proved what the parent had said, the cursor is here now.
+    Send(Option<Head>),
     /// It is no longer wanted.
     Stale,
     /// It does not continue what the parent has.
-    OtherBranch(Head),
+    OtherBranch,
 }
 
 impl Stream {
-    pub(super) fn new(local: &LocalStream, limits: &NodeLimits) -> Self {
+    pub(super) fn new(local: &LocalStream, closed: bool, limits: &NodeLimits) -> Self {
         Self {
-            head_seq: local.head.head.seq,
+            closed,
+            head: local.head.head,
             earliest: local.head.earliest,
+            before_earliest: local.head.before_earliest,
             acked: local.acked,
+            offered: None,
+            common: 0,
             next: local.acked.seq + 1,
             in_flight: VecDeque::new(),
             records_max: limits.batch_records_max,
             records_max_usual: limits.batch_records_max,
             setting_aside: None,
             withheld: None,
-            stuck: false,
             resent_after: None,
         }
     }
@@ -74,12 +91,8 @@ impl Stream {
         self.acked.incarnation
     }
 
-    pub(super) const fn acked(&self) -> Head {
-        self.acked
-    }
-
-    pub(super) const fn head_seq(&self) -> u64 {
-        self.head_seq
+    pub(super) const fn common(&self) -> u64 {
+        self.common
     }
 
     pub(super) const fn next(&self) -> u64 {
@@ -99,68 +112,73 @@ impl Stream {
     }
 
     pub(super) fn has_more(&self) -> bool {
-        self.next <= self.head_seq && self.setting_aside.is_none() && !self.stuck
+        self.next <= self.head.seq && self.setting_aside.is_none()
     }
 
-    pub(super) fn on_appended(&mut self, head_seq: u64) {
-        self.head_seq = self.head_seq.max(head_seq);
+    /// A head may come late, even after its incarnation was closed and is offered only in part.
+    pub(super) fn on_appended(&mut self, head: Head) {
+        if head.seq > self.head.seq && !self.closed {
+            self.head = head;
+        }
     }
 
-    /// The parent has said what it has. It may be less than before, where the parent itself was set back; what was
-    /// pruned since cannot be sent again, and the parent learns of the hole from the introduction.
-    pub(super) fn on_welcome(&mut self, acked: Head) {
-        self.acked = acked;
-        self.restart();
+    /// The parent has said what it has, and up to where it has compared it with what this node told. It may be less
+    /// than before, where the parent itself was set back; what was pruned since cannot be sent again, and the parent
+    /// learns of the hole from the introduction.
+    pub(super) fn on_welcome(&mut self, theirs: Head, common: u64) -> Acked {
+        self.common = common;
+        if self.closed && theirs.seq > self.head.seq {
+            // What is here was compared: either all of it is there, or what is behind belongs to another branch.
+            return if common >= self.head.seq {
+                self.go_back(self.head)
+            } else {
+                Acked::OtherBranch
+            };
+        }
+        self.go_back(theirs)
     }
 
-    fn restart(&mut self) {
-        self.in_flight.clear();
-        self.next = (self.acked.seq + 1).max(self.earliest);
-    }
-
-    pub(super) fn on_ack(&mut self, acked: Head) -> Acked {
-        if acked.seq <= self.acked.seq {
+    pub(super) fn on_ack(&mut self, theirs: Head) -> Acked {
+        if theirs.seq <= self.acked.seq {
             return Acked::Old;
         }
-        if self
-            .in_flight
-            .iter()
-            .any(|sent| sent.last == acked.seq && sent.after != acked.hash)
-        {
-            return Acked::OtherBranch;
-        }
-        self.in_flight.retain(|sent| sent.last > acked.seq);
-        self.acked = acked;
-        self.next = self.next.max(acked.seq + 1);
+        let known = self.hash_at(theirs.seq);
+        self.in_flight.retain(|sent| sent.last > theirs.seq);
+        self.next = self.next.max(theirs.seq + 1);
         self.resent_after = None;
         self.records_max = self.records_max.saturating_mul(2).min(self.records_max_usual);
-        Acked::Moved
+        self.compare(theirs, known)
     }
 
-    /// Goes back to behind `acked`. True where that is less than had been acknowledged.
+    /// Goes back to behind what the parent has.
     ///
     /// Every batch behind a lost one is answered with the same request: only the first of them counts, until
     /// something moves or a second has passed.
-    pub(super) fn on_resend(&mut self, now_ms: u64, acked: Head) -> bool {
+    pub(super) fn on_resend(&mut self, now_ms: u64, theirs: Head) -> Acked {
         if self
             .resent_after
-            .is_some_and(|(seq, at_ms)| seq == acked.seq && now_ms < at_ms + 1_000)
+            .is_some_and(|(seq, at_ms)| seq == theirs.seq && now_ms < at_ms + 1_000)
         {
-            return false;
+            return Acked::Old;
         }
-        let lowered = acked.seq < self.acked.seq;
-        self.resent_after = Some((acked.seq, now_ms));
-        self.acked = acked;
-        self.restart();
-        lowered
+        self.resent_after = Some((theirs.seq, now_ms));
+        self.go_back(theirs)
     }
 
     pub(super) fn on_loaded(&mut self, now_ms: u64, batch: &LoadedBatch) -> Loaded {
         if batch.first != self.next || self.setting_aside.is_some() {
             return Loaded::Stale;
         }
-        if batch.first == self.acked.seq + 1 && batch.before != self.acked.hash {
-            return Loaded::OtherBranch(self.acked);
+        let behind = self.offered.unwrap_or(self.acked);
+        let mut proved = None;
+        if batch.first == behind.seq + 1 {
+            if batch.before != behind.hash {
+                return Loaded::OtherBranch;
+            }
+            if self.offered.take().is_some() {
+                self.believe(behind);
+                proved = Some(behind);
+            }
         }
         let last = batch.first + u64::from(batch.count) - 1;
         self.in_flight.push_back(Sent {
@@ -169,21 +187,20 @@ impl Stream {
             sent_ms: now_ms,
         });
         self.next = last + 1;
-        Loaded::Send
+        Loaded::Send(proved)
     }
 
     /// A batch cannot be taken: halves what is sent at once. Gives the record to set aside once it stands alone.
     pub(super) fn on_refused(&mut self, first: u64, count: u32) -> Option<u64> {
-        if first + u64::from(count) <= self.acked.seq + 1 || self.setting_aside.is_some() {
+        // A refusal of the record as it was may come late. Where even the withheld record is refused nothing can be
+        // done here: it stays unacknowledged, and the next introduction tries again.
+        let was_withheld = count == 1 && self.withheld == Some(first);
+        if first + u64::from(count) <= self.acked.seq + 1 || self.setting_aside.is_some() || was_withheld {
             return None;
         }
         self.restart();
         self.records_max = (count / 2).clamp(1, self.records_max);
         if count > 1 {
-            return None;
-        }
-        if self.withheld == Some(first) {
-            self.stuck = true;
             return None;
         }
         self.setting_aside = Some(first);
@@ -195,5 +212,56 @@ impl Stream {
             self.setting_aside = None;
             self.withheld = Some(seq);
         }
+    }
+
+    fn go_back(&mut self, theirs: Head) -> Acked {
+        let known = self.hash_at(theirs.seq);
+        let acked = self.compare(theirs, known);
+        self.restart();
+        acked
+    }
+
+    /// Compares the parent's word with this disk's chain, whose hash at that place is `known` where it is.
+    fn compare(&mut self, theirs: Head, known: Option<Hash>) -> Acked {
+        self.offered = None;
+        match known {
+            _ if theirs.seq > self.head.seq && self.closed => Acked::Unclear,
+            _ if theirs.seq > self.head.seq => Acked::SetBack,
+            Some(hash) if hash != theirs.hash => Acked::OtherBranch,
+            // Nothing can be compared with what is pruned.
+            None if theirs.seq + 1 >= self.earliest => {
+                self.offered = Some(theirs);
+                Acked::Old
+            }
+            _ if theirs == self.acked => {
+                self.believe(theirs);
+                Acked::Old
+            }
+            _ => {
+                self.believe(theirs);
+                Acked::Moved(theirs)
+            }
+        }
+    }
+
+    fn believe(&mut self, theirs: Head) {
+        self.acked = theirs;
+        self.common = self.common.max(theirs.seq);
+    }
+
+    /// This disk's own hash after a record, where it is known without reading the disk.
+    fn hash_at(&self, seq: u64) -> Option<Hash> {
+        let sent = self.in_flight.iter().find(|sent| sent.last == seq);
+        match seq {
+            seq if seq == self.head.seq => Some(self.head.hash),
+            seq if seq == self.acked.seq => Some(self.acked.hash),
+            seq if seq + 1 == self.earliest => Some(self.before_earliest),
+            _ => sent.map(|sent| sent.after),
+        }
+    }
+
+    fn restart(&mut self) {
+        self.in_flight.clear();
+        self.next = (self.offered.unwrap_or(self.acked).seq + 1).max(self.earliest);
     }
 }

@@ -63,6 +63,8 @@ pub struct Hello {
     pub site: SiteId,
     /// Every incarnation with records that this disk holds, oldest first.
     pub streams: Vec<StreamHead>,
+    /// The last acknowledgement that is saved of each of them, in the same order.
+    pub acked: Vec<Head>,
     /// How far it has each feed.
     pub feeds: Vec<FeedCursor>,
 }
@@ -107,6 +109,8 @@ pub struct Welcome {
 pub struct StreamStatus {
     /// The last record committed at the parent and the chain's hash after it.
     pub acked: Head,
+    /// Up to here the parent has found its chain to be the node's, by what the node told; 0 for nothing.
+    pub common: u64,
     /// How the parent sees the incarnation.
     pub state: StreamState,
 }
@@ -163,6 +167,8 @@ pub struct Fenced {
     pub session: u64,
     /// What the parent has of the branch that came first.
     pub acked: Head,
+    /// Up to here the parent has found its chain to be the node's; 0 where that was not compared.
+    pub common: u64,
     /// True where the node's own head is simply behind the parent's: its disk was set back.
     pub set_back: bool,
 }

@@ -9,6 +9,8 @@ import { follow } from "./stream.js";
 
 const SHOWN_MAX = 16;
 const SELLERS_MAX = 8;
+/** How many things of a sale are named. */
+const NAMED_MAX = 2;
 /** Of how many of the latest sales the fastest sellers are counted. */
 const SELLERS_OF = 200;
 const READ_EVERY_MS = 2_000;
@@ -48,6 +50,10 @@ const refresh = throttled(async () => {
 const LINK = {
   online: () => ["Connected to headquarters", "Everything that is sold here reaches headquarters at once."],
   draining: () => ["Connected, catching up", "What was kept here is on its way to headquarters. There is nothing to do."],
+  disabled: () => [
+    "Not linked to any headquarters",
+    "This store stands alone: everything that is sold is kept here.",
+  ],
   offline: (since) => [
     "No connection to headquarters",
     `Since ${since}. Go on selling: everything is kept safe here and is sent by itself when the connection is back.`,
@@ -65,12 +71,12 @@ const LINK = {
 // The words above are announced to people who listen to the page, so nothing in them ticks; what ticks stands in the
 // figures, which are not announced.
 function showLink() {
-  put("clock", clock(Date.now()));
+  put("clock", `· ${clock(Date.now())}`);
   document.getElementById("page").classList.toggle("old", !page.answers);
   if (page.sync === null) return;
   const { link, link_since, pending, oldest_pending_age_ms } = page.sync;
   const age_ms = oldest_pending_age_ms + performance.now() - page.syncRead_ms;
-  const late = pending > 0 && (link !== "online" || age_ms > LATE_MS);
+  const late = pending > 0 && link !== "disabled" && (link !== "online" || age_ms > LATE_MS);
   const state = !page.answers ? "lost" : link === "online" && late ? "draining" : link;
   const [title, words] = LINK[state](clock(link_since));
   document.getElementById("link").dataset.state = state === "draining" ? "online" : state;
@@ -80,7 +86,7 @@ function showLink() {
   put("oldest", late ? duration(age_ms / 1_000) : "–");
   document.getElementById("pending-box").classList.toggle("waits", late);
   const button = document.getElementById("switch");
-  button.hidden = button.dataset.offered !== "true";
+  button.hidden = button.dataset.offered !== "true" || link === "disabled";
   button.textContent = link === "cut" ? "Mend the link" : "Cut the link";
 }
 
@@ -125,28 +131,47 @@ function arrived(document) {
 
 function showDocuments() {
   page.rows.show(page.documents);
+  nameShown();
 }
+
+/** Looks up the names that rows show, those that are not known yet. */
+const nameShown = throttled(async () => {
+  const shown = page.documents.slice(0, SHOWN_MAX).flatMap(({ lines }) => lines.slice(0, NAMED_MAX));
+  const unknown = new Set(shown.map(({ sku }) => sku).filter((sku) => !page.items.has(sku)));
+  if (unknown.size === 0) return;
+  await Promise.all([...unknown].map(readItem));
+  page.rows.show(page.documents);
+}, 1_000);
 
 function rowOf(sale) {
   const refund = sale.kind === "refund";
-  const amount = make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency));
-  const place = make("span", "quiet", make("span", "whole", clock(sale.at)), " ", make("span", "whole", sale.receipt));
+  const place = [clock(sale.at), sale.receipt, payment(sale)].map((part) => make("span", "", part));
   return make(
     "li",
     refund ? "back" : "",
-    make("div", "what", make("span", "", summary(sale)), place),
-    make("div", "amount", amount, make("span", "mark")),
+    make("span", "items"),
+    make("span", "money", money(refund ? `-${sale.totals.total}` : sale.totals.total, sale.currency)),
+    make("span", "place", ...place),
+    make("span", "mark"),
   );
 }
 
 function summary(sale) {
-  const items = count(sale.lines.length, "item", "items");
-  if (sale.kind === "refund") return `Brought back: ${items}`;
+  const names = sale.lines.slice(0, NAMED_MAX).map(({ sku }) => page.items.get(sku)?.name);
+  const more = sale.lines.length - names.length;
+  // Names have commas in them.
+  const named = names.join(" · ") + (more > 0 ? ` · ${number(more)} more` : "");
+  const items = names.includes(undefined) ? count(sale.lines.length, "item", "items") : named;
+  return sale.kind === "refund" ? `Brought back: ${items}` : items;
+}
+
+function payment(sale) {
   const paid = sale.tenders.map((tender) => tender.kind.replace("_", " ")).join(" and ");
-  return `${items}, ${paid}${sale.channel === "kiosk" ? ", at the kiosk" : ""}`;
+  return sale.channel === "kiosk" ? `${paid} at the kiosk` : paid;
 }
 
 function markRow(row, sale) {
+  row.querySelector(".items").textContent = summary(sale);
   const mark = row.querySelector(".mark");
   const there = page.sync !== null && sale.seq <= page.sync.acknowledged_seq;
   mark.textContent = there ? "✓ at headquarters" : "kept here";

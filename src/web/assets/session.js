@@ -1,5 +1,5 @@
 // The token of this browser, and calls to the process that served the page. The page itself carries no secret: the
-// token comes in the address's fragment, which no server sees, or from a pairing code that a person types.
+// token comes in the address's fragment, which no server sees, or a person types it, or the code that is good for one.
 
 const KEY = "finalmarket.token";
 const PAIR = "/v1/pair";
@@ -29,10 +29,10 @@ export async function request(path, options = {}) {
   const response = await fetch(path, { ...options, headers, cache: "no-store" });
   if (response.ok) return response;
   const problem = new Problem(response.status, await response.json().catch(() => null));
-  // Only where it is still the token that was refused: another request may have put a new one there meanwhile.
+  // A token that is not one is refused here too, at the first call. Only where it is still the token that was refused: another request may have put a new one there meanwhile.
   if (response.status === 401 && token !== null && sessionStorage.getItem(KEY) === token) {
     sessionStorage.removeItem(KEY);
-    askForCode("This browser is no longer let in. Pair it again.");
+    showForm("That does not let this browser in, or no longer does.");
   }
   throw problem;
 }
@@ -56,22 +56,22 @@ function hex(number) {
 
 let letIn = null;
 
-/** Calls `start` once there is a token: at once, or when a person has typed a pairing code. */
+/** Calls `start` once there is a token: at once, or when a person has typed one or its code. */
 export function whenLetIn(start) {
   takeTokenFromAddress();
   letIn = start;
-  document.getElementById("pair").addEventListener("submit", pair);
+  document.getElementById("let-in").addEventListener("submit", ask);
   // A second link pasted into the same tab changes only the fragment, which loads nothing.
   addEventListener("hashchange", () => {
     takeTokenFromAddress();
     if (sessionStorage.getItem(KEY) !== null) location.reload();
   });
-  if (sessionStorage.getItem(KEY) === null) askForCode("");
+  if (sessionStorage.getItem(KEY) === null) showForm("");
   else open();
 }
 
 function open() {
-  document.getElementById("pair").hidden = true;
+  document.getElementById("let-in").hidden = true;
   document.getElementById("page").hidden = false;
   const start = letIn;
   letIn = null;
@@ -79,27 +79,33 @@ function open() {
   start?.();
 }
 
-function askForCode(message) {
+function showForm(message) {
   document.getElementById("page").hidden = true;
-  const form = document.getElementById("pair");
+  const form = document.getElementById("let-in");
   form.hidden = false;
-  document.getElementById("pair-message").textContent = message;
-  form.elements.code.focus();
+  document.getElementById("let-in-message").textContent = message;
+  field(form).focus();
 }
 
-async function pair(event) {
+/** Where the person types: a pairing code at a node, a token at headquarters. */
+function field(form) {
+  return form.elements.code ?? form.elements.token;
+}
+
+async function ask(event) {
   event.preventDefault();
   const form = event.currentTarget;
-  const message = document.getElementById("pair-message");
+  const message = document.getElementById("let-in-message");
+  const typed = field(form).value.trim();
   message.textContent = "Asking …";
   try {
-    const paired = await write(PAIR, { code: form.elements.code.value.trim(), name: "browser" });
-    sessionStorage.setItem(KEY, paired.token);
+    const token = form.elements.code ? (await write(PAIR, { code: typed, name: "browser" })).token : typed;
+    sessionStorage.setItem(KEY, token);
     form.reset();
     message.textContent = "";
     open();
   } catch (problem) {
     message.textContent = problem instanceof Problem ? problem.message : "Nothing answers. Try again in a moment.";
-    form.elements.code.select();
+    field(form).select();
   }
 }

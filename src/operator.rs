@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -50,6 +51,21 @@ pub enum OperatorError {
 }
 
 impl Operator {
+    /// For a process that listens on `address`. Commands on the same machine reach one that listens everywhere by the
+    /// loopback address.
+    #[must_use]
+    pub fn at(address: SocketAddr, token: String) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self {
+            url: format!("http://{}", SocketAddr::new(ip, address.port())),
+            token,
+        }
+    }
+
     /// Reads a data folder's file.
     ///
     /// # Errors

@@ -1,0 +1,72 @@
+//! What headquarters tells whoever watches: sales as they are counted, figures and nodes as they change. In memory only:
+//! whoever misses something reads the figures, which are on disk.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::broadcast;
+
+use super::headquarters::Headquarters;
+use super::sales::SaleSummary;
+use crate::domain::ids::NodeId;
+
+/// How many happenings wait for a slow watcher; it is told where it has missed some.
+const WAITING_MAX: usize = 1_024;
+
+/// Something that a watcher may want to show.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    /// A sale or a refund has been counted. When many come at once only some of them are told one by one.
+    Counted(Arc<SaleSummary>),
+    /// Figures have moved.
+    Figures,
+    /// A node has come, gone or introduced itself, or an incarnation was settled.
+    Nodes,
+}
+
+/// Who watches, and which nodes are there.
+#[derive(Debug)]
+pub(super) struct Watch {
+    happenings: broadcast::Sender<Happening>,
+    online: Mutex<HashMap<NodeId, bool>>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            happenings: broadcast::Sender::new(WAITING_MAX),
+            online: Mutex::default(),
+        }
+    }
+}
+
+impl Watch {
+    /// Tells all watchers; nobody need be there.
+    pub(super) fn tell(&self, happening: Happening) {
+        let _ = self.happenings.send(happening);
+    }
+
+    /// Whether a node is there, as far as the broker has said.
+    pub(super) fn is_online(&self, node: &NodeId) -> bool {
+        let online = self.online.lock().unwrap_or_else(PoisonError::into_inner);
+        online.get(node).copied().unwrap_or_default()
+    }
+}
+
+impl Headquarters {
+    /// What happens from now on.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Happening> {
+        self.watch.happenings.subscribe()
+    }
+
+    /// A node has come or gone, as the broker says.
+    pub fn present(&self, node: &NodeId, online: bool) {
+        let mut nodes = self.watch.online.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = nodes.insert(node.clone(), online);
+        drop(nodes);
+        if before != Some(online) {
+            self.watch.tell(Happening::Nodes);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Headquarters' API: figures, nodes, what needs a decision, and what goes down to the nodes.
+//!
+//! It promises that nobody is served without a token (health and documentation aside), that every refusal is a problem
+//! (RFC 9457) with a stable type, that pages and bodies are bounded, and that every figure says up to when each node is
+//! in it. It decides nothing: a handler reads a request, calls headquarters once, and writes the answer.
+
+mod access;
+mod catalog;
+mod command;
+mod events;
+mod faults;
+mod feeds;
+mod guard;
+mod health;
+mod instants;
+mod metrics;
+mod nodes;
+mod openapi;
+mod router;
+mod sales;
+mod set_aside;
+mod settlements;
+mod state;
+mod status;
+mod stock;
+mod tokens;
+mod totals;
+
+pub use access::{Access, RULES, Rule};
+pub use router::router;
+pub use state::{HqApi, HqApiLimits, HqApiParts};

@@ -1,0 +1,91 @@
+//! Prune: lets acknowledged records go once they are old enough, a few at a time, so that selling never waits.
+//!
+//! What they moved stays in the stock base, so that every figure can still be recomputed; their receipt numbers are
+//! never given again. The newest record always stays, and so does everything that headquarters has not acknowledged.
+
+use std::ops::ControlFlow;
+
+use super::audit::{Dictionary, Row, StockFold};
+use crate::domain::fact::{Entry, RecordError};
+use crate::domain::journal::Hash;
+use crate::store::{IDEMPOTENCY_DAYS, IncarnationRow, JournalRow, Now, Position, StorageError, WriteTransaction};
+
+/// How many records go in one step.
+const STEP: u64 = 500;
+const DAY_MS: u64 = 86_400_000;
+
+/// Lets the oldest records go that are acknowledged and were recorded more than `keep_days` ago; never less than the
+/// time for which answers are kept, because answers are made from records. Gives how many went; 0 when there is nothing
+/// more to do.
+///
+/// # Errors
+/// Why the store could not keep it.
+pub fn prune(tx: &mut WriteTransaction<'_>, now: Now, keep_days: u32) -> Result<u64, StorageError> {
+    let days = u64::from(keep_days).max(IDEMPOTENCY_DAYS.unsigned_abs() + 1);
+    let before_ms = now.unix_ms.saturating_sub(days.saturating_mul(DAY_MS));
+    let incarnations = tx.incarnations()?;
+    let Some(oldest) = incarnations.iter().find(|row| row.earliest_seq <= row.head.seq) else {
+        return Ok(0);
+    };
+    let limit = acknowledged_through(oldest, &incarnations).min(last_to_go(oldest, &incarnations));
+    if oldest.earliest_seq > limit {
+        return Ok(0);
+    }
+    let last = limit.min(oldest.earliest_seq.saturating_add(STEP - 1));
+    let mut rows: Vec<JournalRow> = Vec::new();
+    tx.walk_journal(oldest.position(oldest.earliest_seq), oldest.position(last), |found| {
+        rows.push(found);
+        Ok::<_, StorageError>(ControlFlow::Continue(()))
+    })?;
+    let names = Dictionary::read(tx)?;
+    let mut stock = StockFold::default();
+    let mut through: Option<(u64, Hash)> = None;
+    let mut gone = 0;
+    for found in rows {
+        match Entry::decode(&found.record) {
+            Ok(entry) if entry.recorded.milliseconds() >= before_ms => break,
+            Ok(entry) => {
+                stock.add_fact(&entry.fact);
+                if let Some(document) = Row::of(&entry.fact).and_then(|row| row.document(&names, found.position)) {
+                    tx.prune_document(&document)?;
+                }
+            }
+            // What a newer version wrote may move something; it waits for that version.
+            Err(RecordError::UnknownKind { .. }) => break,
+            // It moved nothing, and was set aside where anybody could not read it.
+            Err(RecordError::Malformed { .. }) => {}
+        }
+        through = Some((oldest.seq(found.position), found.hash));
+        gone += 1;
+    }
+    if let Some((seq, hash)) = through {
+        for (sku, quantity) in stock.into_items() {
+            tx.add_stock_base(&sku, quantity)?;
+        }
+        tx.prune_records(oldest, seq, hash)?;
+    }
+    Ok(gone)
+}
+
+/// The last record that headquarters has, under its own name or as an acknowledged copy.
+fn acknowledged_through(row: &IncarnationRow, all: &[IncarnationRow]) -> u64 {
+    let copies_acked = match row.rehomed_through {
+        None => false,
+        Some(Position::NONE) => true,
+        Some(last_copy) => all
+            .iter()
+            .find(|later| (later.first..=later.position(later.head.seq)).contains(&last_copy))
+            .is_some_and(|later| later.acked.seq >= later.seq(last_copy)),
+    };
+    if copies_acked {
+        row.head.seq
+    } else {
+        row.acked.seq.min(row.head.seq)
+    }
+}
+
+/// The newest record of all stays: it tells where the journal stands.
+fn last_to_go(row: &IncarnationRow, all: &[IncarnationRow]) -> u64 {
+    let newest = all.last().is_some_and(|last| last.ix == row.ix);
+    row.head.seq - u64::from(newest && row.head.seq > 0)
+}

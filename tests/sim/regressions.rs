@@ -1,0 +1,31 @@
+//! Seeds that once broke a promise, and why. What a seed stands for changes with the simulator, so a seed alone proves
+//! little after a while; the list says what has been found.
+
+/// Of the pure level.
+pub const PURE: &[(u64, &str)] = &[
+    (
+        2,
+        "a record appended while the incarnations were being read was not sent",
+    ),
+    (
+        6,
+        "a copy believed the other branch's acknowledgement, and left its own records behind",
+    ),
+    (
+        16,
+        "a late refusal of a withheld record stopped its incarnation for good",
+    ),
+    (
+        23,
+        "one session too many made headquarters forget all sessions of a node",
+    ),
+    (0, "pages of a feed were sent to dead sessions for ever"),
+    (
+        63,
+        "a headquarters that was set back was not offered the common part of a branch that had been left",
+    ),
+    (
+        263,
+        "the repair of a withheld copy of a record counted it a second time",
+    ),
+];
