@@ -63,6 +63,7 @@ fn backlog(report: &mut Report, sales: usize, rounds: usize) -> Outcome<u64> {
             items: ITEMS,
             tills: 8,
             sales: sales as u64,
+            stocked: false,
             seed: 7,
         },
     )?;
@@ -187,6 +188,7 @@ fn json_lines(node: &Path) -> Outcome<JsonLines> {
     let mut brotli_5 = Vec::new();
     let parameters = brotli::enc::BrotliEncoderParams {
         quality: 5,
+        size_hint: lines.len(),
         ..Default::default()
     };
     brotli::BrotliCompress(&mut lines.as_slice(), &mut brotli_5, &parameters)?;

@@ -43,6 +43,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
         items: ITEMS,
         tills: 64,
         sales: 200_000,
+        stocked: true,
         seed: 7,
     };
     let mut shop = Shop::create(&start, new)?;

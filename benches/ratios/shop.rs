@@ -7,8 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use finalmarket::domain::catalog::Item;
 use finalmarket::domain::money::Currency;
-use finalmarket::operations::{PairingSeed, Request, SellCommand, Settings, import_catalog, pair, redeem, sell};
+use finalmarket::domain::quantity::Quantity;
+use finalmarket::domain::stock::MovementKind;
+use finalmarket::operations::{
+    MOVEMENT_LINES_MAX, PairingSeed, ReceiveAmount, ReceiveCommand, ReceiveLine, Request, SellCommand, Settings,
+    import_catalog, pair, receive, redeem, sell,
+};
 use finalmarket::store::{
     Device, Failure, Faults, Fingerprint, IncarnationSeed, Job, NewDevice, NewNode, Now, Rights, Role, StorageError,
     StoreOptions, WriterCore, database_path,
@@ -62,6 +68,8 @@ pub struct NewShop {
     pub tills: usize,
     /// How many sales it will make here: its clock is set back so that the last of them is made before now.
     pub sales: u64,
+    /// Whether every item has a stock from the start, as in a shop. Without, the journal holds nearly only sales.
+    pub stocked: bool,
     /// What its baskets follow from.
     pub seed: u64,
 }
@@ -81,6 +89,9 @@ impl Shop {
         let mut tills = Vec::with_capacity(new.tills);
         for number in 0..new.tills {
             tills.push(pair_till(&mut core, number, clock_ms)?);
+        }
+        if new.stocked {
+            put_in_stock(&mut core, &catalog, clock_ms)?;
         }
         fs::write(folder.join(TILLS_FILE), serde_json::to_vec(&tills)?)?;
         Self::of(core, tills, new, clock_ms)
@@ -191,6 +202,29 @@ fn request(device: &Device, command: &SellCommand) -> Outcome<Request> {
         key: Some(key(command.counter).parse()?),
         fingerprint: Fingerprint::of("POST /v1/sales", format!("{command:?}").as_bytes()),
     })
+}
+
+fn put_in_stock(core: &mut WriterCore, catalog: &[Item], clock_ms: u64) -> Outcome<()> {
+    let device = core.read(|snapshot| snapshot.devices())?.into_iter().next();
+    let request = Request {
+        device: device.ok_or("a shop without tills")?.ix,
+        key: None,
+        fingerprint: Fingerprint::of("opening stock", b""),
+    };
+    for part in catalog.chunks(MOVEMENT_LINES_MAX) {
+        let lines = part.iter().map(|item| ReceiveLine {
+            sku: item.sku.clone(),
+            amount: ReceiveAmount::By(Quantity::from_thousandths(100_000)),
+        });
+        let command = ReceiveCommand {
+            kind: MovementKind::Opening,
+            reference: None,
+            lines: lines.collect(),
+        };
+        core.run(|tx| receive(tx, at(clock_ms), &request, &command))
+            .map_err(|failure| format!("stock was not taken in: {failure:?}"))?;
+    }
+    Ok(())
 }
 
 fn pair_till(core: &mut WriterCore, number: usize, clock_ms: u64) -> Outcome<Till> {
