@@ -1,50 +1,74 @@
-//! The simulator proves itself: every planted fault is caught, by the name of a promise that it breaks, and a small
-//! range of seeds without a fault is green. Long ranges are `cargo run --release --bin simulate`'s.
+//! The simulator proves itself, in both levels: every planted fault is caught, by the name of a promise that it breaks,
+//! and a small range of seeds without a fault is green. Long ranges are `cargo run --release --bin simulate`'s.
+
+#![cfg(feature = "node")]
 
 #[path = "sim/regressions.rs"]
 mod regressions;
 mod sim;
 
+use sim::options::Level;
 use sim::planted::Planted;
 use sim::runner::{run_range, run_seed};
 
 /// Some seeds are worlds in which a fault can do no harm; among so many there must be one that notices.
 const SEEDS_TO_NOTICE: u64 = 200;
+const THREADS: usize = 2;
 
 #[test]
 fn every_planted_fault_is_caught_by_the_name_of_its_promise() {
-    for planted in Planted::ALL {
-        let broken = (0..SEEDS_TO_NOTICE).find_map(|seed| run_seed(seed, Some(*planted)).err());
-        let Some(broken) = broken else {
+    are_caught(Level::Pure, Planted::ALL);
+}
+
+#[test]
+fn every_planted_fault_of_real_disks_is_caught_by_the_name_of_its_promise() {
+    are_caught(Level::Full, Planted::FULL);
+}
+
+#[test]
+fn a_small_range_of_seeds_is_green() {
+    let report = run_range(0..40, Level::Pure, None, THREADS, usize::MAX, |_| {});
+    assert!(report.broken.is_empty(), "{:#?}", report.broken);
+    assert!(report.documents > 1_000, "tills sold next to nothing: {report:?}");
+}
+
+#[test]
+fn a_small_range_of_seeds_on_real_disks_is_green() {
+    let report = run_range(0..12, Level::Full, None, THREADS, usize::MAX, |_| {});
+    assert!(report.broken.is_empty(), "{:#?}", report.broken);
+    assert!(report.documents > 400, "tills sold next to nothing: {report:?}");
+}
+
+#[test]
+fn seeds_that_once_failed_stay_green() {
+    let pure = regressions::PURE.iter().map(|known| (Level::Pure, known));
+    let full = regressions::FULL.iter().map(|known| (Level::Full, known));
+    for (level, (seed, reason)) in pure.chain(full) {
+        let result = run_seed(*seed, level, None);
+        assert!(result.is_ok(), "{level:?} seed {seed} ({reason}): {result:?}");
+    }
+}
+
+#[test]
+fn a_seed_always_gives_the_same_run() {
+    for (level, seeds) in [(Level::Pure, 0..5), (Level::Full, 0..3)] {
+        for seed in seeds {
+            let steps = |_| run_seed(seed, level, None).map(|summary| (summary.steps, summary.records));
+            let [first, second] = [0, 1].map(steps);
+            assert_eq!(first.ok(), second.ok(), "{level:?} seed {seed}");
+        }
+    }
+}
+
+fn are_caught(level: Level, faults: &[Planted]) {
+    for planted in faults {
+        let report = run_range(0..SEEDS_TO_NOTICE, level, Some(*planted), THREADS, 1, |_| {});
+        let Some(broken) = report.broken.first() else {
             panic!("{planted}: not noticed in {SEEDS_TO_NOTICE} seeds");
         };
         let named = broken
             .promise
             .is_some_and(|promise| planted.breaks().contains(&promise));
         assert!(named, "{planted}: seed {}: {}", broken.seed, broken.what);
-    }
-}
-
-#[test]
-fn a_small_range_of_seeds_is_green() {
-    let report = run_range(0..40, None, 2, usize::MAX, |_| {});
-    assert!(report.broken.is_empty(), "{:#?}", report.broken);
-    assert!(report.documents > 1_000, "tills sold next to nothing: {report:?}");
-}
-
-#[test]
-fn seeds_that_once_failed_stay_green() {
-    for (seed, reason) in regressions::PURE {
-        let result = run_seed(*seed, None);
-        assert!(result.is_ok(), "seed {seed} ({reason}): {result:?}");
-    }
-}
-
-#[test]
-fn a_seed_always_gives_the_same_run() {
-    for seed in 0..5 {
-        let steps = |_| run_seed(seed, None).map(|summary| (summary.steps, summary.records));
-        let [first, second] = [0, 1].map(steps);
-        assert_eq!(first.ok(), second.ok(), "seed {seed}");
     }
 }

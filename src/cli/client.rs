@@ -62,6 +62,26 @@ pub(super) struct Client {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// Whether it was given before, to an earlier request under the same key.
+    pub(super) replayed: bool,
+}
+
+/// What came back, whatever it is.
+struct Reply {
+    status: StatusCode,
+    replayed: bool,
+    bytes: Vec<u8>,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self {
+            status: reply.status,
+            // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
+            body: serde_json::from_slice(&reply.bytes).unwrap_or(Value::Null),
+            replayed: reply.replayed,
+        }
+    }
 }
 
 impl Answer {
@@ -124,6 +144,16 @@ impl Client {
         self.send(Method::GET, path, None, None).await?.read()
     }
 
+    /// Reads bytes; none where the server has nothing there.
+    pub(super) async fn get_bytes(&self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let reply = self.exchange(Method::GET, path, None, None).await?;
+        match reply.status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(reply.bytes)),
+            _ => Err(Answer::from(reply).problem().into()),
+        }
+    }
+
     /// Writes, once for each `key` however often it is sent.
     pub(super) async fn post(&self, path: &str, key: &str, body: &impl Serialize) -> Result<Answer, Failure> {
         self.send(Method::POST, path, Some(key), Some(serde_json::to_vec(body)?))
@@ -137,6 +167,16 @@ impl Client {
         key: Option<&str>,
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Failure> {
+        Ok(self.exchange(method, path, key, body).await?.into())
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<Vec<u8>>,
+    ) -> Result<Reply, Failure> {
         let url = format!("{}{path}", self.operator.url);
         let mut request = self.http.request(method, &url).bearer_auth(&self.operator.token);
         if let Some(key) = key {
@@ -150,13 +190,16 @@ impl Client {
             .await
             .map_err(|error| format!("{url} does not answer: {}", root(&error)))?;
         let status = response.status();
+        let replayed = response.headers().contains_key("idempotency-replayed");
         let bytes = response
             .bytes()
             .await
             .map_err(|error| format!("{url} broke off: {}", root(&error)))?;
-        // What is not JSON (a proxy's page) is no answer of ours; the status alone then tells.
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Ok(Answer { status, body })
+        Ok(Reply {
+            status,
+            replayed,
+            bytes: bytes.into(),
+        })
     }
 }
 

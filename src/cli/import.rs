@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::client::{Client, Server};
 use super::{Failure, progress};
 use crate::domain::ids::SiteId;
+use crate::domain::journal::Hash;
 use crate::import::{Catalog, HeaderError, RowError, StockFile};
 
 /// Bring a catalog or opening stock from a CSV file.
@@ -33,7 +34,8 @@ enum What {
         #[arg(long, default_value = "standard")]
         tax_class: crate::domain::tax::TaxClass,
     },
-    /// Opening stock of one site: site,sku,quantity. Rows of other sites are passed over.
+    /// Opening stock of one site: site,sku,quantity. Rows of other sites are passed over. What the same file has
+    /// brought before is not brought again.
     Stock {
         #[command(flatten)]
         common: Common,
@@ -63,14 +65,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         What::Catalog { common, tax_class } => {
             let rows = Catalog::open(open(&common.file)?, tax_class.clone()).map_err(|error| named(common, error))?;
             let (items, bad) = split(&common.file, rows);
-            runtime.block_on(bring(
-                common,
-                &items,
-                bad,
-                "/v1/products/import",
-                "items",
-                |items| json!({"items": items}),
-            ))
+            let run = key_of_run()?;
+            let key = |part: usize, _: &[u8]| format!("{run}-{part}");
+            let body = |items: &[_]| json!({"items": items});
+            runtime.block_on(bring(common, &items, bad, "/v1/products/import", "items", key, body))
         }
         What::Stock { common } => {
             let client = common.to.client()?;
@@ -87,14 +85,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 .map(|row| json!({"sku": row.sku, "change": row.quantity}))
                 .collect();
             let reference = common.file.file_name().map(|name| name.to_string_lossy().into_owned());
-            runtime.block_on(bring(
-                common,
-                &lines,
-                bad,
-                "/v1/stock/movements",
-                "stock rows",
-                |lines| json!({"kind": "opening", "reference": reference, "lines": lines}),
-            ))
+            let body = |lines: &[_]| json!({"kind": "opening", "reference": reference, "lines": lines});
+            let path = "/v1/stock/movements";
+            runtime.block_on(bring(common, &lines, bad, path, "stock rows", key_of_content, body))
         }
     }
 }
@@ -133,30 +126,44 @@ async fn bring<T: serde::Serialize>(
     bad: usize,
     path: &str,
     what: &'static str,
+    key: impl Fn(usize, &[u8]) -> String,
     body: impl Fn(&[T]) -> Value,
 ) -> Result<ExitCode, Failure> {
     if common.strict && bad > 0 {
         return Err(format!("{bad} rows are bad and --strict was asked for: nothing was brought").into());
     }
     let client: Client = common.to.client()?;
-    let run = key_of_run()?;
+    let mut known = 0;
     let bar = progress::bar(rows.len() as u64, what);
     for (part, rows) in rows.chunks(ROWS_IN_REQUEST).enumerate() {
-        let answer = client.post(path, &format!("{run}-{part}"), &body(rows)).await?;
+        let body = body(rows);
+        let key = key(part, &serde_json::to_vec(&body)?);
+        let answer = client.post(path, &key, &body).await?;
         if !answer.status.is_success() {
             bar.abandon();
             let done = part * ROWS_IN_REQUEST;
             return Err(format!("{} (the first {done} {what} were brought)", answer.problem()).into());
         }
+        known += if answer.replayed { rows.len() } else { 0 };
         bar.inc(rows.len() as u64);
     }
     bar.finish_and_clear();
     println!(
         "{} {what} brought to {}, {bad} bad rows passed over",
-        rows.len(),
+        rows.len() - known,
         client.url()
     );
+    if known > 0 {
+        println!("{known} {what} had been brought before and were left as they are");
+    }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A key that the same rows at the same place of a file always have: brought twice they count once, also where the
+/// node was restored in between.
+fn key_of_content(part: usize, body: &[u8]) -> String {
+    let hash = Hash::default().after(body).to_string();
+    format!("opening-{part}-{}", hash.get(..32).unwrap_or(&hash))
 }
 
 /// A key that no other run of this command has.

@@ -28,7 +28,8 @@ pub(super) struct Arguments {
 enum What {
     /// List them with their reasons.
     List,
-    /// Write one as JSON, its bytes as hexadecimal digits.
+    /// Write one as JSON: why it was set aside, and its bytes as hexadecimal digits. Where its node keeps them, `bytes`
+    /// is null.
     Export {
         #[command(flatten)]
         record: Record,
@@ -69,6 +70,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     runtime.block_on(act(&client, &arguments.what))
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 async fn act(client: &Client, what: &What) -> Result<ExitCode, Failure> {
     match what {
         What::List => {
@@ -95,7 +100,9 @@ async fn act(client: &Client, what: &What) -> Result<ExitCode, Failure> {
             }
         }
         What::Export { record } => {
-            let found: Value = client.get(&record.path()).await?;
+            let mut found: Value = client.get(&record.path()).await?;
+            let bytes = client.get_bytes(&format!("{}/record", record.path())).await?;
+            found["bytes"] = json!(bytes.map(|bytes| hexadecimal(&bytes)));
             println!("{}", serde_json::to_string_pretty(&found)?);
         }
         What::Repair { record, fact, reason } => {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
-use super::stock::Movement;
+use super::stock::{Movement, MovementId};
 use super::time::Hlc;
 
 /// Something that has happened.
@@ -151,6 +151,8 @@ mod kind {
     pub const REHOMED: u32 = 5;
     pub const CORRECTION: u32 = 6;
     pub const SETTLEMENT: u32 = 7;
+    /// A movement's identity, then what a movement without one has.
+    pub const MOVEMENT_WITH_ID: u32 = 8;
 }
 
 impl Entry {
@@ -162,7 +164,10 @@ impl Entry {
             Fact::Opened(body) => encode(kind::OPENED, recorded, body),
             Fact::Sale(body) => encode(kind::SALE, recorded, body),
             Fact::Refund(body) => encode(kind::REFUND, recorded, body),
-            Fact::Movement(body) => encode(kind::MOVEMENT, recorded, body),
+            Fact::Movement(body) => match body.id {
+                None => encode(kind::MOVEMENT, recorded, body),
+                Some(id) => encode(kind::MOVEMENT_WITH_ID, recorded, &(id, body)),
+            },
             Fact::Rehomed(body) => encode(kind::REHOMED, recorded, body),
             Fact::Correction(body) => encode(kind::CORRECTION, recorded, body),
             Fact::Settlement(body) => encode(kind::SETTLEMENT, recorded, body),
@@ -188,6 +193,11 @@ impl Entry {
             kind::SALE => Fact::Sale(whole(kind, body)?),
             kind::REFUND => Fact::Refund(whole(kind, body)?),
             kind::MOVEMENT => Fact::Movement(whole(kind, body)?),
+            kind::MOVEMENT_WITH_ID => {
+                let (id, movement): (MovementId, Movement) = whole(kind, body)?;
+                let id = Some(id);
+                Fact::Movement(Movement { id, ..movement })
+            }
             kind::REHOMED => Fact::Rehomed(whole(kind, body)?),
             kind::CORRECTION => Fact::Correction(whole(kind, body)?),
             kind::SETTLEMENT => Fact::Settlement(whole(kind, body)?),
@@ -227,6 +237,7 @@ mod tests {
             change: "1.5".parse().unwrap(),
         };
         let movement = Movement {
+            id: None,
             kind: MovementKind::Receipt,
             reference: Some("DN 7".into()),
             lines: vec![line],
@@ -240,6 +251,24 @@ mod tests {
     #[test]
     fn a_record_reads_back() {
         assert_eq!(Entry::decode(&entry().encode()).unwrap(), entry());
+    }
+
+    #[test]
+    fn a_movement_s_identity_costs_its_eight_bytes_and_reads_back() {
+        let Entry {
+            recorded,
+            fact: Fact::Movement(movement),
+        } = entry()
+        else {
+            panic!("a movement")
+        };
+        let id = Some(MovementId::of(b"the operator", "delivery-7"));
+        let fact = Fact::Movement(Movement { id, ..movement });
+        let with_id = Entry { recorded, fact };
+        assert_eq!(Entry::decode(&with_id.encode()).unwrap(), with_id);
+        assert_eq!(with_id.encode().len(), entry().encode().len() + 8);
+        assert_ne!(MovementId::of(b"the operator", "delivery-8"), id.unwrap());
+        assert_ne!(MovementId::of(b"the operato", "rdelivery-7"), id.unwrap());
     }
 
     #[test]

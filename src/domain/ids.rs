@@ -4,9 +4,10 @@
 //! program cannot confuse a site with a node. Nothing here allocates identifiers; that needs a disk.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +40,8 @@ pub enum IdError {
     },
 }
 
-fn check(
+/// Checks a text that is to be of one of the types that `text_id` makes.
+pub(in crate::domain) fn check(
     what: &'static str,
     text: &str,
     max: usize,
@@ -63,6 +65,7 @@ fn check(
     }
 }
 
+/// Makes a type of a short text that is checked once, where it enters.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:ident, $permits:expr) => {
         $(#[$doc])*
@@ -108,6 +111,8 @@ macro_rules! text_id {
         }
     };
 }
+
+pub(in crate::domain) use text_id;
 
 const SLUG: &str = "lower-case letters a to z, digits, '-' and '_'";
 
@@ -179,8 +184,14 @@ text_id!(
 pub struct SaleId {
     /// The till's series.
     pub series: Series,
-    /// The till's own count, from 1; gaps are allowed.
+    /// The till's own count, from 1; gaps are allowed. A record with 0 is not read.
+    #[serde(deserialize_with = "from_one")]
     pub counter: u64,
+}
+
+/// A count that comes from outside.
+fn from_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    NonZeroU64::deserialize(deserializer).map(NonZeroU64::get)
 }
 
 impl fmt::Display for SaleId {
@@ -237,14 +248,20 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Four characters of Crockford's base 32 out of the random bits, for receipt and till series.
+    /// Four characters out of the random bits, for receipt series.
     #[must_use]
     pub fn tag(self) -> String {
-        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        (0..4)
-            .map(|i| char::from(ALPHABET[(self.random >> (59 - 5 * i) & 31) as usize]))
-            .collect()
+        tag(self.random)
     }
+}
+
+/// Four characters of Crockford's base 32, out of the first twenty of random bits: they tell series apart for people.
+#[must_use]
+pub fn tag(random: u64) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    (0..4)
+        .map(|i| char::from(ALPHABET[(random >> (59 - 5 * i) & 31) as usize]))
+        .collect()
 }
 
 impl fmt::Display for Incarnation {
@@ -298,6 +315,20 @@ mod tests {
             "site has the character 'S' at position 1; allowed are lower-case letters a to z, digits, '-' and '_'"
         );
         assert_eq!("".parse::<Sku>().unwrap_err().to_string(), "SKU is empty");
+    }
+
+    #[test]
+    fn a_till_counts_from_1() {
+        let id = |counter| SaleId {
+            series: "S-1".parse().unwrap(),
+            counter,
+        };
+        let read = |counter| {
+            let bytes = postcard::to_allocvec(&id(counter)).unwrap();
+            postcard::from_bytes::<SaleId>(&bytes).ok()
+        };
+        assert_eq!((read(1), read(0)), (Some(id(1)), None));
+        assert_eq!(read(u64::MAX), Some(id(u64::MAX)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod fact;
 pub mod ids;
 pub mod journal;
 pub mod money;
+mod percent;
 pub mod quantity;
 pub mod sale;
 pub mod stock;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 use super::headquarters::Headquarters;
+use super::link_trouble::LinkTroubles;
 use super::sales::SaleSummary;
 use crate::domain::ids::NodeId;
 
@@ -29,6 +30,7 @@ pub enum Happening {
 pub(super) struct Watch {
     happenings: broadcast::Sender<Happening>,
     online: Mutex<HashMap<NodeId, bool>>,
+    pub(super) troubles: LinkTroubles,
 }
 
 impl Default for Watch {
@@ -36,6 +38,7 @@ impl Default for Watch {
         Self {
             happenings: broadcast::Sender::new(WAITING_MAX),
             online: Mutex::default(),
+            troubles: LinkTroubles::default(),
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct Settings {
     pub site: SiteId,
     /// Which nodes it takes facts from.
     pub admission: Admission,
+    /// The name of a registered SQLite VFS; the system's own where none is named.
+    pub vfs: Option<String>,
 }
 
 /// Which nodes a headquarters takes facts from.
@@ -52,8 +54,13 @@ impl Headquarters {
     /// # Errors
     /// Where the file is in use, newer than this program, damaged or belongs to a headquarters of another name.
     pub fn open(path: &Path, settings: Settings, now_ms: u64) -> Result<Self, OpenError> {
-        let database = Database::open(path)?;
-        let Settings { name, site, admission } = settings;
+        let Settings {
+            name,
+            site,
+            admission,
+            vfs,
+        } = settings;
+        let database = Database::open(path, vfs)?;
         let opened = {
             let name = name.clone();
             database.write(move |writing| own_journal::open(writing, &name, &site, now_ms))?

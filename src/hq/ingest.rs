@@ -70,7 +70,7 @@ impl Headquarters {
             prepared.collect::<Result<Vec<_>, StorageError>>()
         })?;
         let (name, admission) = (self.name.clone(), self.admission);
-        self.database.write(move |writing| {
+        let ingested = self.database.write(move |writing| {
             let mut group = Group {
                 writing,
                 name,
@@ -87,8 +87,27 @@ impl Headquarters {
                 });
             }
             group.finish()?;
-            Ok(answers)
-        })
+            Ok::<_, StorageError>(answers)
+        })?;
+        for batch in &ingested {
+            self.note(batch, now_ms);
+        }
+        Ok(ingested)
+    }
+
+    /// Tells of a batch that was not taken, and keeps in mind what is wrong with its sender's batches.
+    fn note(&self, batch: &Ingested, now_ms: u64) {
+        let sender = &batch.sender;
+        match &batch.outcome {
+            Outcome::Committed { .. } => self.watch.batch_came_through(sender),
+            Outcome::Unreadable { reason, .. } => tracing::warn!(%sender, reason, "a batch cannot be read"),
+            Outcome::Unwelcome { reason } => tracing::warn!(%sender, reason, "a batch is not taken"),
+            Outcome::Damaged { reason, .. } => {
+                tracing::warn!(%sender, reason, "a batch came damaged");
+                self.watch.batch_came_damaged(sender, reason, now_ms);
+            }
+            Outcome::Gap { .. } | Outcome::Branched { .. } => {}
+        }
     }
 }
 
@@ -123,16 +142,7 @@ fn prepare(reading: &Reading<'_>, incoming: Incoming) -> Result<Prepared, Storag
         session,
         sealed,
     } = incoming;
-    let unreadable = |header: Option<&BatchHeader>, reason: String, sender: NodeId| {
-        let outcome = match header {
-            Some(header) => unreadable(header, reason),
-            None => Outcome::Unreadable {
-                incarnation: None,
-                first: 0,
-                count: 0,
-                reason,
-            },
-        };
+    let answered = |outcome: Outcome, sender: NodeId| {
         Ok(Prepared::Answered(Ingested {
             sender,
             session,
@@ -142,24 +152,34 @@ fn prepare(reading: &Reading<'_>, incoming: Incoming) -> Result<Prepared, Storag
     };
     let batch = match Batch::open(&sealed) {
         Ok(batch) => batch,
-        Err(error) => return unreadable(None, error.to_string(), sender),
+        Err(error) => {
+            let header = BatchHeader::peek(&sealed);
+            let origin = match &header {
+                Some(header) => reading.origin(&header.node, header.incarnation)?,
+                None => None,
+            };
+            return answered(damaged(origin.as_ref(), header.as_ref(), error.to_string()), sender);
+        }
     };
-    let origin = reading.origin(&batch.header.node, batch.header.incarnation)?;
-    let mut checked_with = origin.map(|origin| origin.public_key);
+    let header = &batch.header;
+    let origin = reading.origin(&header.node, header.incarnation)?;
+    let mut checked_with = origin.as_ref().map(|origin| origin.public_key);
     // The signature first: unpacking what anybody may have made costs more.
     if let Some(key) = checked_with
         && let Err(reason) = verify(&batch, &key)
     {
-        return unreadable(Some(&batch.header), reason, sender);
+        return answered(damaged(origin.as_ref(), Some(header), reason), sender);
     }
     let slots = match batch.slots() {
         Ok(slots) => slots,
-        Err(error) => return unreadable(Some(&batch.header), error.to_string(), sender),
+        // Its node signed it: sent again it would be the same.
+        Err(error) if checked_with.is_some() => return answered(unreadable(header, error.to_string()), sender),
+        Err(error) => return answered(damaged(None, Some(header), error.to_string()), sender),
     };
-    let opened = opening(&batch.header, &slots);
+    let opened = opening(header, &slots);
     if let (None, Some(opened)) = (checked_with, &opened) {
         if let Err(reason) = verify(&batch, &opened.public_key) {
-            return unreadable(Some(&batch.header), reason, sender);
+            return answered(damaged(None, Some(header), reason), sender);
         }
         checked_with = Some(opened.public_key);
     }
@@ -194,9 +214,19 @@ fn verify(batch: &Batch, key: &[u8; 32]) -> Result<(), String> {
 
 fn unreadable(header: &BatchHeader, reason: String) -> Outcome {
     Outcome::Unreadable {
-        incarnation: Some(header.incarnation),
+        incarnation: header.incarnation,
         first: header.first,
         count: header.count,
+        reason,
+    }
+}
+
+/// A batch that is not what its node sealed, as far as it says what it is.
+fn damaged(origin: Option<&Origin>, header: Option<&BatchHeader>, reason: String) -> Outcome {
+    Outcome::Damaged {
+        acked: origin.map(|origin| origin.acked),
+        first: header.map_or(0, |header| header.first),
+        count: header.map_or(0, |header| header.count),
         reason,
     }
 }
@@ -216,9 +246,6 @@ struct Group<'a> {
 impl Group<'_> {
     fn take(&mut self, readable: Readable) -> Result<Ingested, StorageError> {
         let (outcome, taken) = self.judge_and_keep(&readable)?;
-        if let Outcome::Unreadable { reason, .. } = &outcome {
-            tracing::warn!(sender = %readable.sender, %reason, "a batch was refused");
-        }
         Ok(Ingested {
             sender: readable.sender,
             session: readable.session,
@@ -244,8 +271,9 @@ impl Group<'_> {
         if readable.checked_with != Some(origin.public_key)
             && let Err(reason) = verify(&readable.batch, &origin.public_key)
         {
+            let outcome = damaged(Some(&origin), Some(header), reason);
             self.origins.insert(key, origin);
-            return Ok((unreadable(header, reason), 0));
+            return Ok((outcome, 0));
         }
         origin.last_heard_ms = self.now_ms.max(origin.last_heard_ms);
         let committed = match hub_judge::compared_at(&origin.acked, header) {
@@ -284,20 +312,24 @@ impl Group<'_> {
             seq: 0,
             hash: Hash::genesis(&header.node, header.incarnation),
         };
+        // Nothing has been checked against a key that is known. A damaged name must not be answered: its node would
+        // take the answer for one about its own chain.
+        if readable.sender != header.node || header.node == self.name {
+            let reason = format!("{} cannot introduce {}", readable.sender, header.node);
+            return Ok(Err(Outcome::Unwelcome { reason }));
+        }
         if header.first > 1 {
             return Ok(Err(Outcome::Gap { acked: genesis }));
         }
+        // With no key to check it by it may be anything; the node introduces itself before long, and its key with it.
         let Some(opened) = &readable.opened else {
             let reason = "its first record does not open the incarnation, and the node has not introduced itself";
-            return Ok(Err(unreadable(header, reason.into())));
+            return Ok(Err(damaged(None, Some(header), reason.into())));
         };
-        if readable.sender != header.node || header.node == self.name {
-            let reason = format!("{} cannot introduce {}", readable.sender, header.node);
-            return Ok(Err(unreadable(header, reason)));
-        }
         let node = super::introduce::admit(self.writing, self.admission, &header.node, &opened.site, self.now_ms)?;
         if node.is_none() {
-            return Ok(Err(unreadable(header, format!("{} is not enrolled", header.node))));
+            let reason = format!("{} is not enrolled", header.node);
+            return Ok(Err(Outcome::Unwelcome { reason }));
         }
         let others = self.writing.incarnations_of(&header.node)?;
         let origin = self.writing.add_origin(&NewOrigin {

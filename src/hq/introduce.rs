@@ -58,18 +58,23 @@ impl Headquarters {
         }) {
             return Err(nonsense(format!("record {}", stream.head.seq)));
         }
-        let (sender, admission) = (sender.clone(), self.admission);
+        let (node, admission) = (sender.clone(), self.admission);
         let introduced = self.database.write(move |writing| {
-            let Some(mut node) = admit(writing, admission, &sender, &hello.site, now_ms)? else {
-                return Err(IntroduceError::NotEnrolled(sender));
+            let Some(mut known) = admit(writing, admission, &node, &hello.site, now_ms)? else {
+                return Err(IntroduceError::NotEnrolled(node));
             };
-            node.software.clone_from(&hello.software);
-            node.site.clone_from(&hello.site);
-            node.last_heard_ms = now_ms;
-            writing.save_node(&node)?;
+            known.software.clone_from(&hello.software);
+            known.site.clone_from(&hello.site);
+            known.last_heard_ms = now_ms;
+            writing.save_node(&known)?;
             super::feeds::overtake(writing, &hello.feeds)?;
-            compare_all(writing, &sender, &hello, now_ms)
+            compare_all(writing, &node, &hello, now_ms)
         });
+        match &introduced {
+            Ok(_) => self.watch.key_disputed(sender, None),
+            Err(error @ IntroduceError::Key { .. }) => self.watch.key_disputed(sender, Some(error.to_string())),
+            Err(_) => {}
+        }
         self.watch.tell(Happening::Nodes);
         introduced
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::headquarters::Headquarters;
+use super::link_trouble::LinkTrouble;
 use super::projection::Projection;
 use super::storage::{Hole, Node, Origin, OriginId, Reading, StorageError};
 use crate::domain::fact::OpenedReason;
@@ -26,6 +27,8 @@ pub struct NodeStatus {
     pub last_heard_ms: u64,
     /// Whether it is connected now, as far as the broker has said.
     pub online: bool,
+    /// What is wrong with what it sends, where anything is.
+    pub trouble: Option<LinkTrouble>,
     /// Its incarnations, in the order in which they became known.
     pub incarnations: Vec<IncarnationStatus>,
     /// How far it is in the figures.
@@ -74,8 +77,9 @@ pub struct Complete {
     pub node: NodeId,
     /// Its site.
     pub site: SiteId,
-    /// Everything that it recorded until then is in them, as far as it has told; milliseconds since 1970, 0 for
-    /// nothing. Where nothing is pending that is when it last told so, else when it recorded the last one counted.
+    /// Everything that it recorded before then is in them, as far as it has told; milliseconds since 1970, 0 for
+    /// nothing. Where nothing is pending that is when it last told so, else when it recorded the last one counted before
+    /// the oldest gap.
     pub through_ms: u64,
     /// How many records it has told of that are not in the figures yet.
     pub pending: u64,
@@ -94,6 +98,7 @@ impl Headquarters {
         let mut nodes = self.database.read(statuses)?;
         for node in &mut nodes {
             node.online = self.watch.is_online(&node.node);
+            node.trouble = self.watch.trouble(&node.node);
         }
         Ok(nodes)
     }
@@ -130,18 +135,27 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
         last_heard_ms: node.last_heard_ms,
     };
     let mut told_ms = 0;
+    // An older incarnation may lack what it told of while a newer one is level: the oldest gap decides.
+    let mut gap_ms = None;
     for (origin, status) in &known {
         match status.state {
             StreamState::Excluded => {}
             StreamState::SetApart => complete.set_apart += status.told_seq.max(status.acked.seq),
             StreamState::Counted => {
-                complete.pending += status.told_seq.saturating_sub(status.projected_seq);
-                complete.through_ms = complete.through_ms.max(status.projected_recorded_ms);
+                let pending = status.told_seq.saturating_sub(status.projected_seq);
+                let recorded_ms = status.projected_recorded_ms;
+                if pending > 0 {
+                    gap_ms = Some(gap_ms.map_or(recorded_ms, |gap_ms: u64| gap_ms.min(recorded_ms)));
+                }
+                complete.pending += pending;
+                complete.through_ms = complete.through_ms.max(recorded_ms);
                 told_ms = told_ms.max(origin.told_ms);
             }
         }
     }
-    if complete.pending == 0 && complete.set_apart == 0 {
+    if let Some(gap_ms) = gap_ms {
+        complete.through_ms = gap_ms;
+    } else if complete.set_apart == 0 {
         complete.through_ms = complete.through_ms.max(told_ms);
     }
     NodeStatus {
@@ -151,6 +165,7 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
         software: node.software,
         last_heard_ms: node.last_heard_ms,
         online: false,
+        trouble: None,
         incarnations: known.into_iter().map(|(_, status)| status).collect(),
         complete,
     }

@@ -185,13 +185,12 @@ fn content(reading: &Reading<'_>, kept: Kept) -> Result<Entry, StorageError> {
     let Content::Fact(recorded, fact) = slot_content(&slot) else {
         return Err(damaged("it cannot be read".into()));
     };
-    let unwrapped = match fact {
+    let Entry { recorded, fact } = match fact {
         Fact::Correction(correction) => {
-            let entry = Entry::decode(&correction.replacement).map_err(|error| damaged(error.to_string()))?;
-            Ok((entry.recorded, entry.fact))
+            Entry::decode(&correction.replacement).map_err(|error| damaged(error.to_string()))?
         }
-        fact => innermost(recorded, fact),
+        fact => Entry { recorded, fact },
     };
-    let (recorded, fact) = unwrapped.map_err(|unreadable| damaged(unreadable.reason))?;
+    let (recorded, fact) = innermost(recorded, fact).map_err(|unreadable| damaged(unreadable.reason))?;
     Ok(Entry { recorded, fact })
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::headquarters::Headquarters;
 use super::own_journal;
-use super::projection::kept_slot;
+use super::projection::{innermost, kept_slot};
 use super::settle::says_something;
 use super::storage::{Origin, Reading, SetAside, SetAsideState, StorageError, Writing};
 use crate::domain::fact::{Correction, Entry, Fact};
@@ -242,7 +242,10 @@ fn gathered(reading: &Reading<'_>, rows: &[SetAside]) -> Result<Vec<SetAsideReco
 /// Whether a record can take another's place.
 fn check(record: &[u8]) -> Result<(), RepairError> {
     let entry = Entry::decode(record).map_err(|error| RepairError::Replacement(error.to_string()))?;
-    let follows = match &entry.fact {
+    // A node that withholds the copy of a record gives out the copy.
+    let (_, fact) =
+        innermost(entry.recorded, entry.fact).map_err(|unreadable| RepairError::Replacement(unreadable.reason))?;
+    let follows = match &fact {
         Fact::Sale(sale) => sale.recompute_totals().as_ref() == Some(&sale.totals),
         Fact::Refund(refund) => refund.recompute_totals().as_ref() == Some(&refund.totals),
         Fact::Movement(_) => true,

@@ -102,6 +102,7 @@ impl RunningHq {
             name,
             site,
             admission: config.admission,
+            vfs: None,
         };
         let opened =
             tokio::task::spawn_blocking(move || Headquarters::open(&folder.join("hq.db"), settings, wall_ms())).await;

@@ -11,7 +11,7 @@ use super::money::Amount;
 use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::{Refund, Sale, Tender, TenderKind, Totals};
+use crate::domain::sale::{Refund, RefundReason, Sale, Tender, TenderKind, TenderReference, Totals};
 use crate::domain::tax::{AppliedTax, TaxBasis, TaxClass, TaxRate};
 use crate::domain::time::{BusinessDay, LocalTime};
 use crate::store::Position;
@@ -265,7 +265,7 @@ impl<'a> From<&'a Refund> for RefundBody<'a> {
                 series: refund.of.series.as_str(),
                 counter: refund.of.counter,
             },
-            reason: refund.reason.as_deref(),
+            reason: refund.reason.as_ref().map(RefundReason::as_str),
             lines: lines.collect(),
             tenders: tenders(&refund.tenders, refund.currency),
             totals: totals(&refund.totals, refund.currency),
@@ -307,7 +307,7 @@ fn tenders(tenders: &[Tender], currency: Currency) -> Vec<TenderBody<'_>> {
         .map(|tender| TenderBody {
             kind: tender.kind,
             amount: body(tender),
-            reference: tender.reference.as_deref(),
+            reference: tender.reference.as_ref().map(TenderReference::as_str),
         })
         .collect()
 }

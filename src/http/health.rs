@@ -33,7 +33,7 @@ pub(super) async fn live() -> Json<HealthBody> {
     OK
 }
 
-/// The node can sell: its writer takes a transaction.
+/// The node can sell: its writer has just put as much as a sale on the disk.
 #[utoipa::path(get, operation_id = "readiness", path = "/readyz", tag = "node", responses((status = 200, body = HealthBody)))]
 pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<HealthBody>, Problem> {
     // Whoever comes while another asks waits for that answer.
@@ -42,7 +42,11 @@ pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<HealthBody
     let (_, answer) = match known {
         Some(known) => known,
         None => {
-            let answer = match api.write(|_| Ok::<(), Failure<StorageError>>(())).await {
+            let now = api.now();
+            let answer = match api
+                .write(move |tx| Ok::<(), Failure<StorageError>>(tx.try_room(now)?))
+                .await
+            {
                 Ok(()) => Ok(()),
                 Err(Failure::Refused(error) | Failure::Storage(error)) => Err(error),
             };

@@ -141,13 +141,16 @@ pub(super) async fn bring(
     let paired = api
         .write(move |tx| redeem(tx, now, &code, body.name.as_deref(), Some(&key)))
         .await?;
+    if paired.repeated {
+        api.metrics.replays.inc();
+    }
     let body = PairedBody {
         token: paired.token,
         device: paired.device.into(),
         site: api.node.site.to_string(),
         currency: api.node.currency.code().to_owned(),
     };
-    Ok(answer(StatusCode::CREATED, &body, false))
+    Ok(answer(StatusCode::CREATED, &body, paired.repeated))
 }
 
 fn seed() -> Result<PairingSeed, Problem> {

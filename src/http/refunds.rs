@@ -1,5 +1,6 @@
 //! `POST /v1/refunds`: goods brought back against a receipt.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,14 +14,12 @@ use super::command::Command;
 use super::documents::{RefundBody, answer};
 use super::problem::{Problem, kind};
 use super::state::ApiState;
-use super::tenders::{TenderRequest, check_text, stated_tenders};
+use super::tenders::{TenderRequest, stated_tenders};
 use crate::domain::ids::{ReceiptNumber, SaleId, Series, StaffId};
 use crate::domain::quantity::Quantity;
+use crate::domain::sale::RefundReason;
 use crate::domain::time::LocalTime;
 use crate::operations::{RefundCommand, SaleRef, refund};
-
-/// The most characters of a reason.
-const REASON_CHARACTERS_MAX: usize = 200;
 
 /// Goods brought back, as a till asks for it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -37,8 +36,8 @@ pub struct RefundRequest {
     #[schema(value_type = Option<String>)]
     staff: Option<StaffId>,
     /// Why, in words.
-    #[schema(max_length = 200)]
-    reason: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    reason: Option<RefundReason>,
     /// What comes back; 1 to 1,000 lines.
     lines: Vec<RefundLineRequest>,
     /// How it is paid back; at most 20. In all exactly the total.
@@ -56,7 +55,8 @@ pub struct SaleRefRequest {
     #[schema(value_type = Option<String>)]
     series: Option<Series>,
     /// The till's count, with `series`.
-    counter: Option<u64>,
+    #[schema(value_type = Option<u64>, minimum = 1)]
+    counter: Option<NonZeroU64>,
 }
 
 /// One line that comes back.
@@ -102,9 +102,6 @@ pub(super) async fn create(
 
 impl RefundRequest {
     fn into_command(self) -> Result<RefundCommand, Problem> {
-        if let Some(reason) = &self.reason {
-            check_text(reason, REASON_CHARACTERS_MAX, "/reason")?;
-        }
         let lines = self
             .lines
             .iter()
@@ -123,7 +120,7 @@ impl RefundRequest {
             at: self.at,
             staff: self.staff,
             reason: self.reason,
-            tenders: stated_tenders(self.tenders)?,
+            tenders: stated_tenders(self.tenders),
         })
     }
 }
@@ -136,7 +133,10 @@ impl SaleRefRequest {
                 let parsed = parsed.map_err(|error| invalid("/of/receipt", &error.to_string()))?;
                 Ok(SaleRef::Receipt(parsed))
             }
-            (None, Some(series), Some(counter)) => Ok(SaleRef::Id(SaleId { series, counter })),
+            (None, Some(series), Some(counter)) => {
+                let counter = counter.get();
+                Ok(SaleRef::Id(SaleId { series, counter }))
+            }
             _ => Err(invalid("/of", "a sale is named by receipt, or by series and counter")),
         }
     }

@@ -128,7 +128,7 @@ impl SaleRequest {
             staff: self.staff,
             lines: lines.collect::<Result<_, _>>()?,
             basket_discount: self.discount.map(DiscountRequest::into_stated),
-            tenders: stated_tenders(self.tenders)?,
+            tenders: stated_tenders(self.tenders),
         })
     }
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use crate::store::{IncarnationRow, Position, Snapshot, StorageError};
+use crate::store::{IncarnationRow, Left, Position, Snapshot, StorageError};
 
 /// Where the link stands, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -127,24 +127,22 @@ impl Pending {
     }
 }
 
-/// Records of a branch that was left go up as copies in a later incarnation, and are counted there.
+/// What a branch that was left does not offer itself goes up as copies in a later incarnation, and is counted there.
 fn pending(life: &IncarnationRow) -> u64 {
-    match life.rehomed_through {
-        None => life.head.seq.saturating_sub(life.acked.seq),
-        Some(_) => 0,
-    }
+    life.offered().saturating_sub(life.acked.seq)
 }
 
 /// The first record of an incarnation that headquarters does not have, neither itself nor as a copy.
 fn first_pending(life: &IncarnationRow, lives: &[IncarnationRow]) -> Option<Position> {
-    let copied = match life.rehomed_through {
-        None => false,
-        Some(last) => lives
+    let copied = life.left.is_none_or(|Left { copies, .. }| {
+        lives
             .iter()
-            .rfind(|later| later.first <= last)
-            .is_none_or(|later| later.position(later.acked.seq) >= last),
-    };
-    (!copied && life.acked.seq < life.head.seq).then(|| life.position(life.acked.seq + 1))
+            .rfind(|later| later.first <= copies)
+            .is_none_or(|later| later.position(later.acked.seq) >= copies)
+    });
+    let known = life.acked.seq.min(life.offered());
+    let first = if copied { life.offered() } else { life.head.seq };
+    (known < first).then(|| life.position(known + 1))
 }
 
 fn number(position: i64) -> u64 {
@@ -221,7 +219,7 @@ impl From<&IncarnationRow> for LifeBody {
             incarnation: life.incarnation.to_string(),
             head_seq: life.head.seq,
             acknowledged_seq: life.acked.seq,
-            left: life.rehomed_through.is_some(),
+            left: life.left.is_some(),
         }
     }
 }

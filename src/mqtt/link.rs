@@ -252,18 +252,22 @@ impl Link {
         tracing::info!(client = %self.client_id, "link stopped");
     }
 
-    /// Says why the link is down, once for each reason.
+    /// Says why the link is down. The log gets each kind of reason once: a broker that hangs up does so in turn with a
+    /// reset and with an end, and would fill it.
     fn report(&mut self, trouble: Trouble) {
         if self.trouble.as_ref() == Some(&trouble) {
             return;
         }
-        let broker = &self.config.broker;
-        tracing::warn!(
-            client = %self.client_id,
-            "no link to {}:{}: {trouble}; trying again until it stands",
-            broker.host,
-            broker.port
-        );
+        let kind = Some(std::mem::discriminant(&trouble));
+        if self.trouble.as_ref().map(std::mem::discriminant) != kind {
+            let broker = &self.config.broker;
+            tracing::warn!(
+                client = %self.client_id,
+                "no link to {}:{}: {trouble}; trying again until it stands",
+                broker.host,
+                broker.port
+            );
+        }
         self.mailbox.push(LinkEvent::Disconnected(trouble.clone()));
         self.trouble = Some(trouble);
     }

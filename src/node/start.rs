@@ -13,6 +13,7 @@ use super::config::NodeConfig;
 use super::operator::{Operator, OperatorError};
 use super::randomness;
 use super::sync_loop::SyncLoop;
+use crate::domain::ids::NodeId;
 use crate::http::{ApiLimits, ApiParts, ApiState, Commits, Link, LinkReport, ServeLimits};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair};
@@ -152,7 +153,7 @@ impl Node {
         let opening = &store.opening;
         tracing::info!(node = %config.node, site = %config.site, url = operator.url, head = opening.head.seq,
             incarnation = %opening.head.incarnation, "the node serves its tills");
-        show_pairing_code(&store, clock).await?;
+        show_pairing_code(&config.node, &store, clock).await?;
         Ok(Self {
             operator,
             link: link_report,
@@ -232,7 +233,7 @@ fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) ->
 }
 
 /// Shows a code for the first manager, as long as no device is paired.
-async fn show_pairing_code(store: &Store, clock: MachineClock) -> Result<(), StartError> {
+async fn show_pairing_code(node: &NodeId, store: &Store, clock: MachineClock) -> Result<(), StartError> {
     let broken = |error: String| StartError::Broken(error);
     let devices = store
         .readers
@@ -265,7 +266,7 @@ async fn show_pairing_code(store: &Store, clock: MachineClock) -> Result<(), Sta
         .map_err(|error| broken(error.to_string()))?;
     // To the terminal, not to the log: logs travel.
     eprintln!(
-        "pairing code for the first manager, good for ten minutes: {}",
+        "node {node}: pairing code for the first manager, good for ten minutes: {}",
         shown.code
     );
     Ok(())

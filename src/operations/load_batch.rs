@@ -43,11 +43,11 @@ pub fn load_batch(
     let Some(row) = snapshot.incarnation(incarnation)? else {
         return Ok(None);
     };
-    if from < row.earliest_seq.max(1) || from > row.head.seq || records_max == 0 {
+    if from < row.earliest_seq.max(1) || from > row.offered() || records_max == 0 {
         return Ok(None);
     }
     let before = hash_before(snapshot, &row, from)?;
-    let last = row.head.seq.min(from.saturating_add(u64::from(records_max)) - 1);
+    let last = row.offered().min(from.saturating_add(u64::from(records_max)) - 1);
     let mut read = read(snapshot, &row, before, from, last, bytes_max as usize)?;
     loop {
         let sealed = seal(&row.key, node, incarnation, from, before, &read.slots);

@@ -51,6 +51,8 @@ pub struct Paired {
     pub device: Device,
     /// Its token.
     pub token: String,
+    /// Whether it was paired before this request.
+    pub repeated: bool,
 }
 
 /// Why a code is not given out.
@@ -143,7 +145,11 @@ pub fn redeem(
     if let Some((device, redeemed_by)) = &row.redeemed {
         // Without a key nobody can tell a repeat from a stranger who read the code too.
         return match tx.device(*device)? {
-            Some(device) if key.is_some() && redeemed_by.as_deref() == key => Ok(Paired { device, token }),
+            Some(device) if key.is_some() && redeemed_by.as_deref() == key => Ok(Paired {
+                device,
+                token,
+                repeated: true,
+            }),
             _ => refused(RedeemRefusal::Used),
         };
     }
@@ -156,7 +162,11 @@ pub fn redeem(
     }
     let device = tx.insert_device(&new, TokenHash::of(&token), now)?;
     tx.redeem_pairing_code(&row, device.ix, key)?;
-    Ok(Paired { device, token })
+    Ok(Paired {
+        device,
+        token,
+        repeated: false,
+    })
 }
 
 impl PairingCode {

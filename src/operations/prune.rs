@@ -69,7 +69,8 @@ pub fn prune(tx: &mut WriteTransaction<'_>, now: Now, keep_days: u32) -> Result<
 
 /// The last record that headquarters has, under its own name or as an acknowledged copy.
 fn acknowledged_through(row: &IncarnationRow, all: &[IncarnationRow]) -> u64 {
-    let copies_acked = match row.rehomed_through {
+    let own = row.acked.seq.min(row.offered());
+    let copies_acked = match row.left.map(|left| left.copies) {
         None => false,
         Some(Position::NONE) => true,
         Some(last_copy) => all
@@ -77,10 +78,10 @@ fn acknowledged_through(row: &IncarnationRow, all: &[IncarnationRow]) -> u64 {
             .find(|later| (later.first..=later.position(later.head.seq)).contains(&last_copy))
             .is_some_and(|later| later.acked.seq >= later.seq(last_copy)),
     };
-    if copies_acked {
+    if copies_acked && own == row.offered() {
         row.head.seq
     } else {
-        row.acked.seq.min(row.head.seq)
+        own
     }
 }
 

@@ -1,4 +1,7 @@
 //! Receive: goods in, opening stock, corrections. One document moves many items, whole or not at all.
+//!
+//! A movement's identity is made of the device that asks and its key: repeated to a node that was restored and has
+//! forgotten it, it moves stock there again, and headquarters counts it once.
 
 use std::collections::HashMap;
 
@@ -6,7 +9,7 @@ use super::request::{Before, Request};
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{Movement, MovementKind, MovementLine};
+use crate::domain::stock::{Movement, MovementId, MovementKind, MovementLine};
 use crate::store::{Answer, Change, Failure, Now, Position, Snapshot, StorageError, WriteTransaction};
 
 /// The most lines of one movement, so that its record fits a batch.
@@ -88,6 +91,9 @@ pub enum ReceiveRefusal {
     /// The key belongs to another request.
     #[error("the idempotency key was used before for another request")]
     KeyReused,
+    /// It was made long ago: its record was acknowledged and pruned, and the answer with it.
+    #[error("this movement was made before, so long ago that its record is no longer kept")]
+    LongMade,
 }
 
 impl ReceiveRefusal {
@@ -102,6 +108,7 @@ impl ReceiveRefusal {
             Self::TooLarge { .. } => "quantity-too-large",
             Self::UnknownSkus(_) => "unknown-sku",
             Self::KeyReused => "idempotency-key-reused",
+            Self::LongMade => "long-made",
         }
     }
 }
@@ -121,8 +128,18 @@ pub fn receive(
         Before::KeyReused => return Err(Failure::Refused(ReceiveRefusal::KeyReused)),
         Before::New => {}
     }
+    let id = match &request.key {
+        Some(key) => Some(MovementId::of(&tx.issuer(request.device)?, key.as_str())),
+        None => None,
+    };
+    if let Some(id) = id
+        && let Some(position) = tx.movement(id)?
+    {
+        return made_before(tx, command, position);
+    }
     check(command).map_err(Failure::Refused)?;
     let movement = Movement {
+        id,
         kind: command.kind,
         reference: command.reference.clone(),
         lines: changes(tx, command.kind, &command.lines)?,
@@ -139,6 +156,9 @@ pub fn receive(
     let recorded = tx.stamp(now);
     let fact = Fact::Movement(movement.clone());
     let position = tx.append(&Entry { recorded, fact })?.position;
+    if let Some(id) = id {
+        tx.put_movement(id, position)?;
+    }
     for line in &movement.lines {
         tx.move_stock(&line.sku, line.change)?;
     }
@@ -217,6 +237,43 @@ fn changes(
     }
 }
 
+/// The answer to a movement whose identity is in use and whose request is forgotten.
+fn made_before(
+    snapshot: &Snapshot<'_>,
+    command: &ReceiveCommand,
+    position: Position,
+) -> Result<Received, Failure<ReceiveRefusal>> {
+    let movement = match snapshot.entry(position)?.map(|entry| entry.fact) {
+        Some(Fact::Movement(movement)) => movement,
+        _ => return Err(Failure::Refused(ReceiveRefusal::LongMade)),
+    };
+    if !same(command, &movement) {
+        return Err(Failure::Refused(ReceiveRefusal::KeyReused));
+    }
+    Ok(Received {
+        position: Some(position),
+        movement,
+        repeated: true,
+    })
+}
+
+/// Whether a request is the one that a movement was recorded for, as far as the record tells: what an item was brought
+/// to is known there only as a change, and lines that changed nothing are left out.
+fn same(command: &ReceiveCommand, movement: &Movement) -> bool {
+    let mut recorded = movement.lines.iter().peekable();
+    for line in &command.lines {
+        let fits = |found: &&MovementLine| match line.amount {
+            ReceiveAmount::By(change) => found.sku == line.sku && found.change == change,
+            ReceiveAmount::To(_) => found.sku == line.sku,
+        };
+        let found = recorded.next_if(|found| fits(&found));
+        if found.is_none() && matches!(line.amount, ReceiveAmount::By(_)) {
+            return false;
+        }
+    }
+    recorded.next().is_none() && command.kind == movement.kind && command.reference == movement.reference
+}
+
 fn first_answer(
     snapshot: &Snapshot<'_>,
     command: &ReceiveCommand,
@@ -225,6 +282,7 @@ fn first_answer(
     let (position, movement) = match answer {
         Answer::Kept { .. } => {
             let movement = Movement {
+                id: None,
                 kind: command.kind,
                 reference: command.reference.clone(),
                 lines: Vec::new(),

@@ -11,7 +11,9 @@ use super::till::{self, StatedTender, TillRefusal};
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{ReceiptNumber, SaleId, StaffId};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::{Refund, RefundDraft, RefundRefusal as RuleRefusal, RefundedLine, Sale, decide_refund};
+use crate::domain::sale::{
+    Refund, RefundDraft, RefundReason, RefundRefusal as RuleRefusal, RefundedLine, Sale, decide_refund,
+};
 use crate::domain::time::LocalTime;
 use crate::store::{
     Answer, Change, Device, Document, DocumentKind, Failure, Now, Position, Snapshot, StorageError, WriteTransaction,
@@ -29,7 +31,7 @@ pub struct RefundCommand {
     /// Who takes it back, where known.
     pub staff: Option<StaffId>,
     /// Why, in words.
-    pub reason: Option<String>,
+    pub reason: Option<RefundReason>,
     /// What comes back: positions of the sale's lines, from 0, and how much. A line named twice counts as its sum.
     pub lines: Vec<(u16, Quantity)>,
     /// How it is paid back; in all exactly the total.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use crate::domain::fact::{Entry, Fact, OpenedReason, Rehomed};
 use crate::domain::ids::Incarnation;
 use crate::domain::journal::Head;
-use crate::store::{Failure, IncarnationRow, IncarnationSeed, Now, Position, StorageError, WriteTransaction};
+use crate::store::{Failure, IncarnationRow, IncarnationSeed, Left, Now, Position, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
 const STEP: u64 = 500;
@@ -23,8 +23,8 @@ pub enum ReincarnateRefusal {
 }
 
 /// Keeps every record of `incarnation` behind `common`, up to which both branches are the same for certain, under
-/// another incarnation: a new one where it is the one being written, else the present one. A second time changes
-/// nothing. Gives where the journal stands.
+/// another incarnation: a new one where it is the one being written, else the present one. A second time with a lower
+/// `common` keeps what lies between in the same way; otherwise it changes nothing. Gives where the journal stands.
 ///
 /// # Errors
 /// A [`ReincarnateRefusal`], or why the store could not keep it.
@@ -39,17 +39,22 @@ pub fn reincarnate(
     let Some(row) = tx.incarnation(incarnation)? else {
         return Err(Failure::Refused(ReincarnateRefusal::UnknownIncarnation(incarnation)));
     };
-    if row.rehomed_through.is_none() {
+    if row.left.is_none_or(|left| common < left.common) {
         if tx.head()?.incarnation == incarnation {
             tx.open_incarnation(now, seed, reason)?;
         }
-        let through = rehome(tx, now, &row, common)?;
-        tx.set_fenced(row.ix, through)?;
+        let copies = rehome(tx, now, &row, common)?;
+        let left = Left {
+            common: common.min(row.offered()),
+            copies: copies.max(row.left.map_or(Position::NONE, |left| left.copies)),
+        };
+        tx.set_left(row.ix, left)?;
     }
     Ok(tx.head()?)
 }
 
-/// Records what is behind `common` anew; where the last copy stands.
+/// Records what is behind `common` anew, as far as it went up under its own name until now; where the last copy
+/// stands.
 fn rehome(
     tx: &mut WriteTransaction<'_>,
     now: Now,
@@ -58,8 +63,8 @@ fn rehome(
 ) -> Result<Position, StorageError> {
     let mut through = Position::NONE;
     let mut next = common.saturating_add(1).max(row.earliest_seq);
-    while next <= row.head.seq {
-        let last = row.head.seq.min(next + STEP - 1);
+    while next <= row.offered() {
+        let last = row.offered().min(next + STEP - 1);
         let mut copies = Vec::new();
         tx.walk_journal(row.position(next), row.position(last), |found| {
             let entry = Entry::decode(&found.record).map(|entry| entry.fact);

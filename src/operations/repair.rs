@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::audit::{Dictionary, Row, StockFold};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
+use crate::domain::stock::Movement;
 use crate::store::{JournalRow, Now, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
@@ -82,6 +83,9 @@ impl Rebuild {
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
         self.stock.add_fact(&fact);
+        if let Fact::Movement(Movement { id: Some(id), .. }) = &fact {
+            tx.put_movement(*id, found.position)?;
+        }
         if let Some(document) = Row::of(&fact).and_then(|row| row.document(&self.names, found.position)) {
             tx.insert_document(&document)?;
             self.done.documents += 1;

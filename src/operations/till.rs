@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use super::settings::Settings;
 use crate::domain::ids::{ReceiptNumber, SaleId};
 use crate::domain::money::{Currency, Minor, Money, MoneyError};
-use crate::domain::sale::{Discount, Percent, Tender, TenderKind};
+use crate::domain::sale::{Discount, Percent, Tender, TenderKind, TenderReference};
 use crate::domain::time::LocalTime;
 use crate::store::{Device, Now, Till};
 
@@ -75,7 +75,7 @@ pub struct StatedTender {
     /// What is given, in the document's currency.
     pub amount: Decimal,
     /// The means' own reference, where there is one.
-    pub reference: Option<String>,
+    pub reference: Option<TenderReference>,
 }
 
 /// A discount as a till states it.

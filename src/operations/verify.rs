@@ -8,6 +8,7 @@ use super::audit::{Dictionary, Difference, Row, StockFold};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::Movement;
 use crate::store::{IncarnationRow, JournalRow, Position, Snapshot, StorageError};
 
 /// How many differences are listed; more are only counted.
@@ -163,6 +164,12 @@ impl Check {
             Fact::Refund(refund) => {
                 self.refund(snapshot, refund)?;
                 (&refund.totals, refund.recompute_totals())
+            }
+            Fact::Movement(Movement { id: Some(id), .. }) => {
+                if snapshot.movement(*id)? != Some(found.position) {
+                    self.found.differs(Difference::Movement(*id));
+                }
+                return Ok(());
             }
             _ => return Ok(()),
         };

@@ -12,7 +12,7 @@ use super::keys::{DeviceIx, SeriesIx, count, row_count};
 use super::receipt_series::till_series;
 use super::snapshot::{parsed_option, unreadable};
 use super::{Snapshot, StorageError, WriteTransaction};
-use crate::domain::ids::{RegisterId, Series};
+use crate::domain::ids::{RegisterId, Series, tag};
 
 /// SHA-256 of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +23,17 @@ impl TokenHash {
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token).into())
+    }
+
+    /// Four characters that tell this token's device from others. They say nothing of the token.
+    pub(super) fn tag(self) -> String {
+        let mut hasher = Sha256::new();
+        hasher.update(b"till series\0");
+        hasher.update(self.0);
+        let hash: [u8; 32] = hasher.finalize().into();
+        let mut random = [0; 8];
+        random.copy_from_slice(&hash[..8]);
+        tag(u64::from_be_bytes(random))
     }
 }
 
@@ -190,7 +201,7 @@ impl WriteTransaction<'_> {
         now: Now,
     ) -> Result<Device, StorageError> {
         let series = match &new.register {
-            Some(_) => Some(self.new_series()?),
+            Some(_) => Some(self.new_series(token)?),
             None => None,
         };
         self.write(
@@ -225,13 +236,12 @@ impl WriteTransaction<'_> {
         Ok(device)
     }
 
-    fn new_series(&mut self) -> Result<SeriesIx, StorageError> {
+    fn new_series(&mut self, till: TokenHash) -> Result<SeriesIx, StorageError> {
         let site = self.known_identity()?.site;
-        let tip = self.tip()?;
         let number: i64 = self
             .one("SELECT coalesce(max(ix), 0) + 1 FROM series", (), |row| row.get(0))?
             .unwrap_or(1);
-        let name = till_series(&site, number, tip.incarnation)?;
+        let name = till_series(&site, number, till)?;
         let sql = "INSERT INTO series (ix, name) VALUES (?1, ?2)";
         self.write(sql, (number, name.as_str()))?;
         Ok(SeriesIx(number))

@@ -30,14 +30,29 @@ pub struct IncarnationRow {
     pub before_earliest: Hash,
     /// What headquarters has committed.
     pub acked: Head,
-    /// None: its records go up. Some: it turned out to have two branches, and copies of what headquarters had not
-    /// acknowledged stand in later incarnations up to this position (0 where there was nothing to copy).
-    pub rehomed_through: Option<Position>,
+    /// Some where it turned out to have two branches and this disk left it.
+    pub left: Option<Left>,
     /// Where it stands on this disk.
     pub head: Head,
 }
 
+/// How an incarnation with two branches was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Up to this record both branches are the same: so far it goes on going up under its own name.
+    pub common: u64,
+    /// Copies of everything behind it stand in later incarnations, up to this position; 0 where there was nothing to
+    /// copy.
+    pub copies: Position,
+}
+
 impl IncarnationRow {
+    /// The last record that goes up under this incarnation's own name; 0 for none.
+    #[must_use]
+    pub fn offered(&self) -> u64 {
+        self.left.map_or(self.head.seq, |left| left.common.min(self.head.seq))
+    }
+
     /// The position of a record of this incarnation.
     #[must_use]
     pub fn position(&self, seq: u64) -> Position {
@@ -52,7 +67,7 @@ impl IncarnationRow {
 }
 
 const COLUMNS: &str = "SELECT ix, counter, random, secret_key, first_position, earliest_seq, before_earliest, \
-    acked_seq, acked_hash, rehomed_through, \
+    acked_seq, acked_hash, rehomed_through, common_seq, \
     coalesce((SELECT later.first_position FROM incarnation later WHERE later.ix > incarnation.ix ORDER BY later.ix \
               LIMIT 1) - 1, \
              (SELECT max(position) FROM journal), first_position - 1) AS last \
@@ -199,10 +214,10 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    /// Marks an incarnation as one of two branches: its records no longer go up under its own name.
-    pub(crate) fn set_fenced(&mut self, ix: IncarnationIx, rehomed_through: Position) -> Result<(), StorageError> {
-        let sql = "UPDATE incarnation SET rehomed_through = ?2 WHERE ix = ?1";
-        self.write(sql, (ix.0, rehomed_through.0))?;
+    /// Marks an incarnation as one of two branches that this disk left.
+    pub(crate) fn set_left(&mut self, ix: IncarnationIx, left: Left) -> Result<(), StorageError> {
+        let sql = "UPDATE incarnation SET rehomed_through = ?2, common_seq = ?3 WHERE ix = ?1";
+        self.write(sql, (ix.0, left.copies.0, row_count(left.common)))?;
         Ok(())
     }
 }
@@ -230,6 +245,7 @@ fn partial(row: &Row<'_>) -> rusqlite::Result<(IncarnationRow, Position)> {
         seq: count(row.get(7)?),
         hash: Hash(row.get(8)?),
     };
+    let common: Option<i64> = row.get(10)?;
     let read = IncarnationRow {
         ix: IncarnationIx(row.get(0)?),
         incarnation,
@@ -238,8 +254,11 @@ fn partial(row: &Row<'_>) -> rusqlite::Result<(IncarnationRow, Position)> {
         earliest_seq: count(row.get(5)?),
         before_earliest: Hash(row.get(6)?),
         acked,
-        rehomed_through: row.get::<_, Option<i64>>(9)?.map(Position),
+        left: row.get::<_, Option<i64>>(9)?.map(|copies| Left {
+            common: common.map(count).unwrap_or_default(),
+            copies: Position(copies),
+        }),
         head: acked,
     };
-    Ok((read, Position(row.get(10)?)))
+    Ok((read, Position(row.get(11)?)))
 }

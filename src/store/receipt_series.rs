@@ -1,5 +1,6 @@
 //! Receipt numbers: without gap within a series, one series for each register and incarnation.
 
+use super::devices::TokenHash;
 use super::keys::{ReceiptSeriesIx, count};
 use super::snapshot::parsed;
 use super::writer::OpenReceiptSeries;
@@ -96,9 +97,10 @@ fn receipt_series(
         .map_err(|error| StorageError::unreadable("a receipt series", error))
 }
 
-/// `<SITE>-T<number>-<TAG>`.
-pub(super) fn till_series(site: &SiteId, number: i64, incarnation: Incarnation) -> Result<Series, StorageError> {
-    let name = format!("{}-T{number}-{}", upper(site.as_str()), incarnation.tag());
+/// `<SITE>-T<number>-<TAG>`. The tag is of the till alone: two copies of one disk that each pair a till give the same
+/// number, and would give the same series where the tag were the incarnation's.
+pub(super) fn till_series(site: &SiteId, number: i64, till: TokenHash) -> Result<Series, StorageError> {
+    let name = format!("{}-T{number}-{}", upper(site.as_str()), till.tag());
     name.parse()
         .map_err(|error| StorageError::unreadable("a till series", error))
 }

@@ -6,7 +6,12 @@ use rusqlite_migration::{M, Migrations};
 /// `application_id` of a node's database: 'FMnd'.
 pub(super) const APPLICATION_ID: i64 = 0x464d_6e64;
 
-const STEPS: &[M<'static>] = &[M::up(include_str!("../../migrations/node/0001_node.sql"))];
+const STEPS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/node/0001_node.sql")),
+    M::up(include_str!("../../migrations/node/0002_left_incarnations.sql")),
+    M::up(include_str!("../../migrations/node/0003_movements.sql")),
+    M::up(include_str!("../../migrations/node/0004_room.sql")),
+];
 
 /// The version that this program writes.
 pub(super) const VERSION: usize = STEPS.len();

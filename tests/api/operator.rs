@@ -50,6 +50,15 @@ async fn a_manager_cuts_and_mends_the_link() {
     assert_eq!(manager.get("/v1/sync").await.ok(200)["link"], "cut");
     manager.post("/v1/link", "l-2", &json!({"cut": false})).await.ok(200);
     assert!(!*node.cut.borrow());
+    // A request that comes again was done before: it is answered as it was, and cuts nothing.
+    let again = manager.post("/v1/link", "l-1", &json!({"cut": true})).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.ok(200), json!({"cut": true}));
+    assert!(!*node.cut.borrow());
+    manager
+        .post("/v1/link", "l-1", &json!({"cut": false}))
+        .await
+        .problem(409, "idempotency-key-reused");
 }
 
 #[tokio::test]

@@ -20,7 +20,9 @@ async fn a_code_pairs_one_device() {
     let wish = json!({"role": "till", "name": "Till 7", "register": "7", "permissions": ["backdate"]});
     let shown = offer(&manager, "c", wish).await.ok(201);
     assert_eq!(shown["code"].as_str().unwrap().len(), 9);
-    let first = bring(&node, "p-1", &shown["code"]).await.ok(201);
+    let first = bring(&node, "p-1", &shown["code"]).await;
+    assert_eq!(first.header("idempotency-replayed"), "");
+    let first = first.ok(201);
     assert_eq!(
         (&first["name"], &first["role"], &first["register"]),
         (&json!("Till 7"), &json!("till"), &json!("7"))
@@ -28,7 +30,9 @@ async fn a_code_pairs_one_device() {
     assert_eq!(first["permissions"], json!(["backdate"]));
     assert_eq!((&first["site"], &first["currency"]), (&json!("store-1"), &json!("USD")));
     // A device that did not hear the answer asks again and gets the same token.
-    assert_eq!(bring(&node, "p-1", &shown["code"]).await.ok(201), first);
+    let again = bring(&node, "p-1", &shown["code"]).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.ok(201), first);
     bring(&node, "p-2", &shown["code"])
         .await
         .problem(403, "pairing-code-used");

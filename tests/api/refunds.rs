@@ -96,6 +96,11 @@ async fn refusals_name_the_place() {
         ),
         (with("of", json!({"receipt": "42"})), "invalid-field", "/of/receipt"),
         (with("of", json!({})), "invalid-field", "/of"),
+        (
+            with("of", json!({"series": "A", "counter": 0})),
+            "invalid-field",
+            "/of/counter",
+        ),
         (with("of", json!({"series": "A"})), "invalid-field", "/of"),
         (with("lines", json!([])), "no-lines", "/lines"),
         (

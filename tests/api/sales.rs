@@ -186,6 +186,12 @@ async fn refusals_name_the_place_and_take_no_number() {
             "/tenders/0/kind",
         ),
         (
+            tenders(json!([{"kind": "cash", "amount": "5", "reference": "auth\n42"}])),
+            422,
+            "invalid-field",
+            "/tenders/0/reference",
+        ),
+        (
             tenders(json!([{"kind": "cash", "amount": "5", "reference": "x".repeat(101)}])),
             422,
             "invalid-field",

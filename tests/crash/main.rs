@@ -18,6 +18,8 @@ mod books;
 mod http;
 #[path = "../fixtures/node_process.rs"]
 mod node_process;
+#[path = "../fixtures/shop.rs"]
+mod shop;
 #[path = "../sim"]
 #[allow(dead_code, reason = "the simulator uses the rest")]
 mod sim {
@@ -29,7 +31,6 @@ mod sim {
 mod accounts;
 mod kills;
 mod power_cuts;
-mod shop;
 mod teeth;
 mod till;
 mod town;

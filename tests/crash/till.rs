@@ -159,7 +159,7 @@ impl Till {
                 .collect();
             items.push(item(COMMON));
             let answer = self.operate(lines, "/v1/products/import", "items", &json!({"items": items}))?;
-            must(&answer, 200, "the items are brought")?;
+            must(&answer, 200, "the items should be brought")?;
             self.prepared = true;
         }
         if self.paired.is_none() {
@@ -167,10 +167,10 @@ impl Till {
             let register = self.number.div_ceil(2).to_string();
             let wish = json!({"role": "till", "name": format!("till {}", self.number), "register": register});
             let offered = self.operate(lines, "/v1/pairing-codes", "code", &wish)?;
-            must(&offered, 201, "a pairing code is given out")?;
+            must(&offered, 201, "a pairing code should be given out")?;
             let brought = json!({"code": offered.json()["code"]});
             let paired = self.operate(lines, "/v1/pair", "pair", &brought)?;
-            must(&paired, 201, "the till is paired")?;
+            must(&paired, 201, "the till should be paired")?;
             let paired = paired.json();
             let text = |name: &str| paired[name].as_str().unwrap_or_default().to_owned();
             self.paired = Some(Paired {
@@ -246,7 +246,11 @@ impl Till {
             self.figures.faults += 1;
             return Err(Stop::Silence);
         }
-        must(&reply, 201, &format!("{}:{} is sold", paired.series, sale.counter))?;
+        must(
+            &reply,
+            201,
+            &format!("{}:{} should be sold", paired.series, sale.counter),
+        )?;
         let body = reply.json();
         let told = (
             body["series"].as_str(),
@@ -288,7 +292,7 @@ impl Till {
             let name = format!("{}:{}", paired.series, sale.counter);
             let path = format!("/v1/sales/{}/{}", paired.series, sale.counter);
             let there = lines.first.ask(Request::get(&path).by(&paired.token))?;
-            must(&there, 200, &format!("{name} is there, as its till was told"))?;
+            must(&there, 200, &format!("{name} should be there, as its till was told"))?;
             let mut there = there.json();
             there.as_object_mut().and_then(|members| members.remove("seq"));
             if serde_json::from_str::<Value>(&sale.answer).ok() != Some(there.clone()) {
@@ -378,6 +382,10 @@ fn must(reply: &Reply, status: u16, what: &str) -> Step<()> {
     match reply.status {
         same if same == status => Ok(()),
         500.. => Err(Stop::Silence),
-        _ => Err(Violation::of(Promise::NothingLost, format!("not so that {what}: {}", reply.body)).into()),
+        _ => Err(Violation::of(
+            Promise::NothingLost,
+            format!("{what}, and the node answers {}", reply.body),
+        )
+        .into()),
     }
 }

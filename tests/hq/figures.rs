@@ -2,7 +2,8 @@
 
 use finalmarket::domain::fact::{Fact, OpenedReason, Settlement, SettlementDecision};
 use finalmarket::domain::money::Minor;
-use finalmarket::domain::stock::{Movement, MovementKind, MovementLine};
+use finalmarket::domain::quantity::Quantity;
+use finalmarket::domain::stock::{Movement, MovementId, MovementKind, MovementLine};
 use finalmarket::hq::{Headquarters, Projection, SetAsideState, SettleError};
 use finalmarket::sync::hub::Introduction;
 
@@ -27,6 +28,7 @@ fn tables(folder: &std::path::Path) -> Vec<String> {
         "sale",
         "sale_repeat",
         "daily_total",
+        "movement",
         "stock",
         "set_aside",
         "rehomed",
@@ -57,6 +59,7 @@ fn totals_and_stock_follow_the_ledger() {
     let hq = open(folder.path());
     let mut journal = Journal::open("store-1");
     journal.record(Fact::Movement(Movement {
+        id: None,
         kind: MovementKind::Opening,
         reference: None,
         lines: vec![MovementLine {
@@ -326,4 +329,42 @@ fn nodes_that_decide_for_headquarters_are_not_heard() {
     hq.project().unwrap();
     assert_eq!(total(&hq).sales, 1);
     assert_eq!(hq.set_aside(None, None, 10).unwrap()[0].record, journal.id(2));
+}
+
+/// A delivery under an identity of its client.
+fn delivery(key: &str, units: i64) -> Fact {
+    Fact::Movement(Movement {
+        id: Some(MovementId::of(b"the manager's tablet", key)),
+        kind: MovementKind::Receipt,
+        reference: None,
+        lines: vec![MovementLine {
+            sku: "1007".parse().unwrap(),
+            change: Quantity::from_units(units).unwrap(),
+        }],
+    })
+}
+
+#[test]
+fn a_delivery_that_is_repeated_to_a_restored_node_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let hq = open(folder.path());
+    let mut journal = Journal::open("store-1");
+    journal.record(delivery("dn-7", 10));
+    journal.record(delivery("dn-8", 20));
+    ingest(&hq, journal.batches(10));
+    // Restored to before all of it; one delivery comes again, one with another content, one is new.
+    let mut restored = Journal::reopen("store-1", 2, OpenedReason::Restored, Some(journal.head_at(1)));
+    restored.record(delivery("dn-7", 10));
+    let other = restored.record(delivery("dn-8", 25));
+    restored.record(delivery("dn-9", 40));
+    ingest(&hq, restored.batches(10));
+    settle(&hq, &restored, SettlementDecision::Count).unwrap();
+    hq.project().unwrap();
+    assert_eq!(stock(&hq), 70_000);
+    let aside = hq.set_aside(Some(SetAsideState::Open), None, 10).unwrap();
+    assert_eq!((aside.len(), &aside[0].record), (1, &restored.id(other)));
+    assert!(aside[0].by[0].reason.contains("same identity"));
+    let before = tables(folder.path());
+    hq.rebuild(Projection::Stock).unwrap();
+    assert_eq!(tables(folder.path()), before);
 }

@@ -1,10 +1,11 @@
 //! What is taken into the ledger, what is known, and what belongs to another branch.
 
+use ed25519_dalek::Signer as _;
 use finalmarket::domain::fact::{Fact, OpenedReason};
 use finalmarket::domain::journal::{Hash, Head};
 use finalmarket::hq::{Admission, Headquarters, Incoming, IntroduceError, OpenError, Settings};
 use finalmarket::sync::hub::{Introduction, Outcome};
-use finalmarket::sync::wire::{SigningKey, StreamState};
+use finalmarket::sync::wire::{Batch, SigningKey, StreamState};
 
 use super::journal::{Journal, hello, sale};
 use super::{NOW_MS, ingest, ingest_one, open, open_for, total};
@@ -111,18 +112,17 @@ fn another_branch_is_found_wherever_it_parts() {
 }
 
 #[test]
-fn a_batch_that_another_key_signed_is_refused() {
+fn a_batch_that_another_key_signed_is_taken_for_damaged_and_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
     let hq = open(folder.path());
     let journal = store(8);
     let forger = SigningKey::from_bytes(&[9; 32]);
-    let refused =
-        |outcome: &Outcome| matches!(outcome, Outcome::Unreadable { reason, .. } if reason.contains("signature"));
+    let damaged = |outcome: &Outcome, behind: Option<Head>| matches!(outcome, Outcome::Damaged { acked, reason, .. } if reason.contains("signature") && *acked == behind);
     let (outcome, _) = ingest_one(&hq, journal.batch_signed_by(&forger, 1, 4));
-    assert!(refused(&outcome), "{outcome:?}");
+    assert!(damaged(&outcome, None), "{outcome:?}");
     ingest(&hq, vec![journal.batch(1, 4)]);
     let (outcome, _) = ingest_one(&hq, journal.batch_signed_by(&forger, 5, 9));
-    assert!(refused(&outcome), "{outcome:?}");
+    assert!(damaged(&outcome, Some(journal.head_at(4))), "{outcome:?}");
     assert_eq!(ingest_one(&hq, journal.batch(5, 9)), (committed(journal.head()), 5));
 }
 
@@ -138,10 +138,84 @@ fn rubbish_in_a_group_costs_the_others_nothing() {
     let mut cut = journal.batch(1, 9);
     cut.sealed.pop();
     let answers = ingest(&hq, vec![rubbish, journal.batch(1, 4), cut, journal.batch(5, 9)]);
-    assert!(matches!(answers[0].0, Outcome::Unreadable { incarnation: None, .. }));
+    assert!(matches!(answers[0].0, Outcome::Damaged { acked: None, .. }));
     assert_eq!(answers[1], (committed(journal.head_at(4)), 4));
-    assert!(matches!(answers[2].0, Outcome::Unreadable { .. }));
+    assert!(matches!(answers[2].0, Outcome::Damaged { .. }));
     assert_eq!(answers[3], (committed(journal.head()), 5));
+}
+
+#[test]
+fn a_batch_that_was_damaged_on_its_way_is_asked_for_again_wherever_the_damage_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let hq = open(folder.path());
+    let journal = store(20);
+    ingest(&hq, vec![journal.batch(1, 4)]);
+    let whole = journal.batch(5, 21);
+    let mut damaged = vec![];
+    for at in (0..whole.sealed.len()).step_by(7) {
+        let mut changed = whole.clone();
+        changed.sealed[at] ^= 0x10;
+        damaged.push(changed);
+    }
+    let mut cut = whole.clone();
+    cut.sealed.truncate(whole.sealed.len() / 2);
+    damaged.push(cut);
+    for (outcome, _) in ingest(&hq, damaged) {
+        match outcome {
+            // Where the damage hides whose it is nothing is asked, and the node's own timer brings it again.
+            Outcome::Damaged { acked, .. } => assert!(acked.is_none_or(|acked| acked == journal.head_at(4))),
+            Outcome::Gap { acked } => assert_ne!(acked.incarnation, journal.incarnation, "of an unknown one"),
+            outcome => assert!(matches!(outcome, Outcome::Unwelcome { .. }), "{outcome:?}"),
+        }
+    }
+    let trouble = hq.nodes().unwrap().remove(0).trouble.unwrap();
+    assert!(trouble.damaged.unwrap().count > 10);
+    assert_eq!(ingest_one(&hq, whole), (committed(journal.head()), 17));
+    assert_eq!(hq.nodes().unwrap().remove(0).trouble, None);
+}
+
+#[test]
+fn what_its_node_signed_and_nobody_can_unpack_is_asked_for_in_smaller_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let hq = open(folder.path());
+    let journal = store(8);
+    ingest(&hq, vec![journal.batch(1, 4)]);
+    let mut unpacked = journal.batch(5, 9);
+    let header = Batch::open(&unpacked.sealed).unwrap().header;
+    let payload = b"no columns".to_vec();
+    let mut signed = postcard::to_extend(&header, b"finalmarket batch 1\0".to_vec()).unwrap();
+    signed.extend_from_slice(&payload);
+    let signature = journal.key.sign(&signed).to_bytes();
+    let (left, right): ([u8; 32], [u8; 32]) =
+        (signature[..32].try_into().unwrap(), signature[32..].try_into().unwrap());
+    unpacked.sealed = postcard::to_allocvec(&(header, payload, left, right)).unwrap();
+    let (outcome, _) = ingest_one(&hq, unpacked);
+    assert!(
+        matches!(outcome, Outcome::Unreadable { incarnation, first: 5, count: 5, .. } if incarnation == journal.incarnation)
+    );
+}
+
+#[test]
+fn a_node_whose_key_is_disputed_is_named_and_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let hq = open(folder.path());
+    let journal = store(8);
+    hq.introduce(&journal.node, journal.hello(1), NOW_MS).unwrap();
+    let mut stranger = journal.clone();
+    stranger.key = SigningKey::from_bytes(&[9; 32]);
+    for _ in 0..20 {
+        assert!(hq.introduce(&journal.node, stranger.hello(1), NOW_MS).is_err());
+        let answers = ingest(&hq, vec![stranger.batch(1, 4), Journal::open("store-2").batch(1, 1)]);
+        assert!(matches!(answers[0].0, Outcome::Damaged { .. }));
+        assert!(matches!(answers[1].0, Outcome::Committed { .. }));
+    }
+    let nodes = hq.nodes().unwrap();
+    let trouble = nodes[0].trouble.as_ref().unwrap();
+    assert!(trouble.disputed.as_ref().unwrap().contains("key"));
+    assert_eq!(nodes[1].trouble, None);
+    hq.introduce(&journal.node, journal.hello(1), NOW_MS).unwrap();
+    assert_eq!(ingest_one(&hq, journal.batch(1, 9)), (committed(journal.head()), 9));
+    assert_eq!(hq.nodes().unwrap()[0].trouble, None);
 }
 
 #[test]
@@ -155,14 +229,14 @@ fn only_a_node_itself_opens_its_journal_here() {
     };
     assert!(matches!(
         ingest_one(&hq, from_another.clone()).0,
-        Outcome::Unreadable { .. }
+        Outcome::Unwelcome { .. }
     ));
     // Once it is known, a parent may pass its batches on.
     hq.introduce(&journal.node, journal.hello(1), NOW_MS).unwrap();
     assert_eq!(ingest_one(&hq, from_another), (committed(journal.head()), 3));
     let named_like_headquarters = Journal::open("hq");
     let (outcome, _) = ingest_one(&hq, named_like_headquarters.batch(1, 1));
-    assert!(matches!(outcome, Outcome::Unreadable { .. }));
+    assert!(matches!(outcome, Outcome::Unwelcome { .. }));
 }
 
 #[test]
@@ -174,7 +248,7 @@ fn where_nodes_must_be_enrolled_others_are_refused() {
     assert_eq!(hq.introduce(&journal.node, journal.hello(1), NOW_MS), Err(stranger));
     assert!(matches!(
         ingest_one(&hq, journal.batch(1, 3)).0,
-        Outcome::Unreadable { .. }
+        Outcome::Unwelcome { .. }
     ));
     hq.enrol(&journal.node, &"store-1".parse().unwrap(), NOW_MS).unwrap();
     assert_eq!(ingest_one(&hq, journal.batch(1, 3)), (committed(journal.head()), 3));
@@ -269,6 +343,7 @@ fn one_process_at_a_time_has_the_database() {
         name: name.parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission: Admission::Anyone,
+        vfs: None,
     };
     let path = folder.path().join("hq.sqlite");
     let second = Headquarters::open(&path, settings("hq"), NOW_MS).unwrap_err();
@@ -297,6 +372,7 @@ fn a_newer_database_is_refused_and_left_alone() {
         name: "hq".parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission: Admission::Anyone,
+        vfs: None,
     };
     let error = Headquarters::open(&path, settings, NOW_MS).unwrap_err();
     assert!(matches!(error, OpenError::Newer { .. }), "{error}");

@@ -1,6 +1,7 @@
 //! Headquarters on real files: what nodes may send it, in whatever order, and what it makes of that.
 
 mod api;
+mod copies;
 mod figures;
 mod journal;
 mod ledger;
@@ -23,6 +24,7 @@ fn open_for(folder: &Path, admission: Admission) -> Headquarters {
         name: "hq".parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission,
+        vfs: None,
     };
     Headquarters::open(&folder.join("hq.sqlite"), settings, NOW_MS).unwrap()
 }

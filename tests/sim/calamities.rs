@@ -9,9 +9,11 @@ use super::hub_disk::{HubImage, Work};
 use super::model::BranchId;
 use super::network::HUB;
 use super::node_disk::NodeDisk;
+use super::node_disk::stored::item;
 use super::options::Every;
 use super::planted::Planted;
 use super::promise::Checked;
+use super::requests::sku;
 use super::world::World;
 
 /// The feeds that go down.
@@ -81,11 +83,21 @@ calamities! {
 }
 
 /// An image of a node's disk.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Image {
     node: NodeId,
-    disk: NodeDisk,
+    disk: Box<dyn NodeDisk>,
     mark: (BranchId, usize),
+}
+
+impl Clone for Image {
+    fn clone(&self) -> Self {
+        Self {
+            node: self.node.clone(),
+            disk: self.disk.image(),
+            mark: self.mark,
+        }
+    }
 }
 
 /// What operators have put by.
@@ -113,7 +125,7 @@ impl World {
         match calamity {
             Calamity::NodeKill => self.node_falls(machine, false),
             Calamity::NodePowerCut => self.node_falls(machine, true),
-            Calamity::HubKill => self.hub_falls(),
+            Calamity::HubKill => self.hub_falls()?,
             Calamity::BrokerKill if self.network.broker_up => self.kill_broker(),
             Calamity::BrokerKill => {}
             Calamity::LinkCut => {
@@ -136,7 +148,7 @@ impl World {
             Calamity::SetBack => self.set_back(machine),
             Calamity::Copy => self.copy(machine),
             Calamity::HubBackup => self.watch.shelf.hub = Some(self.hub.disk.image()),
-            Calamity::HubSetBack => self.set_headquarters_back(),
+            Calamity::HubSetBack => self.set_headquarters_back()?,
             Calamity::ClockJump => {
                 let off_ms = self.rng.below(400_000_000) as i64 - 200_000_000;
                 self.machines[machine].clock_off_ms = off_ms;
@@ -165,8 +177,15 @@ impl World {
     pub fn publishes(&mut self, feed: &str) {
         self.watch.shelf.published += 1;
         let number = self.watch.shelf.published;
-        let body = (!self.rng.chance(150)).then(|| format!("{{\"number\":{number},\"text\":\"{:064x}\"}}", number));
-        let key = format!("item-{}", self.rng.below(12));
+        let gone = self.rng.chance(150);
+        let at = self.rng.below(12) as usize;
+        let key = sku(at);
+        let body = match (self.options.full, feed) {
+            (None, _) => (!gone).then(|| format!("{{\"number\":{number},\"text\":\"{number:064x}\"}}")),
+            // What a shop sells stays in its catalog, and at its price.
+            (Some(_), "catalog") => serde_json::to_string(&item(at, number)).ok(),
+            (Some(_), _) => (!gone).then(|| format!("{{\"price\":\"{}\"}}", item(at, 0).price)),
+        };
         self.hub_works(Work::Publish(feed.to_owned(), FeedEntry { key, body }));
     }
 
@@ -190,28 +209,31 @@ impl World {
         self.schedule(at_ms, Event::NodeBoot(machine));
     }
 
-    fn hub_falls(&mut self) {
-        self.hub_dies();
+    fn hub_falls(&mut self) -> Checked {
+        let power = self.options.full.is_some() && self.rng.chance(500);
+        self.hub_dies(power)?;
         let at_ms = self.now_ms + self.rng.between(300, 10_000);
         self.schedule(at_ms, Event::HubBoot);
+        Ok(())
     }
 
-    fn set_headquarters_back(&mut self) {
+    fn set_headquarters_back(&mut self) -> Checked {
         let Some(image) = self.watch.shelf.hub.clone() else {
-            return;
+            return Ok(());
         };
-        self.hub_dies();
+        self.hub_dies(true)?;
         self.hub.disk.set_back(&image);
         self.watch.headquarters_set_back();
         let at_ms = self.now_ms + self.rng.between(300, 10_000);
         self.schedule(at_ms, Event::HubBoot);
+        Ok(())
     }
 
     fn image(&self, machine: usize) -> Image {
         let state = &self.machines[machine];
         Image {
             node: state.node.clone(),
-            disk: state.disk.clone(),
+            disk: state.disk.image(),
             mark: self.model.mark(state.branch),
         }
     }
@@ -290,8 +312,8 @@ impl World {
         let mut disk = image.disk;
         disk.set_full(false);
         let machine = self.add_machine(image.node, disk, branch, reason, boot_ms);
-        let series = format!("COPY-{machine}-{:08X}", self.rng.next() as u32);
-        self.add_till(machine, &series);
+        let random = self.rng.next() as u32;
+        self.add_till(machine, || format!("COPY-{machine}-{random:08X}"));
         let name = self.machines[machine].name.clone();
         self.note(|| format!("{name} is a copy"));
     }

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use finalmarket::domain::ids::{Incarnation, NodeId};
-use finalmarket::domain::journal::{Hash, Head};
+use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::wire::StreamState;
 
 use super::calamities::Shelf;
 use super::ledger::Place;
 use super::model::BranchId;
+use super::node_disk::NewRecord;
 use super::promise::{Checked, Promise, Violation};
 use super::requests::{DocId, sku};
 use super::world::World;
 
-/// A record that some disk held durably.
-type Written = BTreeMap<(NodeId, Incarnation, u64), Vec<(Hash, Option<DocId>)>>;
+/// The records that some disk held durably, by place; branches may differ in one.
+type Written = BTreeMap<(NodeId, Incarnation, u64), Vec<NewRecord>>;
 
 /// What the checks remember.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Watch {
     written: Written,
     /// How far each incarnation at headquarters was compared with what disks wrote.
     compared: BTreeMap<(NodeId, Incarnation), u64>,
+    /// How far each incarnation was looked up in the figures, as far as they claim to go.
+    claimed: BTreeMap<(NodeId, Incarnation), u64>,
     /// What headquarters has had of each incarnation in the lives before it was set back.
     once_had: BTreeSet<(NodeId, Incarnation, u64, Hash)>,
     /// How often headquarters was set back.
@@ -44,12 +47,13 @@ impl Watch {
     pub fn headquarters_set_back(&mut self) {
         self.set_backs += 1;
         self.compared.clear();
+        self.claimed.clear();
     }
 
     /// The documents in a record's place, on any branch.
     pub fn docs_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> impl Iterator<Item = &DocId> {
         let found = self.written.get(&(node.clone(), incarnation, seq));
-        found.into_iter().flatten().filter_map(|(_, doc)| doc.as_ref())
+        found.into_iter().flatten().filter_map(|record| record.doc.as_ref())
     }
 }
 
@@ -60,11 +64,7 @@ impl World {
         let fresh = state.disk.take_fresh();
         for record in &fresh {
             let key = (state.node.clone(), record.incarnation, record.seq);
-            self.watch
-                .written
-                .entry(key)
-                .or_default()
-                .push((record.hash, record.doc.clone()));
+            self.watch.written.entry(key).or_default().push(record.clone());
         }
         self.watch.records += fresh.len() as u64;
         !fresh.is_empty()
@@ -72,6 +72,9 @@ impl World {
 
     /// P1: what tills heard of this disk is on it. P4: its stock is what its documents make.
     pub fn check_disk(&self, machine: usize) -> Checked {
+        let moved = |stock: BTreeMap<usize, i64>| -> BTreeMap<usize, i64> {
+            stock.into_iter().filter(|(_, quantity)| *quantity != 0).collect()
+        };
         let state = &self.machines[machine];
         for doc in self.model.heard_on(state.branch) {
             if !state.disk.has(doc) {
@@ -79,13 +82,10 @@ impl World {
                 return Err(Violation::of(Promise::NothingLost, what));
             }
         }
-        let expected = self.model.stock_of(state.disk.documents());
-        if expected != *state.disk.stock() {
-            let what = format!(
-                "stock of {}: {:?}, by its documents {expected:?}",
-                state.name,
-                state.disk.stock()
-            );
+        let expected = moved(self.model.stock_of(state.disk.documents().iter()));
+        let stock = moved(state.disk.stock());
+        if expected != stock {
+            let what = format!("stock of {}: {stock:?}, by its documents {expected:?}", state.name);
             return Err(Violation::of(Promise::Explains, what));
         }
         Ok(())
@@ -104,7 +104,8 @@ impl World {
     /// P1: what a till hears is durable when it hears it.
     pub fn check_heard(&self, machine: usize, branch: BranchId, doc: &DocId) -> Checked {
         let state = &self.machines[machine];
-        if state.branch == branch && !state.disk.has(doc) {
+        // Of a process that has died meanwhile the disk says at the next start what it holds.
+        if state.branch == branch && state.engine.is_some() && !state.disk.has(doc) {
             let what = format!(
                 "a till hears that {doc} is recorded, and {} does not have it",
                 state.name
@@ -162,7 +163,8 @@ impl World {
                 *self.watch.stock.entry(item).or_default() += change;
             }
         }
-        self.check_figures()
+        self.check_figures()?;
+        self.check_claims()
     }
 
     /// P4: each record at headquarters is one that a disk wrote, in its place, and none is missing before it.
@@ -180,7 +182,7 @@ impl World {
                 }
                 let key = (node.clone(), incarnation, seq);
                 let known = watch.written.get(&key).into_iter().flatten();
-                if !known.clone().any(|(written, _)| Some(*written) == *hash) {
+                if !known.clone().any(|written| Some(written.hash) == *hash) {
                     let what = format!("headquarters has {node} {incarnation}/{seq}, which no disk ever held");
                     return Err(Violation::of(Promise::Explains, what));
                 }
@@ -235,6 +237,98 @@ impl World {
             return Err(Violation::of(Promise::ExactlyOnce, what));
         }
         Ok(())
+    }
+
+    /// P7: what headquarters says its figures are complete through is in them, as far as it has been told.
+    fn check_claims(&mut self) -> Checked {
+        let mut claimed = std::mem::take(&mut self.watch.claimed);
+        let checked = self.look_up_claims(&mut claimed);
+        self.watch.claimed = claimed;
+        checked
+    }
+
+    fn look_up_claims(&self, looked_up: &mut BTreeMap<(NodeId, Incarnation), u64>) -> Checked {
+        let disk = &self.hub.disk;
+        for claim in disk.claims()? {
+            let mut missing = 0;
+            let streams = disk.ledger().streams();
+            for (node, incarnation, stream) in
+                streams.filter(|(node, _, stream)| **node == claim.node && stream.state == StreamState::Counted)
+            {
+                missing += stream.told_seq().saturating_sub(stream.len());
+                let claimed = looked_up.entry((node.clone(), incarnation)).or_default();
+                let records = |seq: u64| {
+                    self.watch
+                        .written
+                        .get(&(node.clone(), incarnation, seq))
+                        .into_iter()
+                        .flatten()
+                };
+                for (seq, (place, hash)) in stream.behind(*claimed) {
+                    let record = records(seq).find(|written| Some(written.hash) == *hash);
+                    if record.is_some_and(|record| record.recorded_ms >= claim.through_ms) {
+                        break;
+                    }
+                    let id = RecordId {
+                        node: node.clone(),
+                        incarnation,
+                        seq,
+                    };
+                    if let (Place::Record(_), Some(doc)) = (place, record.and_then(|record| record.doc.as_ref()))
+                        && !disk.is_set_aside(&id)
+                        && !self.waits_elsewhere(node, doc)
+                        && !disk.shows(doc)?
+                    {
+                        let through_ms = claim.through_ms;
+                        let what = format!(
+                            "{node} is said to be complete through {through_ms}, and {doc} ({id}) is not shown"
+                        );
+                        return Err(Violation::of(Promise::HonestFigures, what));
+                    }
+                    *claimed = seq;
+                }
+                // What it told of may be of another branch, which is to come under another name.
+                let next = records(stream.len() + 1).find(|record| record.before == stream.acked().hash);
+                let next = next.filter(|next| next.seq <= stream.told_seq() && next.recorded_ms < claim.through_ms);
+                if let Some(NewRecord { seq, doc, .. }) = next
+                    && !matches!(doc, Some(doc) if disk.shows(doc)?)
+                {
+                    let through_ms = claim.through_ms;
+                    let what = format!(
+                        "{node} is said to be complete through {through_ms}, and {incarnation}/{seq}, which it told of, is older and not here"
+                    );
+                    return Err(Violation::of(Promise::HonestFigures, what));
+                }
+            }
+            if claim.pending < missing {
+                let what = format!(
+                    "{} records of {} are said to be missing, and it is {missing}",
+                    claim.pending, claim.node
+                );
+                return Err(Violation::of(Promise::HonestFigures, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether headquarters has a document in a place that does not count, too: its incarnation waits or is excluded, or
+    /// it was set aside. Then its copies do not count either.
+    fn waits_elsewhere(&self, node: &NodeId, doc: &DocId) -> bool {
+        let disk = &self.hub.disk;
+        let mut streams = disk.ledger().streams().filter(|(of, ..)| *of == node);
+        streams.any(|(_, incarnation, stream)| {
+            let waits = |(seq, (place, _)): (u64, &(Place, Option<Hash>))| {
+                let id = RecordId {
+                    node: node.clone(),
+                    incarnation,
+                    seq,
+                };
+                let counts = stream.state == StreamState::Counted && matches!(place, Place::Record(_));
+                (!counts || disk.is_set_aside(&id))
+                    && self.watch.docs_at(node, incarnation, seq).any(|held| held == doc)
+            };
+            stream.behind(0).any(waits)
+        })
     }
 
     /// P4, P7: every figure is the sum of what it is of.

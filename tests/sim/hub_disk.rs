@@ -1,20 +1,29 @@
-//! Headquarters' disk as the pure level models it: the ledger and what its facts add up to.
+//! Headquarters' disk and what is asked of it: modelled in the pure level; the real database in the full one, with the
+//! model beside it, which must say the same of everything.
 //!
-//! Everything changes in [`HubDisk::commit`], as a whole; a crash leaves the state before or after it.
+//! Modelled, everything changes in [`HubDisk::commit`], as a whole; a crash leaves the state before or after it.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod state;
+mod stored;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use finalmarket::domain::fact::{Entry, Fact, RecordError, SettlementDecision};
+use finalmarket::domain::fact::SettlementDecision;
 use finalmarket::domain::ids::{Incarnation, NodeId};
-use finalmarket::domain::journal::{Hash, RecordId};
-use finalmarket::domain::sale::{Refund, Sale};
+use finalmarket::domain::journal::RecordId;
 use finalmarket::sync::hub::{Introduction, Outcome};
-use finalmarket::sync::wire::{FeedEntry, FeedPage, Hello, StreamState};
+use finalmarket::sync::wire::{Batch, FeedEntry, FeedPage, Hello, StreamState, StreamStatus};
 
-use super::ledger::{Ledger, Place};
+use super::folder::Folder;
+use super::ledger::Ledger;
+use super::node_disk::Death;
 use super::planted::Planted;
+use super::promise::{Checked, Promise, Violation};
 use super::requests::DocId;
+pub use state::Counted;
+use state::State;
+use stored::StoredHub;
 
 /// Work for one commit.
 #[derive(Debug, Clone)]
@@ -44,89 +53,193 @@ pub enum Done {
     Nothing,
 }
 
-/// What is counted of a document, and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    /// The incarnation in whose journal it came.
-    pub source: (NodeId, Incarnation),
-    /// How often it was counted: never other than once.
-    pub times: u32,
-    /// What it adds, in cents.
-    pub amount: i64,
-    content: Content,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Content {
-    Sale(Box<Sale>),
-    Refund(Box<Refund>),
-    Movement,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Feed {
-    version: u64,
-    entries: BTreeMap<String, (u64, Option<String>)>,
-}
-
-/// Everything on headquarters' disk.
-#[derive(Debug, Clone, Default)]
-struct State {
-    ledger: Ledger,
-    counted: BTreeMap<DocId, Counted>,
-    totals: BTreeMap<i32, i64>,
-    stock: BTreeMap<String, i64>,
-    conflicts: Vec<DocId>,
-    set_aside: BTreeMap<RecordId, String>,
-    corrected: BTreeSet<RecordId>,
-    rehomed: BTreeSet<(Incarnation, u64, Hash)>,
-    /// What was counted since the checks last looked.
-    fresh: Vec<DocId>,
-    feeds: BTreeMap<String, Feed>,
+/// What headquarters says of how complete its figures are.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Of which node.
+    pub node: NodeId,
+    /// Everything that it recorded before then is in them, as far as it has told; in milliseconds since 1970.
+    pub through_ms: u64,
+    /// How many records it has told of are not in them.
+    pub pending: u64,
 }
 
 /// An image of the disk.
 #[derive(Debug, Clone)]
-pub struct HubImage(State);
+pub struct HubImage {
+    state: State,
+    files: Option<Rc<Folder>>,
+}
 
 /// Headquarters' disk.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub struct HubDisk {
+    /// What is on it, or in the full level must be.
     state: State,
     full: bool,
     planted: Option<Planted>,
+    stored: Option<StoredHub>,
+    /// What may have reached the disk in a crash, or not.
+    uncertain: Vec<Work>,
 }
 
 impl HubDisk {
-    /// An empty disk.
-    pub fn new(planted: Option<Planted>) -> Self {
+    /// An empty disk; a real one where `real`.
+    pub fn new(planted: Option<Planted>, real: bool) -> Self {
         Self {
+            state: State::default(),
+            full: false,
             planted,
-            ..Self::default()
+            stored: real.then(StoredHub::new),
+            uncertain: Vec::new(),
         }
+    }
+
+    /// A process starts on it. False where it does not get so far: its power goes after `power_goes_after` writes and
+    /// syncs, or there is no room.
+    pub fn start(&mut self, now_ms: u64, power_goes_after: Option<u64>, choice: u64) -> Result<bool, Violation> {
+        let Some(stored) = &mut self.stored else {
+            return Ok(true);
+        };
+        if !stored.start(now_ms, power_goes_after, choice)? || !stored.project()? {
+            return Ok(false);
+        }
+        let before = stored.differs(&self.state, true)?;
+        let mut after = self.state.clone();
+        for work in std::mem::take(&mut self.uncertain) {
+            after.work(&work, now_ms, None);
+        }
+        match before {
+            None => Ok(true),
+            Some(before) => match stored.differs(&after, true)? {
+                None => {
+                    self.state = after;
+                    Ok(true)
+                }
+                Some(after) => {
+                    let what =
+                        format!("headquarters after its crash is neither as before ({before}) nor as after ({after})");
+                    Err(Violation::of(Promise::ExactlyOnce, what))
+                }
+            },
+        }
+    }
+
+    /// The process ends with a group under way.
+    pub fn dies(&mut self, group: &[Work], now_ms: u64, death: Death) -> Checked {
+        let Some(stored) = &mut self.stored else {
+            if death.operations > 0 {
+                // It may fail for want of room; then nothing of it is there.
+                self.commit(group, now_ms, true)?;
+            }
+            return Ok(());
+        };
+        let (done, uncertain) = stored.dies(group, now_ms, death);
+        for work in done {
+            self.state.work(&work, now_ms, None);
+        }
+        self.uncertain = uncertain;
+        Ok(())
     }
 
     /// While on, no commit succeeds.
     pub fn set_full(&mut self, full: bool) {
         self.full = full;
+        if let Some(stored) = &self.stored {
+            stored.set_full(full);
+        }
     }
 
     /// A backup.
     pub fn image(&self) -> HubImage {
-        HubImage(self.state.clone())
+        HubImage {
+            state: self.state.clone(),
+            files: self.stored.as_ref().map(|stored| Rc::new(stored.image())),
+        }
     }
 
     /// Restores a backup.
     pub fn set_back(&mut self, image: &HubImage) {
-        self.state = image.0.clone();
+        self.state = image.state.clone();
+        self.uncertain.clear();
+        if let (Some(stored), Some(files)) = (&mut self.stored, &image.files) {
+            stored.set_back(files);
+        }
     }
 
-    /// Commits a group: all of it, or nothing where the disk fails.
-    pub fn commit(&mut self, group: &[Work]) -> Option<Vec<Done>> {
-        if self.full {
-            return None;
+    /// Commits a group and says what became of each piece of work: nothing where the disk failed. Its figures follow
+    /// at once where `projects`.
+    pub fn commit(&mut self, group: &[Work], now_ms: u64, projects: bool) -> Result<Vec<Option<Done>>, Violation> {
+        let planted = self.planted;
+        let Some(stored) = &mut self.stored else {
+            let work = |work| (!self.full).then(|| self.state.work(work, now_ms, planted));
+            return Ok(group.iter().map(work).collect());
+        };
+        let mut results = stored.commit(group, now_ms)?;
+        for (work, done) in group.iter().zip(&mut results) {
+            let Some(done) = done else { continue };
+            let modelled = self.state.work(work, now_ms, None);
+            if modelled.in_words() != done.in_words() {
+                let what = format!("headquarters answers {done:?}, and by its ledger it should be {modelled:?}");
+                return Err(Violation::of(Promise::Explains, what));
+            }
+            if planted == Some(Planted::ReusedIncarnation) {
+                believe(work, done);
+            }
         }
-        Some(group.iter().map(|work| self.work(work)).collect())
+        let level = projects && stored.project()?;
+        match stored.differs(&self.state, level)? {
+            None => Ok(results),
+            Some(difference) => {
+                let what = format!("headquarters has something else than what was committed: {difference}");
+                Err(Violation::of(Promise::ExactlyOnce, what))
+            }
+        }
+    }
+
+    /// Planted: what a commit of this group would answer.
+    pub fn foretell(&self, group: &[Work], now_ms: u64) -> Vec<Done> {
+        let mut state = self.state.clone();
+        group.iter().map(|work| state.work(work, now_ms, None)).collect()
+    }
+
+    /// P4: the figures, made again from the ledger, are the same.
+    pub fn rebuild(&mut self) -> Checked {
+        let Some(stored) = &mut self.stored else {
+            return Ok(());
+        };
+        stored.rebuild()?;
+        match stored.differs(&self.state, true)? {
+            None => Ok(()),
+            Some(difference) => {
+                let what = format!("headquarters' figures, made again, differ: {difference}");
+                Err(Violation::of(Promise::Explains, what))
+            }
+        }
+    }
+
+    /// What headquarters says of each node of how complete its figures are.
+    pub fn claims(&self) -> Result<Vec<Claim>, Violation> {
+        match &self.stored {
+            None => Ok(self.state.ledger.claims()),
+            Some(stored) => stored.claims(),
+        }
+    }
+
+    /// Whether a sale is in the figures that people see now.
+    pub fn shows(&self, doc: &DocId) -> Result<bool, Violation> {
+        match (&self.stored, doc) {
+            (Some(stored), DocId::Sale(id)) => stored.shows(id),
+            _ => Ok(self.state.counted.contains_key(doc)),
+        }
+    }
+
+    /// A feed's next page, where there is more.
+    pub fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
+        match &self.stored {
+            None => self.state.page(feed, after, bytes_max),
+            Some(stored) => stored.page(feed, after, bytes_max),
+        }
     }
 
     /// The ledger.
@@ -159,6 +272,11 @@ impl HubDisk {
         &self.state.conflicts
     }
 
+    /// Whether a record was set aside, whatever has become of it since.
+    pub fn is_set_aside(&self, of: &RecordId) -> bool {
+        self.state.set_aside.contains_key(of)
+    }
+
     /// Records set aside that nobody has repaired.
     pub fn set_aside(&self) -> impl Iterator<Item = &RecordId> {
         let state = &self.state;
@@ -174,246 +292,57 @@ impl HubDisk {
             .collect()
     }
 
-    /// A feed's next page, where there is more.
-    pub fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
-        let known = self.state.feeds.get(feed)?;
-        let mut newer: Vec<_> = known
-            .entries
-            .iter()
-            .filter(|(_, (version, _))| *version > after)
-            .collect();
-        newer.sort_by_key(|(_, (version, _))| *version);
-        let (mut entries, mut bytes, mut through) = (Vec::new(), 0, after);
-        for (key, (version, body)) in newer {
-            bytes += key.len() + body.as_ref().map_or(0, String::len);
-            if bytes > bytes_max as usize && !entries.is_empty() {
-                break;
-            }
-            through = *version;
-            entries.push(FeedEntry {
-                key: key.clone(),
-                body: body.clone(),
-            });
-        }
-        let packed = postcard::to_allocvec(&entries).ok()?;
-        (!entries.is_empty()).then(|| FeedPage {
-            session: 0,
-            feed: feed.to_owned(),
-            after,
-            through,
-            count: entries.len() as u32,
-            entries: zstd::bulk::compress(&packed, 1).unwrap_or_default(),
-        })
-    }
-
     /// What a feed holds.
     pub fn feed(&self, feed: &str) -> (u64, BTreeMap<String, Option<String>>) {
         let known = self.state.feeds.get(feed).cloned().unwrap_or_default();
         let entries = known.entries.into_iter().map(|(key, (_, body))| (key, body));
         (known.version, entries.collect())
     }
+}
 
-    fn work(&mut self, work: &Work) -> Done {
-        let planted = self.planted;
-        let compares = planted != Some(Planted::ReusedIncarnation);
-        let state = &mut self.state;
-        match work {
-            Work::Introduce(node, hello) => {
-                state.go_beyond(&hello.feeds);
-                let result = state.ledger.introduce(node, hello, compares);
-                Done::Introduced(node.clone(), hello.session, result)
+impl Done {
+    /// What was answered, without the words for people.
+    fn in_words(&self) -> String {
+        match self {
+            Self::Ingested(
+                node,
+                session,
+                Outcome::Unreadable {
+                    incarnation,
+                    first,
+                    count,
+                    ..
+                },
+            ) => format!("{node} {session} unreadable {incarnation:?} {first} {count}"),
+            // What is acknowledged may be told as it was before the group.
+            Self::Ingested(node, session, Outcome::Damaged { first, count, .. }) => {
+                format!("{node} {session} damaged {first} {count}")
             }
-            Work::Ingest(node, session, sealed) => {
-                let outcome = state.ledger.ingest(node, *session, sealed, compares);
-                let outcome = match outcome {
-                    Outcome::Committed { acked } => {
-                        state.project(node, acked.incarnation, planted);
-                        Outcome::Committed { acked }
-                    }
-                    other => other,
-                };
-                Done::Ingested(node.clone(), *session, outcome)
-            }
-            Work::Settle(node, incarnation, decision) => {
-                if let Some(stream) = state.ledger.stream_mut(node, *incarnation) {
-                    stream.state = match decision {
-                        SettlementDecision::Count => StreamState::Counted,
-                        SettlementDecision::Exclude => StreamState::Excluded,
-                    };
-                }
-                state.project(node, *incarnation, planted);
-                Done::Nothing
-            }
-            Work::Correct(of, replacement) => {
-                if state.set_aside.contains_key(of) && state.corrected.insert(of.clone()) {
-                    state.apply(of, replacement, planted);
-                }
-                Done::Nothing
-            }
-            Work::Publish(feed, entry) => {
-                let known = state.feeds.entry(feed.clone()).or_default();
-                known.version += 1;
-                known
-                    .entries
-                    .insert(entry.key.clone(), (known.version, entry.body.clone()));
-                Done::Published(feed.clone())
-            }
+            Self::Ingested(node, session, Outcome::Unwelcome { .. }) => format!("{node} {session} unwelcome"),
+            other => format!("{other:?}"),
         }
     }
 }
 
-impl State {
-    /// A node that has more of a feed than there is says that this disk was set back: what is there now gets versions
-    /// that nobody has seen, or nodes would take the old for the new.
-    fn go_beyond(&mut self, cursors: &[finalmarket::sync::wire::FeedCursor]) {
-        for cursor in cursors {
-            let feed = self.feeds.entry(cursor.feed.clone()).or_default();
-            if cursor.version <= feed.version {
-                continue;
-            }
-            feed.version = cursor.version;
-            for (version, _) in feed.entries.values_mut() {
-                feed.version += 1;
-                *version = feed.version;
-            }
-        }
-    }
-
-    /// Lets everything of an incarnation that has not done so take effect, unless it is set apart.
-    fn project(&mut self, node: &NodeId, incarnation: Incarnation, planted: Option<Planted>) {
-        let Some(stream) = self.ledger.stream_mut(node, incarnation) else {
-            return;
-        };
-        if stream.state != StreamState::Counted && planted != Some(Planted::SetApartCounts) {
-            return;
-        }
-        let new: Vec<_> = stream
-            .behind(stream.projected)
-            .map(|(seq, place)| (seq, place.clone()))
-            .collect();
-        stream.projected = stream.len();
-        for (seq, (place, hash)) in new {
-            let id = RecordId {
-                node: node.clone(),
-                incarnation,
-                seq,
+/// Planted: a headquarters that compares no hashes takes every branch for the one that it has.
+fn believe(work: &Work, done: &mut Done) {
+    match (work, done) {
+        (Work::Introduce(_, hello), Done::Introduced(_, _, result @ Introduction::Branched { .. })) => {
+            let status = |told: &finalmarket::sync::wire::StreamHead| StreamStatus {
+                acked: told.head,
+                common: told.head.seq,
+                state: StreamState::Counted,
             };
-            match place {
-                Place::Record(record) => {
-                    let known = hash.is_some_and(|hash| self.rehomed.contains(&(incarnation, seq, hash)));
-                    if !known {
-                        self.apply(&id, &record, planted);
-                    }
-                }
-                Place::Withheld(reason) => _ = self.set_aside.insert(id, reason),
-                Place::Hole => {}
+            *result = Introduction::Known(hello.streams.iter().map(status).collect());
+        }
+        (Work::Ingest(_, _, sealed), Done::Ingested(_, _, outcome @ Outcome::Branched { .. })) => {
+            if let (Ok(batch), Outcome::Branched { acked }) = (Batch::open(sealed), &*outcome) {
+                let mut acked = *acked;
+                acked.seq = batch.header.last();
+                acked.hash = batch.header.after;
+                *outcome = Outcome::Committed { acked };
             }
         }
-    }
-
-    fn apply(&mut self, id: &RecordId, record: &[u8], planted: Option<Planted>) {
-        let fact = match Entry::decode(record) {
-            Ok(entry) => entry.fact,
-            // Kept in the ledger; an upgrade reads it from there.
-            Err(RecordError::UnknownKind { .. }) => return,
-            Err(error) => {
-                self.set_aside.insert(id.clone(), error.to_string());
-                return;
-            }
-        };
-        match fact {
-            Fact::Sale(sale) => {
-                let amount = sale.totals.total.0;
-                let day = sale.business_day.number();
-                let moved: Vec<_> = sale
-                    .lines
-                    .iter()
-                    .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
-                    .collect();
-                let doc = DocId::Sale(sale.id.clone());
-                let receipt = "X-000001".parse().expect("a receipt's number");
-                let content = Content::Sale(Box::new(Sale { receipt, ..sale }));
-                self.count(doc, id, amount, Some(day), &moved, content, planted);
-            }
-            Fact::Refund(refund) => {
-                let amount = -refund.totals.total.0;
-                let day = refund.business_day.number();
-                let moved: Vec<_> = refund
-                    .lines
-                    .iter()
-                    .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
-                    .collect();
-                let doc = DocId::Sale(refund.id.clone());
-                let receipt = "X-000001".parse().expect("a receipt's number");
-                let content = Content::Refund(Box::new(Refund { receipt, ..refund }));
-                self.count(doc, id, amount, Some(day), &moved, content, planted);
-            }
-            Fact::Movement(movement) => {
-                let moved: Vec<_> = movement
-                    .lines
-                    .iter()
-                    .map(|line| (line.sku.to_string(), line.change.thousandths()))
-                    .collect();
-                let doc = DocId::Movement(movement.reference.unwrap_or_default());
-                // A movement has no identity of its own: each record of one counts.
-                if let Some(counted) = self.counted.get_mut(&doc) {
-                    counted.times += 1;
-                    self.fresh.push(doc);
-                } else {
-                    self.count(doc, id, 0, None, &moved, Content::Movement, planted);
-                }
-            }
-            Fact::Rehomed(rehomed) => {
-                let place = (rehomed.incarnation, rehomed.seq, rehomed.hash);
-                let known = self.rehomed.contains(&place)
-                    || self
-                        .ledger
-                        .has(&id.node, rehomed.incarnation, rehomed.seq, rehomed.hash);
-                if !known || planted == Some(Planted::RehomedCountsTwice) {
-                    self.rehomed.insert(place);
-                    self.apply(id, &rehomed.record, planted);
-                }
-            }
-            Fact::Opened(_) | Fact::Correction(_) | Fact::Settlement(_) => {}
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one place, three callers, all by name")]
-    fn count(
-        &mut self,
-        doc: DocId,
-        id: &RecordId,
-        amount: i64,
-        day: Option<i32>,
-        moved: &[(String, i64)],
-        content: Content,
-        planted: Option<Planted>,
-    ) {
-        if let Some(known) = self.counted.get_mut(&doc) {
-            if planted == Some(Planted::NoDedupeOfRepeats) {
-                known.times += 1;
-                self.fresh.push(doc);
-            } else if known.content != content {
-                self.conflicts.push(doc);
-            }
-            return;
-        }
-        if let Some(day) = day {
-            *self.totals.entry(day).or_default() += amount;
-        }
-        for (sku, change) in moved {
-            *self.stock.entry(sku.clone()).or_default() += change;
-        }
-        let source = (id.node.clone(), id.incarnation);
-        self.fresh.push(doc.clone());
-        self.counted.insert(
-            doc,
-            Counted {
-                source,
-                times: 1,
-                amount,
-                content,
-            },
-        );
+        _ => {}
     }
 }

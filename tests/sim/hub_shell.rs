@@ -9,6 +9,7 @@ use finalmarket::sync::wire::{Batch, HubState, Slot, Up, WIRE_VERSION};
 use super::events::Event;
 use super::hub_disk::{Done, HubDisk, Work};
 use super::network::{HUB, Packet};
+use super::node_shell::START_MS;
 use super::planted::Planted;
 use super::promise::Checked;
 use super::trace;
@@ -35,9 +36,9 @@ pub struct Hub {
 
 impl Hub {
     /// A headquarters that does not run yet.
-    pub fn new(planted: Option<Planted>) -> Self {
+    pub fn new(planted: Option<Planted>, real: bool) -> Self {
         Self {
-            disk: HubDisk::new(planted),
+            disk: HubDisk::new(planted, real),
             engine: None,
             life: 0,
             run: 0,
@@ -59,6 +60,14 @@ impl World {
         if self.hub.engine.is_some() {
             return Ok(());
         }
+        let power_goes_after = self.cut_at_start();
+        let choice = self.rng.next();
+        if !self.hub.disk.start(START_MS + self.now_ms, power_goes_after, choice)? {
+            self.note(|| "headquarters does not get started".to_owned());
+            let at_ms = self.now_ms + self.rng.between(300, 10_000);
+            self.schedule(at_ms, Event::HubBoot);
+            return Ok(());
+        }
         let limits = HubLimits {
             batch_bytes_max: 3_000,
             page_bytes_max: 600,
@@ -76,16 +85,13 @@ impl World {
     }
 
     /// Headquarters dies.
-    pub fn hub_dies(&mut self) {
+    pub fn hub_dies(&mut self, power: bool) -> Checked {
         if self.hub.engine.take().is_none() {
-            return;
+            return Ok(());
         }
-        let reached_disk = self.rng.chance(500);
+        let death = self.death(power);
         let group = self.hub.committing.take().unwrap_or_default();
-        if reached_disk {
-            // It may fail for want of room; then nothing of it is there.
-            let _ = self.hub.disk.commit(&group);
-        }
+        self.hub.disk.dies(&group, START_MS + self.now_ms, death)?;
         let waiting = std::mem::take(&mut self.hub.work);
         for work in group.into_iter().chain(waiting) {
             if let Work::Ingest(node, session, sealed) = work {
@@ -94,8 +100,9 @@ impl World {
             }
         }
         self.hub.life += 1;
-        self.note(|| "headquarters dies".to_owned());
+        self.note(|| format!("headquarters dies: {death:?}"));
         self.drop_client(HUB);
+        Ok(())
     }
 
     /// A message from a node.
@@ -148,20 +155,15 @@ impl World {
         let Some(group) = self.hub.committing.take() else {
             return Ok(());
         };
-        let done = self.hub.disk.commit(&group);
-        let worked = done.is_some();
-        self.note(|| {
-            format!(
-                "headquarters commits {}{}",
-                group.len(),
-                if worked { "" } else { ": no room" }
-            )
-        });
-        if done.is_some() {
+        let projects = !self.options.full.is_some_and(|full| self.rng.chance(full.lag));
+        let done = self.hub.disk.commit(&group, START_MS + self.now_ms, projects)?;
+        let worked = done.iter().flatten().count();
+        self.note(|| format!("headquarters commits {worked} of {}", group.len()));
+        if worked > 0 {
             self.check_headquarters(false)?;
         }
         if self.planted != Some(Planted::EarlyAcknowledgement) {
-            self.answer_nodes(life, done.unwrap_or_default());
+            self.answer_nodes(life, done.into_iter().flatten().collect());
         }
         self.start_hub_commit();
         Ok(())
@@ -229,9 +231,9 @@ impl World {
         let at_ms = self.now_ms + self.rng.between(1, self.options.commit_ms_max);
         self.schedule(at_ms, Event::HubCommitted(life));
         if self.planted == Some(Planted::EarlyAcknowledgement) {
-            let done = self.hub.disk.clone().commit(&group);
+            let done = self.hub.disk.foretell(&group, START_MS + self.now_ms);
             self.hub.committing = Some(group);
-            self.answer_nodes(life, done.unwrap_or_default());
+            self.answer_nodes(life, done);
         } else {
             self.hub.committing = Some(group);
         }
@@ -260,7 +262,7 @@ impl World {
             Slot::Withheld { .. } => false,
         };
         batch.slots().ok()?.iter().any(holds).then(|| Outcome::Unreadable {
-            incarnation: Some(batch.header.incarnation),
+            incarnation: batch.header.incarnation,
             first: batch.header.first,
             count: batch.header.count,
             reason: "cannot be unpacked".to_owned(),

@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use finalmarket::domain::fact::Entry;
 use finalmarket::domain::ids::{Incarnation, NodeId};
 use finalmarket::domain::journal::{Hash, Head, RecordId};
 use finalmarket::sync::hub::{Introduction, Outcome};
 use finalmarket::sync::hub_judge::{self, HeadVerdict, Verdict};
 use finalmarket::sync::wire::{Batch, BatchHeader, Hello, Slot, StreamHead, StreamState, StreamStatus, VerifyingKey};
+
+use super::hub_disk::Claim;
 
 /// A place in an incarnation's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,11 @@ pub struct Stream {
     pub state: StreamState,
     acked: Head,
     session: u64,
+    /// The highest number that the node has told of, and when it said so.
+    told_seq: u64,
+    told_ms: u64,
+    /// When the newest record that is here was recorded, in milliseconds since 1970.
+    recorded_ms: u64,
     places: Vec<(Place, Option<Hash>)>,
     /// How many of the places have taken effect.
     pub projected: u64,
@@ -43,7 +51,7 @@ pub struct Ledger {
 impl Ledger {
     /// Compares what a node says of itself with the ledger, and takes note of incarnations it did not know.
     /// `compares` is false for a planted fault.
-    pub fn introduce(&mut self, node: &NodeId, hello: &Hello, compares: bool) -> Introduction {
+    pub fn introduce(&mut self, node: &NodeId, hello: &Hello, compares: bool, now_ms: u64) -> Introduction {
         let mut statuses = Vec::new();
         let mut branched = None;
         for (at, told) in hello.streams.iter().enumerate() {
@@ -52,6 +60,9 @@ impl Ledger {
             let Some(stream) = self.known_or_new(node, told) else {
                 continue;
             };
+            if told.head.seq >= stream.told_seq {
+                (stream.told_seq, stream.told_ms) = (told.head.seq, now_ms);
+            }
             if !compares {
                 let known = told.head.seq <= stream.acked.seq;
                 let acked = if known { told.head } else { stream.acked };
@@ -93,8 +104,11 @@ impl Ledger {
     pub fn ingest(&mut self, node: &NodeId, session: u64, sealed: &[u8], compares: bool) -> Outcome {
         let batch = match Batch::open(sealed) {
             Ok(batch) if batch.header.node == *node => batch,
-            Ok(_) => return unreadable(None, "another node's batch".to_owned()),
-            Err(error) => return unreadable(None, error.to_string()),
+            Ok(_) => {
+                let reason = "another node's batch".to_owned();
+                return Outcome::Unwelcome { reason };
+            }
+            Err(error) => return damaged(None, 0, 0, error.to_string()),
         };
         let header = &batch.header;
         let incarnation = header.incarnation;
@@ -109,11 +123,11 @@ impl Ledger {
         };
         // Nothing in it can be believed, not even what it says of itself.
         if let Err(error) = batch.verify(&stream.key) {
-            return unreadable(None, error.to_string());
+            return damaged(Some(stream.acked), header.first, header.count, error.to_string());
         }
         let slots = match batch.slots() {
             Ok(slots) => slots,
-            Err(error) => return unreadable(Some(header), error.to_string()),
+            Err(error) => return unreadable(header, error.to_string()),
         };
         let acked = stream.acked;
         let mut committed = hub_judge::compared_at(&acked, header).and_then(|at| stream.hash_at(node, incarnation, at));
@@ -129,7 +143,7 @@ impl Ledger {
             Verdict::Repeat => Outcome::Committed { acked },
             Verdict::Gap => Outcome::Gap { acked },
             Verdict::Branch => Outcome::Branched { acked },
-            Verdict::InHole => unreadable(Some(header), "in a hole".to_owned()),
+            Verdict::InHole => unreadable(header, "in a hole".to_owned()),
         }
     }
 
@@ -163,6 +177,30 @@ impl Ledger {
         self.streams.get_mut(&(node.clone(), incarnation))
     }
 
+    /// What can be said of each node: up to when everything that it has told of is here.
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims: BTreeMap<&NodeId, Claim> = BTreeMap::new();
+        for ((node, _), stream) in &self.streams {
+            if stream.state != StreamState::Counted {
+                continue;
+            }
+            let pending = stream.told_seq.saturating_sub(stream.acked.seq);
+            let through_ms = if pending == 0 {
+                stream.told_ms
+            } else {
+                stream.recorded_ms
+            };
+            let claim = claims.entry(node).or_insert_with(|| Claim {
+                node: node.clone(),
+                through_ms,
+                pending: 0,
+            });
+            claim.pending += pending;
+            claim.through_ms = claim.through_ms.min(through_ms);
+        }
+        claims.into_values().collect()
+    }
+
     /// All of them.
     pub fn streams(&self) -> impl Iterator<Item = (&NodeId, Incarnation, &Stream)> {
         let streams = self.streams.iter();
@@ -182,6 +220,9 @@ impl Ledger {
                 hash: Hash::genesis(node, incarnation),
             },
             session: 0,
+            told_seq: 0,
+            told_ms: 0,
+            recorded_ms: 0,
             places: Vec::new(),
             projected: 0,
         };
@@ -190,6 +231,11 @@ impl Ledger {
 }
 
 impl Stream {
+    /// The highest number that its node has told of.
+    pub fn told_seq(&self) -> u64 {
+        self.told_seq
+    }
+
     /// How many places there are.
     pub fn len(&self) -> u64 {
         self.places.len() as u64
@@ -218,7 +264,11 @@ impl Stream {
             hash = slot.chain(hash);
             if seq >= from {
                 let place = match slot {
-                    Slot::Record(record) => Place::Record(record),
+                    Slot::Record(record) => {
+                        let recorded = Entry::decode(&record).ok().map(|entry| entry.recorded.milliseconds());
+                        self.recorded_ms = self.recorded_ms.max(recorded.unwrap_or_default());
+                        Place::Record(record)
+                    }
                     Slot::Withheld { reason, .. } => Place::Withheld(reason),
                 };
                 self.places.push((place, Some(hash)));
@@ -226,6 +276,7 @@ impl Stream {
         }
         self.acked.seq = header.last();
         self.acked.hash = header.after;
+        self.told_seq = self.told_seq.max(self.acked.seq);
     }
 
     fn accept_hole(&mut self, last: u64, after: Hash) {
@@ -238,11 +289,20 @@ impl Stream {
     }
 }
 
-fn unreadable(header: Option<&BatchHeader>, reason: String) -> Outcome {
+fn unreadable(header: &BatchHeader, reason: String) -> Outcome {
     Outcome::Unreadable {
-        incarnation: header.map(|header| header.incarnation),
-        first: header.map_or(0, |header| header.first),
-        count: header.map_or(0, |header| header.count),
+        incarnation: header.incarnation,
+        first: header.first,
+        count: header.count,
+        reason,
+    }
+}
+
+fn damaged(acked: Option<Head>, first: u64, count: u32, reason: String) -> Outcome {
+    Outcome::Damaged {
+        acked,
+        first,
+        count,
         reason,
     }
 }

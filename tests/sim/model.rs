@@ -83,7 +83,7 @@ impl Model {
             Body::Movement(movement) => Expected {
                 amount: 0,
                 day: 0,
-                stock: vec![(movement.item, movement.change)],
+                stock: movement.lines.clone(),
                 refund_of: None,
                 unlawful,
             },

@@ -163,6 +163,7 @@ impl World {
             return Ok(());
         }
         self.broker_misses(client);
+        self.throw_off_namesakes(client);
         let session = self.rng.next();
         let will = self.will_of(client, session);
         let state = &mut self.network.clients[client];
@@ -189,6 +190,27 @@ impl World {
                 self.send_to(client, Packet::Hub(retained));
             }
             self.node_connects(client - 1, session)
+        }
+    }
+
+    /// The broker lets one client of a name in, and closes the connection of whoever was there under it.
+    fn throw_off_namesakes(&mut self, client: ClientId) {
+        let Some(machine) = client
+            .checked_sub(1)
+            .filter(|_| self.options.full.is_some_and(|full| full.one_client_id))
+        else {
+            return;
+        };
+        for other in 0..self.machines.len() {
+            let namesake = other != machine && self.machines[other].node == self.machines[machine].node;
+            if namesake && self.network.clients[other + 1].broker_side.is_some() {
+                let client = other + 1;
+                self.note(|| format!("client {client} is thrown off"));
+                self.broker_misses(client);
+                let connection = self.network.clients[client].connection;
+                let at_ms = self.now_ms + self.rng.between(1, 50);
+                self.schedule(at_ms, Event::ConnectionLost { client, connection });
+            }
         }
     }
 

@@ -1,20 +1,20 @@
-//! A node's disk as the pure level models it: a state that changes by whole groups, and what a crash leaves of it.
-//!
-//! It plays the part of the node's store: what is written here is written by the rules of the domain, one transaction
-//! for each operation, one commit for each group.
+//! A node's disk and what is asked of it. The pure level models it; the full level has the real store on one.
 
-use std::collections::{BTreeMap, VecDeque};
+pub mod modelled;
+pub mod stored;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::rc::Rc;
 
-use finalmarket::domain::fact::{Entry, Fact, Opened, OpenedReason, Rehomed};
-use finalmarket::domain::ids::{Incarnation, NodeId, ReceiptNumber, SiteId};
+use finalmarket::domain::fact::OpenedReason;
+use finalmarket::domain::ids::{Incarnation, SiteId};
 use finalmarket::domain::journal::{Hash, Head};
-use finalmarket::domain::sale::{RefundedLine, Sale, decide, decide_refund};
-use finalmarket::domain::time::Hlc;
 use finalmarket::sync::node::{LoadedBatch, LocalStream};
-use finalmarket::sync::wire::{FeedCursor, FeedEntry, FeedPage, SigningKey, Slot, StreamHead, seal};
+use finalmarket::sync::wire::{FeedCursor, FeedPage};
 
-use super::requests::{Body, DocId, Request, rules};
+use super::promise::{Checked, Violation};
+use super::requests::{DocId, Request};
 
 /// What is asked of the writer.
 #[derive(Debug, Clone)]
@@ -71,6 +71,8 @@ pub enum Written {
     Pruned(Vec<(Incarnation, u64)>),
     /// Nothing to say.
     Done,
+    /// A rule of the store said no, or it asked for what is not there: whoever asked begins again.
+    NotDone(String),
 }
 
 /// What makes an incarnation unique.
@@ -82,9 +84,45 @@ pub struct NewLife {
     pub key: [u8; 32],
 }
 
-/// The disk could not do it; nothing of the group was done.
+/// Nothing of a group was done.
+#[derive(Debug, Clone)]
+pub enum NotCommitted {
+    /// There was no room.
+    NoRoom,
+    /// The store failed though nothing was wrong with the disk.
+    Broken(Violation),
+}
+
+/// What a machine's clocks show.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    /// Milliseconds since 1970, as far as the machine knows.
+    pub wall_ms: u64,
+    /// Simulated milliseconds since the beginning.
+    pub now_ms: u64,
+}
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Death {
+    /// Why.
+    pub end: End,
+    /// How many writes and syncs it still does: into the group that is under way, or while it closes.
+    pub operations: u64,
+    /// Any number: what becomes of what was not synced.
+    pub choice: u64,
+}
+
+/// Why a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DiskFailed;
+pub enum End {
+    /// Killed: what it wrote is there.
+    Killed,
+    /// Its machine's power went: what was not synced may be gone.
+    PowerCut,
+    /// Told to stop; it closes its disk, unless it is killed meanwhile.
+    Stopped,
+}
 
 /// A record that became durable: who wrote it, where, and which document it holds.
 #[derive(Debug, Clone)]
@@ -93,555 +131,94 @@ pub struct NewRecord {
     pub incarnation: Incarnation,
     /// Its number.
     pub seq: u64,
+    /// The chain's hash before it.
+    pub before: Hash,
     /// The chain's hash after it.
     pub hash: Hash,
+    /// When its node says that it recorded it, in milliseconds since 1970.
+    pub recorded_ms: u64,
     /// The document in it, where there is one.
     pub doc: Option<DocId>,
 }
 
-#[derive(Debug, Clone)]
-struct Row {
-    record: Rc<[u8]>,
-    hash: Hash,
-    withheld: Option<String>,
-    doc: Option<DocId>,
-}
+/// A feed as a disk has it: its version and, where the disk can tell, what it holds.
+pub type FeedHeld = (u64, Option<BTreeMap<String, Option<String>>>);
 
-#[derive(Debug, Clone)]
-struct Life {
-    incarnation: Incarnation,
-    key: Rc<SigningKey>,
-    rows: Vec<Row>,
-    /// How many of the rows are pruned.
-    pruned: u64,
-    acked: Head,
-    /// How many of the rows are offered under this incarnation, where its branch was left; the rest is kept as copies
-    /// in a later one.
-    left_behind: Option<u64>,
-}
-
-/// What the disk holds of a document besides its record.
-#[derive(Debug, Clone)]
-struct Document {
-    /// The record as it should be.
-    record: Rc<[u8]>,
-    sale: Option<Rc<Sale>>,
-}
-
-/// A request and what it was answered.
-type Answer = (Rc<Request>, Result<(), String>);
-
-#[derive(Debug, Clone)]
-struct State {
-    node: NodeId,
-    site: SiteId,
-    lives: Vec<Life>,
-    documents: BTreeMap<DocId, Document>,
-    answers: BTreeMap<(String, u64), Answer>,
-    receipts: BTreeMap<String, u64>,
-    refunded: BTreeMap<(DocId, u16), Vec<RefundedLine>>,
-    stock: BTreeMap<usize, i64>,
-    feeds: BTreeMap<String, (u64, BTreeMap<String, Option<String>>)>,
-    clock: Hlc,
-}
-
-/// A disk.
-#[derive(Debug, Clone)]
-pub struct NodeDisk {
-    state: State,
-    /// Planted: states before the last commits, which a power cut may bring back.
-    unsynced: VecDeque<State>,
-    synchronous: bool,
-    forgets_answers: bool,
-    full: bool,
-    fresh: Vec<NewRecord>,
-}
-
-impl NodeDisk {
-    /// A new node's disk, without an incarnation yet.
-    pub fn new(node: NodeId, site: SiteId, synchronous: bool, forgets_answers: bool) -> Self {
-        let feeds = ["catalog", "prices"];
-        let feeds = feeds.map(|feed| (feed.to_owned(), (0, BTreeMap::new())));
-        Self {
-            state: State {
-                node,
-                site,
-                lives: Vec::new(),
-                documents: BTreeMap::new(),
-                answers: BTreeMap::new(),
-                receipts: BTreeMap::new(),
-                refunded: BTreeMap::new(),
-                stock: BTreeMap::new(),
-                feeds: BTreeMap::from(feeds),
-                clock: Hlc::default(),
-            },
-            unsynced: VecDeque::new(),
-            synchronous,
-            forgets_answers,
-            full: false,
-            fresh: Vec::new(),
-        }
-    }
-
+/// A node's disk with the store on it.
+///
+/// Between [`dies`](NodeDisk::dies) and [`start`](NodeDisk::start) nobody reads or writes it; what it tells then is
+/// what it told last.
+pub trait NodeDisk: fmt::Debug {
     /// The site that it belongs to.
-    pub fn site(&self) -> &SiteId {
-        &self.state.site
-    }
+    fn site(&self) -> &SiteId;
 
-    /// Opens an incarnation.
-    pub fn open_life(&mut self, reason: OpenedReason, next: &NewLife, wall_ms: u64) {
-        self.state.open_life(reason, next, wall_ms, &mut self.fresh);
-    }
+    /// A process starts on it and opens an incarnation if there is a reason. False where it does not get so far: its
+    /// power goes after `power_goes_after` writes and syncs, or there is no room.
+    fn start(
+        &mut self,
+        opens: Option<OpenedReason>,
+        next: &NewLife,
+        clocks: Clocks,
+        power_goes_after: Option<u64>,
+    ) -> Result<bool, Violation>;
+
+    /// The process ends with a group under way. Gives the answers that it still gave.
+    fn dies(&mut self, group: &[Write], clocks: Clocks, death: Death) -> Vec<Option<Written>>;
 
     /// While on, no write succeeds.
-    pub fn set_full(&mut self, full: bool) {
-        self.full = full;
-    }
+    fn set_full(&mut self, full: bool);
 
     /// Commits a group: all of it or, where the disk fails, nothing.
-    pub fn commit(&mut self, group: &[Write], wall_ms: u64) -> Result<Vec<Written>, DiskFailed> {
-        if self.full {
-            return Err(DiskFailed);
-        }
-        if !self.synchronous {
-            self.unsynced.push_back(self.state.clone());
-            if self.unsynced.len() > 3 {
-                self.unsynced.pop_front();
-            }
-        }
-        let answers = group.iter().map(|write| self.write(write, wall_ms)).collect();
-        Ok(answers)
-    }
+    fn commit(&mut self, group: &[Write], clocks: Clocks) -> Result<Vec<Written>, NotCommitted>;
 
-    /// What the power leaves when it goes; `choice` is any number.
-    pub fn power_cut(&mut self, choice: u64) {
-        let lost = choice as usize % (self.unsynced.len() + 1);
-        for _ in 0..lost {
-            if let Some(state) = self.unsynced.pop_back() {
-                self.state = state;
-            }
-        }
-        self.unsynced.clear();
-    }
+    /// Planted: the disk as it would be after a group, with its answers.
+    fn ahead(&self, group: &[Write], clocks: Clocks) -> Option<(Box<dyn NodeDisk>, Vec<Written>)>;
+
+    /// A copy of it as it is now, for a machine that does not run.
+    fn image(&self) -> Box<dyn NodeDisk>;
 
     /// Records that became durable since the last call.
-    pub fn take_fresh(&mut self) -> Vec<NewRecord> {
-        std::mem::take(&mut self.fresh)
-    }
+    fn take_fresh(&mut self) -> Vec<NewRecord>;
 
-    /// The head of the incarnation that is being written.
-    pub fn head(&self) -> Option<Head> {
-        self.state.lives.last().map(Life::head)
-    }
+    /// P4: whether everything on it follows from its journal.
+    fn verify(&self) -> Checked;
+
+    /// The series that its node gave to one of its paired tills, counted from 0; none before it has started once, and
+    /// none where tills bring their own.
+    fn series(&self, till: usize) -> Option<String>;
+
+    /// The head of the incarnation that is being written; none before it has started once.
+    fn head(&self) -> Option<Head>;
 
     /// Every incarnation that has something to offer, and how far the feeds are.
-    pub fn streams(&self) -> (Vec<LocalStream>, Vec<FeedCursor>) {
-        let lives = self.state.lives.iter().filter(|life| life.is_offered());
-        let cursor = |(feed, (version, _)): (&String, &(u64, _))| FeedCursor {
-            feed: feed.clone(),
-            version: *version,
-        };
-        (
-            lives.map(|life| life.stream(&self.state.node)).collect(),
-            self.state.feeds.iter().map(cursor).collect(),
-        )
-    }
+    fn streams(&self) -> (Vec<LocalStream>, Vec<FeedCursor>);
 
     /// Packs records for the parent; nothing where they are not there.
-    pub fn batch(&self, incarnation: Incarnation, from: u64, records_max: u32, bytes_max: u32) -> Option<LoadedBatch> {
-        let life = self.state.lives.iter().find(|life| life.incarnation == incarnation)?;
-        if from <= life.pruned {
-            return None;
-        }
-        let rows = life.rows.get(from as usize - 1..life.offered() as usize)?;
-        let before = life.hash_at(&self.state.node, from - 1)?;
-        let mut count = rows.len().min(records_max as usize);
-        loop {
-            let slot = |row: &Row| match &row.withheld {
-                None => Slot::Record(row.record.to_vec()),
-                Some(reason) => Slot::Withheld {
-                    after: row.hash,
-                    reason: reason.clone(),
-                },
-            };
-            let slots: Vec<Slot> = rows.get(..count)?.iter().map(slot).collect();
-            let sealed = seal(&life.key, &self.state.node, incarnation, from, before, &slots);
-            if sealed.len() <= bytes_max as usize || count <= 1 {
-                return Some(LoadedBatch {
-                    incarnation,
-                    first: from,
-                    count: slots.len() as u32,
-                    before,
-                    after: rows.get(count.checked_sub(1)?)?.hash,
-                    sealed,
-                });
-            }
-            count /= 2;
-        }
-    }
+    fn batch(&self, incarnation: Incarnation, from: u64, records_max: u32, bytes_max: u32) -> Option<LoadedBatch>;
 
-    /// Whether the disk holds a document.
-    pub fn has(&self, doc: &DocId) -> bool {
-        self.state.documents.contains_key(doc)
-    }
+    /// Whether it holds a document.
+    fn has(&self, doc: &DocId) -> bool;
 
-    /// Every document on the disk.
-    pub fn documents(&self) -> impl Iterator<Item = &DocId> {
-        self.state.documents.keys()
-    }
+    /// Whether it has let a document's record go, so that nothing more can be done about it.
+    fn has_forgotten(&self, doc: &DocId) -> bool;
 
-    /// The stock by item.
-    pub fn stock(&self) -> &BTreeMap<usize, i64> {
-        &self.state.stock
-    }
+    /// Every document on it.
+    fn documents(&self) -> Vec<DocId>;
 
-    /// The content of a feed: its version and what it holds.
-    pub fn feed(&self, feed: &str) -> Option<&(u64, BTreeMap<String, Option<String>>)> {
-        self.state.feeds.get(feed)
-    }
+    /// The stock by item, in thousandths; items that were moved to nothing may be left out.
+    fn stock(&self) -> BTreeMap<usize, i64>;
+
+    /// What it has of a feed.
+    fn feed(&self, feed: &str) -> FeedHeld;
 
     /// A record as it should have been written: what a person would export to repair it. Another branch of this disk
     /// may have another one in that place. `withheld` says whether headquarters never saw it: then it must still learn
     /// where the record comes from.
-    pub fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {
-        let life = self.state.lives.iter().find(|life| life.incarnation == incarnation)?;
-        let row = life.rows.get((seq as usize).checked_sub(1)?)?;
-        let right = &self
-            .state
-            .documents
-            .get(row.doc.as_ref().filter(|_| row.hash == hash)?)?
-            .record;
-        match Entry::decode(&row.record) {
-            Ok(Entry {
-                recorded,
-                fact: Fact::Rehomed(rehomed),
-            }) if withheld => {
-                let record = right.to_vec();
-                let fact = Fact::Rehomed(Rehomed { record, ..rehomed });
-                Some(Entry { recorded, fact }.encode().into())
-            }
-            _ => Some(right.clone()),
-        }
-    }
+    fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>>;
 
     /// How many records are kept that the parent has not acknowledged.
-    pub fn pending(&self) -> u64 {
-        let lives = self.state.lives.iter().filter(|life| life.is_offered());
-        lives.map(|life| life.offered().saturating_sub(life.acked.seq)).sum()
-    }
+    fn pending(&self) -> u64;
 
     /// How many records are kept in all.
-    pub fn records_kept(&self) -> u64 {
-        let lives = self.state.lives.iter().filter(|life| life.is_offered());
-        lives.map(|life| life.offered() - life.pruned).sum()
-    }
-
-    fn write(&mut self, write: &Write, wall_ms: u64) -> Written {
-        let state = &mut self.state;
-        match write {
-            Write::Request(request) | Write::Garbage(request) => {
-                let garbage = matches!(write, Write::Garbage(_));
-                let key = (request.device.clone(), request.key);
-                if let Some((known, answer)) = state.answers.get(&key) {
-                    if known == request {
-                        return Written::Answered(answer.clone());
-                    }
-                    return Written::Answered(Err("key-used-for-another-request".to_owned()));
-                }
-                let answer = state.request(request, garbage, wall_ms, &mut self.fresh);
-                if !self.forgets_answers {
-                    state.answers.insert(key, (request.clone(), answer.clone()));
-                }
-                Written::Answered(answer)
-            }
-            Write::SaveAck(head) => {
-                if let Some(life) = state.life(head.incarnation) {
-                    life.acked = *head;
-                }
-                Written::Done
-            }
-            Write::SetAside {
-                incarnation,
-                seq,
-                reason,
-            } => {
-                let row = state
-                    .life(*incarnation)
-                    .and_then(|life| life.rows.get_mut(*seq as usize - 1));
-                if let Some(row) = row {
-                    row.withheld = Some(reason.clone());
-                }
-                Written::SetAside(*incarnation, *seq)
-            }
-            Write::Rehome {
-                incarnation,
-                common,
-                set_back,
-                next,
-            } => {
-                state.rehome(*incarnation, *common, *set_back, next, wall_ms, &mut self.fresh);
-                Written::Rehomed
-            }
-            Write::ApplyFeed(page) => Written::FeedApplied(state.apply_feed(page)),
-            Write::Prune {
-                keep,
-                unacknowledged_too,
-            } => {
-                let mut pruned = Vec::new();
-                for life in state.lives.iter_mut().filter(|life| life.is_offered()) {
-                    let behind = if *unacknowledged_too {
-                        life.offered()
-                    } else {
-                        life.acked.seq
-                    };
-                    life.pruned = life.pruned.max(behind.min(life.offered()).saturating_sub(*keep));
-                    pruned.push((life.incarnation, life.pruned));
-                }
-                Written::Pruned(pruned)
-            }
-        }
-    }
-}
-
-impl Life {
-    fn head(&self) -> Head {
-        Head {
-            incarnation: self.incarnation,
-            seq: self.rows.len() as u64,
-            hash: self.rows.last().map(|row| row.hash).unwrap_or_default(),
-        }
-    }
-
-    /// How many of its records go up under its own name.
-    fn offered(&self) -> u64 {
-        self.left_behind.unwrap_or(self.rows.len() as u64)
-    }
-
-    fn is_offered(&self) -> bool {
-        self.left_behind.is_none_or(|left| left > self.pruned)
-    }
-
-    fn hash_at(&self, node: &NodeId, seq: u64) -> Option<Hash> {
-        match seq {
-            0 => Some(Hash::genesis(node, self.incarnation)),
-            seq => self.rows.get(seq as usize - 1).map(|row| row.hash),
-        }
-    }
-
-    fn stream(&self, node: &NodeId) -> LocalStream {
-        LocalStream {
-            head: StreamHead {
-                head: Head {
-                    incarnation: self.incarnation,
-                    seq: self.offered(),
-                    hash: self.hash_at(node, self.offered()).unwrap_or_default(),
-                },
-                earliest: self.pruned + 1,
-                before_earliest: self.hash_at(node, self.pruned).unwrap_or_default(),
-                public_key: self.key.verifying_key().to_bytes(),
-            },
-            acked: self.acked,
-        }
-    }
-}
-
-impl State {
-    fn life(&mut self, incarnation: Incarnation) -> Option<&mut Life> {
-        self.lives.iter_mut().find(|life| life.incarnation == incarnation)
-    }
-
-    fn open_life(&mut self, reason: OpenedReason, next: &NewLife, wall_ms: u64, fresh: &mut Vec<NewRecord>) {
-        let incarnation = Incarnation {
-            counter: self.lives.last().map_or(1, |life| life.incarnation.counter + 1),
-            random: next.random,
-        };
-        let key = SigningKey::from_bytes(&next.key);
-        let opened = Opened {
-            node: self.node.clone(),
-            site: self.site.clone(),
-            incarnation,
-            reason,
-            predecessor: self.lives.last().map(Life::head),
-            public_key: key.verifying_key().to_bytes(),
-        };
-        let genesis = Hash::genesis(&self.node, incarnation);
-        self.lives.push(Life {
-            incarnation,
-            key: Rc::new(key),
-            rows: Vec::new(),
-            pruned: 0,
-            acked: Head {
-                incarnation,
-                seq: 0,
-                hash: genesis,
-            },
-            left_behind: None,
-        });
-        self.record(Fact::Opened(opened), None, wall_ms, fresh);
-    }
-
-    fn entry(&mut self, fact: Fact, wall_ms: u64) -> Rc<[u8]> {
-        self.clock = self.clock.next(wall_ms);
-        let recorded = self.clock;
-        Entry { recorded, fact }.encode().into()
-    }
-
-    fn record(&mut self, fact: Fact, doc: Option<DocId>, wall_ms: u64, fresh: &mut Vec<NewRecord>) -> Rc<[u8]> {
-        let record = self.entry(fact, wall_ms);
-        self.append(record.clone(), doc, fresh);
-        record
-    }
-
-    fn append(&mut self, record: Rc<[u8]>, doc: Option<DocId>, fresh: &mut Vec<NewRecord>) {
-        let node = self.node.clone();
-        let Some(life) = self.lives.last_mut() else { return };
-        let seq = life.rows.len() as u64;
-        let hash = life.hash_at(&node, seq).unwrap_or_default().after(&record);
-        life.rows.push(Row {
-            record,
-            hash,
-            withheld: None,
-            doc: doc.clone(),
-        });
-        fresh.push(NewRecord {
-            incarnation: life.incarnation,
-            seq: seq + 1,
-            hash,
-            doc,
-        });
-    }
-
-    fn next_receipt(&self) -> ReceiptNumber {
-        let tag = self.lives.last().map(|life| life.incarnation.tag()).unwrap_or_default();
-        let series = format!("{}-R1-{tag}", self.site.as_str().to_uppercase());
-        ReceiptNumber {
-            number: self.receipts.get(&series).copied().unwrap_or_default() + 1,
-            series: series.parse().expect("a receipt series"),
-        }
-    }
-
-    /// Decides a request and records what comes of it.
-    fn request(
-        &mut self,
-        request: &Request,
-        garbage: bool,
-        wall_ms: u64,
-        fresh: &mut Vec<NewRecord>,
-    ) -> Result<(), String> {
-        let doc = request.doc();
-        if self.documents.contains_key(&doc) && !matches!(request.body, Body::Movement(_)) {
-            // The key is forgotten, the identity is not: the first answer stands.
-            return Ok(());
-        }
-        let receipt = self.next_receipt();
-        let (fact, sale) = match &request.body {
-            Body::Sale(asked) => {
-                let sale = decide(asked.draft(), receipt.clone(), &rules()).map_err(|refusal| refusal.code())?;
-                (Fact::Sale(sale.clone()), Some(Rc::new(sale)))
-            }
-            Body::Refund(asked) => {
-                let of = DocId::Sale(asked.of.clone());
-                let sale = self.documents.get(&of).and_then(|document| document.sale.clone());
-                let sale = sale.ok_or("unknown-sale")?;
-                let line = (of, asked.line);
-                let already = self.refunded.get(&line).cloned().unwrap_or_default();
-                let refund =
-                    decide_refund(&sale, &already, asked.draft(), receipt.clone()).map_err(|refusal| refusal.code())?;
-                let lines = refund.lines.iter().map(RefundedLine::from);
-                self.refunded.entry(line).or_default().extend(lines);
-                (Fact::Refund(refund), None)
-            }
-            Body::Movement(asked) => (Fact::Movement(asked.movement()), None),
-        };
-        self.move_stock(&fact);
-        if !matches!(fact, Fact::Movement(_)) {
-            self.receipts.insert(receipt.series.to_string(), receipt.number);
-        }
-        let record = self.entry(fact, wall_ms);
-        let mut written = record.clone();
-        if garbage {
-            written = [&record[..], b"?"].concat().into();
-        }
-        self.append(written, Some(doc.clone()), fresh);
-        self.documents.insert(doc, Document { record, sale });
-        Ok(())
-    }
-
-    fn move_stock(&mut self, fact: &Fact) {
-        let moved: Vec<(String, i64)> = match fact {
-            Fact::Sale(sale) => {
-                let lines = sale.lines.iter();
-                lines
-                    .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
-                    .collect()
-            }
-            Fact::Refund(refund) => {
-                let lines = refund.lines.iter();
-                lines
-                    .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
-                    .collect()
-            }
-            Fact::Movement(movement) => {
-                let lines = movement.lines.iter();
-                lines
-                    .map(|line| (line.sku.to_string(), line.change.thousandths()))
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
-        for (sku, change) in moved {
-            let item = sku.trim_start_matches("item-").parse().expect("an item's number");
-            *self.stock.entry(item).or_default() += change;
-        }
-    }
-
-    fn rehome(
-        &mut self,
-        incarnation: Incarnation,
-        common: u64,
-        set_back: bool,
-        next: &NewLife,
-        wall_ms: u64,
-        fresh: &mut Vec<NewRecord>,
-    ) {
-        let is_last = self.lives.last().is_some_and(|life| life.incarnation == incarnation);
-        let Some(life) = self.life(incarnation).filter(|life| is_last || common < life.offered()) else {
-            return;
-        };
-        let kept = common.max(life.pruned) as usize;
-        let rows = life.rows.iter().enumerate().take(life.offered() as usize).skip(kept);
-        let rows: Vec<(u64, Row)> = rows.map(|(at, row)| (at as u64 + 1, row.clone())).collect();
-        life.left_behind = Some(common.min(life.offered()));
-        if is_last {
-            let reason = if set_back {
-                OpenedReason::SetBack
-            } else {
-                OpenedReason::Copied
-            };
-            self.open_life(reason, next, wall_ms, fresh);
-        }
-        for (seq, row) in rows {
-            let rehomed = Rehomed {
-                incarnation,
-                seq,
-                hash: row.hash,
-                record: row.record.to_vec(),
-            };
-            self.record(Fact::Rehomed(rehomed), row.doc, wall_ms, fresh);
-        }
-    }
-
-    fn apply_feed(&mut self, page: &FeedPage) -> FeedCursor {
-        let (version, entries) = self.feeds.entry(page.feed.clone()).or_default();
-        if page.after == *version {
-            let bytes = zstd::bulk::decompress(&page.entries, 1 << 20).unwrap_or_default();
-            let new: Vec<FeedEntry> = postcard::from_bytes(&bytes).unwrap_or_default();
-            entries.extend(new.into_iter().map(|entry| (entry.key, entry.body)));
-            *version = page.through;
-        }
-        FeedCursor {
-            feed: page.feed.clone(),
-            version: *version,
-        }
-    }
+    fn records_kept(&self) -> u64;
 }

@@ -13,12 +13,15 @@ use finalmarket::sync::wire::{Batch, Down, HubState, Up};
 use super::events::{Event, Read};
 use super::model::BranchId;
 use super::network::Packet;
-use super::node_disk::{NodeDisk, Write, Written};
+use super::node_disk::{Clocks, Death, End, NodeDisk, Write, Written};
 use super::planted::Planted;
 use super::promise::Checked;
 use super::requests::Request;
 use super::trace;
 use super::world::World;
+
+/// What all clocks that are right show at the beginning, in milliseconds since 1970.
+pub const START_MS: u64 = 1_700_000_000_000;
 
 /// A machine.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ pub struct Machine {
     /// The node that its disk says it is.
     pub node: NodeId,
     /// The disk.
-    pub disk: NodeDisk,
+    pub disk: Box<dyn NodeDisk>,
     /// The disk's history.
     pub branch: BranchId,
     /// The engine, while the process runs.
@@ -39,22 +42,33 @@ pub struct Machine {
     pub clock_off_ms: i64,
     /// The next start opens an incarnation.
     opens: Option<OpenedReason>,
-    writer: Vec<Job>,
-    committing: Option<Vec<Job>>,
+    /// What waits for the next group.
+    pub writer: Vec<Job>,
+    /// The group that is being committed.
+    pub committing: Option<Vec<Job>>,
     timer_ms: Option<u64>,
     /// Planted: the disk as it would be after the commit under way.
-    ahead: Option<Box<NodeDisk>>,
+    pub ahead: Option<Box<dyn NodeDisk>>,
 }
 
+/// Something to be written, and who waits for it.
 #[derive(Debug, Clone)]
-struct Job {
-    write: Write,
-    till: Option<(usize, Rc<Request>)>,
+pub struct Job {
+    /// What.
+    pub write: Write,
+    /// The till that asked, and what.
+    pub till: Option<(usize, Rc<Request>)>,
 }
 
 impl Machine {
     /// A machine that does not run yet.
-    pub fn new(name: String, node: NodeId, disk: NodeDisk, branch: BranchId, opens: Option<OpenedReason>) -> Self {
+    pub fn new(
+        name: String,
+        node: NodeId,
+        disk: Box<dyn NodeDisk>,
+        branch: BranchId,
+        opens: Option<OpenedReason>,
+    ) -> Self {
         Self {
             name,
             node,
@@ -72,7 +86,7 @@ impl Machine {
     }
 
     /// Puts another disk in; the next start opens an incarnation if there is a reason.
-    pub fn put_disk(&mut self, disk: NodeDisk, branch: BranchId, opens: Option<OpenedReason>) {
+    pub fn put_disk(&mut self, disk: Box<dyn NodeDisk>, branch: BranchId, opens: Option<OpenedReason>) {
         self.disk = disk;
         self.branch = branch;
         self.opens = opens;
@@ -82,14 +96,20 @@ impl Machine {
 impl World {
     /// A machine starts.
     pub fn node_boots(&mut self, machine: usize) -> Checked {
-        let wall_ms = self.wall_ms(machine);
+        let clocks = self.clocks(machine);
         let next = self.new_life();
-        let state = &mut self.machines[machine];
-        if state.engine.is_some() {
+        if self.machines[machine].engine.is_some() {
             return Ok(());
         }
-        if let Some(reason) = state.opens.take() {
-            state.disk.open_life(reason, &next, wall_ms);
+        let power_goes_after = self.cut_at_start();
+        let state = &mut self.machines[machine];
+        let opens = state.opens.take();
+        if !state.disk.start(opens, &next, clocks, power_goes_after)? {
+            let name = state.name.clone();
+            self.note(|| format!("{name} does not get started"));
+            let at_ms = self.now_ms + self.rng.between(300, 10_000);
+            self.schedule(at_ms, Event::NodeBoot(machine));
+            return Ok(());
         }
         let limits = NodeLimits {
             in_flight_max: self.options.in_flight_max,
@@ -106,6 +126,7 @@ impl World {
         self.note(|| format!("{name} starts"));
         self.take_note_of_records(machine);
         self.check_disk(machine)?;
+        self.machines[machine].disk.verify()?;
         let at_ms = self.now_ms + self.rng.between(10, 1_000);
         self.schedule(at_ms, Event::Connect(machine + 1));
         Ok(())
@@ -113,103 +134,28 @@ impl World {
 
     /// A machine's process dies; with `power` the disk loses what was not synced.
     pub fn node_dies(&mut self, machine: usize, power: bool) {
-        let wall_ms = self.wall_ms(machine);
-        let reached_disk = self.rng.chance(500);
-        let choice = self.rng.next();
+        let clocks = self.clocks(machine);
+        let death = self.death(power);
         let state = &mut self.machines[machine];
         if state.engine.take().is_none() {
             return;
         }
-        if let Some(group) = state.committing.take()
-            && reached_disk
-        {
-            let writes: Vec<Write> = group.into_iter().map(|job| job.write).collect();
-            // It may fail for want of room; then nothing of it is there.
-            let _ = state.disk.commit(&writes, wall_ms);
-        }
-        if power {
-            state.disk.power_cut(choice);
-        }
+        let group = state.committing.take().unwrap_or_default();
+        let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
+        let answers = state.disk.dies(&writes, clocks, death);
         state.writer.clear();
         state.ahead = None;
         state.life += 1;
         let name = state.name.clone();
-        self.note(|| format!("{name} dies{}", if power { ", its power cut" } else { "" }));
+        self.note(|| format!("{name} dies with {} writes under way: {death:?}", group.len()));
+        // What it still answered is on its way.
+        for (job, answer) in group.into_iter().zip(answers) {
+            if let (Some((till, request)), Some(Written::Answered(answer))) = (job.till, answer) {
+                self.answer_till(machine, till, request, answer);
+            }
+        }
         self.take_note_of_records(machine);
         self.drop_client(machine + 1);
-    }
-
-    /// A till's request arrives.
-    pub fn node_is_asked(&mut self, machine: usize, till: usize, request: Rc<Request>, garbage: bool) -> Checked {
-        if self.machines[machine].engine.is_some() {
-            let write = if garbage {
-                Write::Garbage(request.clone())
-            } else {
-                Write::Request(request.clone())
-            };
-            self.enqueue(machine, write, Some((till, request)))?;
-        }
-        Ok(())
-    }
-
-    /// Asks a machine's writer to forget what is acknowledged.
-    pub fn node_prunes(&mut self, machine: usize) -> Checked {
-        let write = Write::Prune {
-            keep: self.options.retention_records,
-            unacknowledged_too: self.planted == Some(Planted::PruneUnacknowledged),
-        };
-        self.enqueue(machine, write, None)
-    }
-
-    /// A group commit ends.
-    pub fn node_committed(&mut self, machine: usize, life: u64) -> Checked {
-        let wall_ms = self.wall_ms(machine);
-        let state = &mut self.machines[machine];
-        if state.life != life {
-            return Ok(());
-        }
-        let Some(group) = state.committing.take() else {
-            return Ok(());
-        };
-        state.ahead = None;
-        let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
-        let results = state.disk.commit(&writes, wall_ms);
-        let name = state.name.clone();
-        let count = group.len();
-        let worked = results.is_ok();
-        self.note(|| {
-            format!(
-                "{name} commits {count} writes{}",
-                if worked { "" } else { ": the disk is full" }
-            )
-        });
-        match results {
-            Ok(results) => {
-                let new = self.take_note_of_records(machine);
-                let head = self.machines[machine].disk.head().filter(|_| new);
-                // The loop asks for the head by itself: its answer may come before or after the others, and late.
-                if let Some(head) = head {
-                    let at_ms = self.now_ms + self.rng.between(0, self.options.commit_ms_max);
-                    let input = Box::new(Input::Appended(head));
-                    self.schedule(at_ms, Event::NodeInput(machine, life, input));
-                }
-                for (job, result) in group.into_iter().zip(results) {
-                    self.written(machine, life, job, result)?;
-                }
-                self.check_stock_now_and_then(machine)?;
-            }
-            Err(_) => {
-                for job in group {
-                    match job.till {
-                        Some((till, request)) => self.answer_till(machine, till, request, Err("storage".to_owned())),
-                        // Nobody waits for these.
-                        None if matches!(job.write, Write::Prune { .. } | Write::SaveAck(_)) => {}
-                        None => self.node_hears(machine, life, Input::StorageFailed)?,
-                    }
-                }
-            }
-        }
-        self.start_commit(machine)
     }
 
     /// A read runs.
@@ -219,7 +165,7 @@ impl World {
         if state.life != life {
             return;
         }
-        let disk = state.ahead.as_deref().unwrap_or(&state.disk);
+        let disk = state.ahead.as_deref().unwrap_or(&*state.disk);
         let fails = self.rng.chance(self.options.read_failure);
         let input = match read {
             _ if fails => Input::StorageFailed,
@@ -300,10 +246,38 @@ impl World {
         self.node_hears(machine, life, Input::Received(message))
     }
 
-    /// What a machine's wall clock shows.
-    pub fn wall_ms(&self, machine: usize) -> u64 {
+    /// What a machine's clocks show.
+    pub fn clocks(&self, machine: usize) -> Clocks {
         let off_ms = self.machines[machine].clock_off_ms;
-        (1_700_000_000_000 + self.now_ms).saturating_add_signed(off_ms)
+        Clocks {
+            wall_ms: (START_MS + self.now_ms).saturating_add_signed(off_ms),
+            now_ms: self.now_ms,
+        }
+    }
+
+    /// How a process ends: in the middle of whatever it was writing.
+    pub fn death(&mut self, power: bool) -> Death {
+        let reached_disk = self.rng.chance(500);
+        let choice = self.rng.next();
+        let mut death = Death {
+            end: if power { End::PowerCut } else { End::Killed },
+            operations: u64::from(reached_disk),
+            choice,
+        };
+        if let Some(full) = self.options.full {
+            death.operations = self.rng.below(full.operations_max);
+            if !power && self.rng.chance(full.orderly) {
+                death.end = End::Stopped;
+            }
+        }
+        death
+    }
+
+    /// After how many writes and syncs the power goes again while something starts, if it does.
+    pub fn cut_at_start(&mut self) -> Option<u64> {
+        let full = self.options.full.filter(|_| self.trouble)?;
+        let goes = self.rng.chance(full.cut_at_start);
+        goes.then(|| self.rng.between(1, 4 * full.operations_max))
     }
 
     fn node_does(&mut self, machine: usize, output: Output) -> Checked {
@@ -378,80 +352,6 @@ impl World {
         }
         let node = self.machines[machine].node.clone();
         self.publish(machine + 1, Packet::Up(node, bytes));
-    }
-
-    fn enqueue(&mut self, machine: usize, write: Write, till: Option<(usize, Rc<Request>)>) -> Checked {
-        self.machines[machine].writer.push(Job { write, till });
-        self.start_commit(machine)
-    }
-
-    fn start_commit(&mut self, machine: usize) -> Checked {
-        let wall_ms = self.wall_ms(machine);
-        let at_ms = self.now_ms + self.rng.between(1, self.options.commit_ms_max);
-        let planted = self.planted;
-        let state = &mut self.machines[machine];
-        if state.committing.is_some() || state.writer.is_empty() || state.engine.is_none() {
-            return Ok(());
-        }
-        let group = std::mem::take(&mut state.writer);
-        let life = state.life;
-        let mut early = None;
-        if matches!(planted, Some(Planted::ReplyBeforeCommit | Planted::SendsUncommitted)) {
-            let mut ahead = state.disk.clone();
-            let writes: Vec<Write> = group.iter().map(|job| job.write.clone()).collect();
-            if let Ok(results) = ahead.commit(&writes, wall_ms) {
-                early = Some((ahead, results));
-            }
-        }
-        state.committing = Some(group.clone());
-        self.schedule(at_ms, Event::NodeCommitted(machine, life));
-        if let Some((ahead, results)) = early {
-            if planted == Some(Planted::ReplyBeforeCommit) {
-                for (job, result) in group.into_iter().zip(results) {
-                    if let (Some((till, request)), Written::Answered(answer)) = (job.till, result) {
-                        self.answer_till(machine, till, request, answer);
-                    }
-                }
-            } else {
-                let head = ahead.head();
-                self.machines[machine].ahead = Some(Box::new(ahead));
-                if let Some(head) = head {
-                    self.node_hears(machine, life, Input::Appended(head))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn written(&mut self, machine: usize, life: u64, job: Job, result: Written) -> Checked {
-        match result {
-            Written::Answered(answer) => {
-                if let Some((till, request)) = job.till {
-                    self.answer_till(machine, till, request, answer);
-                }
-                Ok(())
-            }
-            Written::SetAside(incarnation, seq) => self.node_hears(machine, life, Input::SetAside { incarnation, seq }),
-            Written::Rehomed => self.node_hears(machine, life, Input::Rehomed),
-            Written::FeedApplied(cursor) => self.node_hears(machine, life, Input::FeedApplied(cursor)),
-            Written::Pruned(pruned) => self.check_pruned(machine, &pruned),
-            Written::Done => Ok(()),
-        }
-    }
-
-    fn answer_till(&mut self, machine: usize, till: usize, request: Rc<Request>, answer: Result<(), String>) {
-        if self.rng.chance(self.options.reply_loss) {
-            return;
-        }
-        let at_ms = self.now_ms + self.rng.between(0, 20);
-        let from = (machine, self.machines[machine].branch);
-        let reply = Event::Reply {
-            till,
-            from,
-            request,
-            answer,
-        };
-        self.schedule(at_ms, reply);
     }
 
     /// Planted: a node that takes the broker's word for headquarters'.

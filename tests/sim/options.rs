@@ -60,6 +60,32 @@ pub struct Options {
     pub every_ms: Every,
     /// Of settlements, how many exclude.
     pub exclude: u64,
+    /// What only the full level knows of; none in the pure one.
+    pub full: Option<Full>,
+}
+
+/// What the full level adds. Chances are in thousandths.
+#[derive(Debug, Clone, Copy)]
+pub struct Full {
+    /// The power goes again while a node or headquarters starts.
+    pub cut_at_start: u64,
+    /// A process that is to be killed is told to stop instead, and closes its disk.
+    pub orderly: u64,
+    /// How many writes and syncs a dying process still does at most.
+    pub operations_max: u64,
+    /// Headquarters' figures lag behind its ledger.
+    pub lag: u64,
+    /// Machines of one node, which copies of a disk are, have one client id: the broker throws off whoever is there.
+    pub one_client_id: bool,
+}
+
+/// How much is real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The engines; disks are modelled.
+    Pure,
+    /// The node's store and operations and headquarters, too.
+    Full,
 }
 
 /// The mean time between two calamities of each kind; 0 for never.
@@ -105,7 +131,34 @@ pub struct Every {
 
 impl Options {
     /// What `seed` stands for.
-    pub fn of_seed(seed: u64) -> Self {
+    pub fn of_seed(seed: u64, level: Level) -> Self {
+        let options = Self::of_engines(seed);
+        match level {
+            Level::Pure => options,
+            Level::Full => options.with_disks(),
+        }
+    }
+
+    /// The same world on real disks.
+    fn with_disks(self) -> Self {
+        let rng = &mut Rng::new(self.seed, 3);
+        let rarely = |rng: &mut Rng, max: u64| if rng.chance(500) { rng.between(1, max) } else { 0 };
+        let full = Full {
+            cut_at_start: rarely(rng, 300),
+            orderly: rarely(rng, 500),
+            operations_max: *rng.pick(&[4, 20, 80]).unwrap_or(&20),
+            lag: rarely(rng, 700),
+            one_client_id: rng.chance(300),
+        };
+        Self {
+            full: Some(full),
+            // What is written is written by the real store, which breaks no record.
+            garbage: 0,
+            ..self
+        }
+    }
+
+    fn of_engines(seed: u64) -> Self {
         let rng = &mut Rng::new(seed, 1);
         let rarely = |rng: &mut Rng, max: u64| if rng.chance(500) { rng.between(1, max) } else { 0 };
         let every = |rng: &mut Rng, low: u64, high: u64| if rng.chance(500) { rng.between(low, high) } else { 0 };
@@ -164,6 +217,7 @@ impl Options {
                 till_moves: every(rng, 5_000, 40_000),
             },
             exclude: if rng.chance(250) { 300 } else { 0 },
+            full: None,
         }
     }
 
@@ -180,6 +234,12 @@ impl Options {
             oversized: 0,
             unlawful: 0,
             every_ms: Every::default(),
+            full: self.full.map(|full| Full {
+                cut_at_start: 0,
+                lag: 0,
+                one_client_id: false,
+                ..full
+            }),
             ..self.clone()
         }
     }

@@ -15,6 +15,17 @@ macro_rules! planted {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$fault,)*];
 
+            /// Those that can be planted in the full level: the others are faults of what only the pure one models.
+            pub const FULL: &[Self] = &[
+                Self::SynchronousOff,
+                Self::ReplyBeforeCommit,
+                Self::EarlyAcknowledgement,
+                Self::ReusedIncarnation,
+                Self::PubackIsAck,
+                Self::PruneUnacknowledged,
+                Self::BadRecordBlocks,
+            ];
+
             /// Its name on the command line.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$fault => $name,)* }

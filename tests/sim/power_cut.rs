@@ -137,6 +137,19 @@ impl PowerCut {
         settled
     }
 
+    /// Brings the power back with everything written still there, synced or not: as after the end of a process whose
+    /// machine lives on. What was not synced may still be lost to a later cut.
+    ///
+    /// # Panics
+    /// When a connection is still open.
+    pub fn back_on(&self) {
+        let machine = self.machine();
+        let mut disk = machine.disk();
+        assert_eq!(disk.open, 0, "{}: files still open", self.name);
+        disk.countdown = None;
+        machine.cut.store(false, Ordering::SeqCst);
+    }
+
     /// Makes everything written so far durable, names too, as `sync(2)` or an orderly shutdown does.
     /// Does nothing after a cut.
     pub fn sync_all(&self) {

@@ -29,3 +29,9 @@ pub const PURE: &[(u64, &str)] = &[
         "the repair of a withheld copy of a record counted it a second time",
     ),
 ];
+
+/// Of the full level.
+pub const FULL: &[(u64, &str)] = &[(
+    9,
+    "headquarters said that a node was complete while an older incarnation of it lacked what it had told of",
+)];

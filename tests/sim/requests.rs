@@ -11,7 +11,7 @@ use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::sale::{
     Discount, DraftLine, Fulfilment, RefundDraft, SaleDraft, SaleRules, Tender, TenderKind,
 };
-use finalmarket::domain::stock::{Movement, MovementKind, MovementLine};
+use finalmarket::domain::stock::{Movement, MovementId, MovementKind, MovementLine};
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
 use finalmarket::domain::time::{BusinessDay, LocalTime};
 
@@ -106,10 +106,8 @@ pub struct RefundAsked {
 pub struct MovementAsked {
     /// The document's reference; unique.
     pub reference: String,
-    /// The item's position in [`PRICES`].
-    pub item: usize,
-    /// In thousandths.
-    pub change: i64,
+    /// What moves: positions in [`PRICES`] and thousandths.
+    pub lines: Vec<(usize, i64)>,
 }
 
 impl Request {
@@ -173,13 +171,15 @@ impl RefundAsked {
 impl MovementAsked {
     /// The movement as the domain takes it.
     pub fn movement(&self) -> Movement {
+        let line = |(item, change): &(usize, i64)| MovementLine {
+            sku: sku(*item).parse().expect("a SKU"),
+            change: Quantity::from_thousandths(*change),
+        };
         Movement {
+            id: Some(MovementId::of(b"simulated", &self.reference)),
             kind: MovementKind::Adjustment,
             reference: Some(self.reference.clone()),
-            lines: vec![MovementLine {
-                sku: sku(self.item).parse().expect("a SKU"),
-                change: Quantity::from_thousandths(self.change),
-            }],
+            lines: self.lines.iter().map(line).collect(),
         }
     }
 }
@@ -216,7 +216,8 @@ fn cash(amount: i64) -> Vec<Tender> {
     }]
 }
 
-fn time_and_day(day: i32) -> (LocalTime, BusinessDay) {
+/// Noon of a day, counted from 1970.
+pub fn time_and_day(day: i32) -> (LocalTime, BusinessDay) {
     let day = BusinessDay::from_number(day).expect("a day of the calendar");
     (format!("{day}T12:00:00").parse().expect("a time"), day)
 }

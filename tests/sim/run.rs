@@ -94,6 +94,7 @@ impl World {
         // Copies that were alike until now have become branches.
         self.settle_everything()?;
         self.check_all_there()?;
+        self.hub.disk.rebuild()?;
         Ok(Summary {
             steps: self.steps,
             documents: self.hub.disk.counted().len() as u64,
@@ -196,8 +197,9 @@ impl World {
         let excepted = self.excepted();
         let counted = self.hub.disk.counted();
         for machine in &self.machines {
+            machine.disk.verify()?;
             let heard = self.model.heard_on(machine.branch);
-            for doc in heard.into_iter().chain(machine.disk.documents()) {
+            for doc in heard.into_iter().chain(&machine.disk.documents()) {
                 if !counted.contains_key(doc) && !excepted.contains(doc) {
                     let what = format!(
                         "{doc} is on the disk of {} and not counted at headquarters",
@@ -208,12 +210,15 @@ impl World {
             }
             for feed in FEEDS {
                 let (version, entries) = self.hub.disk.feed(feed);
-                let (has, holds) = machine.disk.feed(feed).cloned().unwrap_or_default();
+                let (has, holds) = machine.disk.feed(feed);
                 // A headquarters that was set back gives versions out again, and cannot know which of them a node has.
                 if self.watch.set_backs > 0 {
                     continue;
                 }
-                let missing = entries.iter().find(|(key, body)| holds.get(*key) != Some(body));
+                let differs = |(key, body): &(&String, &Option<String>)| {
+                    holds.as_ref().is_some_and(|holds| holds.get(*key) != Some(body))
+                };
+                let missing = entries.iter().find(differs);
                 if has != version || missing.is_some() {
                     let what = format!("{} has {feed} {has} of {version}; {missing:?}", machine.name);
                     return Err(Violation::of(Promise::ExactlyOnce, what));

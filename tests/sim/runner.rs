@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::options::Options;
+use super::options::{Level, Options};
 use super::planted::Planted;
 use super::promise::Promise;
 use super::run::{Summary, run};
@@ -41,6 +41,7 @@ pub struct Report {
 /// thread after each seed with how many are done.
 pub fn run_range(
     seeds: Range<u64>,
+    level: Level,
     planted: Option<Planted>,
     threads: usize,
     failures_max: usize,
@@ -56,7 +57,7 @@ pub fn run_range(
                     if seed >= seeds.end || seed < seeds.start {
                         return;
                     }
-                    let result = run_seed(seed, planted);
+                    let result = run_seed(seed, level, planted);
                     let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
                     report.seeds += 1;
                     match result {
@@ -82,8 +83,8 @@ pub fn run_range(
 }
 
 /// Runs one seed; a panic is a failure like any other.
-pub fn run_seed(seed: u64, planted: Option<Planted>) -> Result<Summary, Broken> {
-    let options = Options::of_seed(seed);
+pub fn run_seed(seed: u64, level: Level, planted: Option<Planted>) -> Result<Summary, Broken> {
+    let options = Options::of_seed(seed, level);
     match catch_unwind(AssertUnwindSafe(|| run(options, planted, false).0)) {
         Ok(Ok(summary)) => Ok(summary),
         Ok(Err(failure)) => Err(Broken {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use sim::options::Options;
+use sim::options::{Level, Options};
 use sim::planted::Planted;
 use sim::run::run;
 use sim::runner::{Broken, run_range};
@@ -27,6 +27,9 @@ struct Arguments {
     /// Write out what the seed stands for and every step.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Real disks: the node's store and operations and headquarters' database, on files that lose power.
+    #[arg(long)]
+    full: bool,
     /// Plant a fault; then every seed that stays green is a seed that did not notice.
     #[arg(long, value_name = "NAME")]
     fault: Option<Planted>,
@@ -40,10 +43,18 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let level = if arguments.full { Level::Full } else { Level::Pure };
     if arguments.trace
         && let Some(seed) = arguments.seed
     {
-        return trace(seed, arguments.fault);
+        return trace(seed, level, arguments.fault);
+    }
+    if let Some(fault) = arguments
+        .fault
+        .filter(|fault| arguments.full && !Planted::FULL.contains(fault))
+    {
+        eprintln!("{fault} is a fault of what only the pure level models; run it without --full");
+        return ExitCode::from(2);
     }
     let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
     let threads = arguments
@@ -54,12 +65,19 @@ fn main() -> ExitCode {
     let tell = std::io::stderr().is_terminal();
     // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
-    let report = run_range(first..end, arguments.fault, threads, arguments.failures, |done| {
-        if tell && done % 16 == 0 {
-            let rate = done as f64 / started.elapsed().as_secs_f64();
-            let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
-        }
-    });
+    let report = run_range(
+        first..end,
+        level,
+        arguments.fault,
+        threads,
+        arguments.failures,
+        |done| {
+            if tell && done % 16 == 0 {
+                let rate = done as f64 / started.elapsed().as_secs_f64();
+                let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
+            }
+        },
+    );
     let seconds = started.elapsed().as_secs_f64();
     if tell {
         eprintln!();
@@ -79,8 +97,9 @@ fn main() -> ExitCode {
             .fault
             .map(|fault| format!(" --fault {fault}"))
             .unwrap_or_default();
+        let full = if arguments.full { " --full" } else { "" };
         println!(
-            "    cargo run --release --bin simulate -- --seed {} --trace{fault}",
+            "    cargo run --release --bin simulate -- --seed {} --trace{full}{fault}",
             broken.seed
         );
     }
@@ -101,8 +120,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn trace(seed: u64, fault: Option<Planted>) -> ExitCode {
-    let options = Options::of_seed(seed);
+fn trace(seed: u64, level: Level, fault: Option<Planted>) -> ExitCode {
+    let options = Options::of_seed(seed, level);
     println!("{options:#?}");
     let (result, lines) = run(options, fault, true);
     let mut out = std::io::stdout().lock();

@@ -12,12 +12,18 @@ use super::promise::{Checked, Promise, Violation};
 use super::requests::{Body, DocId, LineAsked, MovementAsked, PRICES, RefundAsked, Request, SaleAsked};
 use super::world::World;
 
+/// How many lines make a movement larger than any batch may be.
+const LINES_OVERSIZED: usize = 900;
+
 /// A till.
 #[derive(Debug)]
 pub struct Till {
     /// The machine that it talks to.
     pub machine: usize,
-    series: String,
+    /// Its series; none before its node has told it.
+    series: Option<String>,
+    /// Its place among the tills that are paired with its node, from 0.
+    place: usize,
     counter: u64,
     key: u64,
     pending: Option<Pending>,
@@ -41,11 +47,14 @@ impl Till {
 }
 
 impl World {
-    /// Pairs a till with a machine. Its series is given out once.
-    pub fn add_till(&mut self, machine: usize, series: &str) {
+    /// Pairs a till with a machine. Its series is given out once: by its node, or where disks are modelled as given here.
+    pub fn add_till(&mut self, machine: usize, series: impl FnOnce() -> String) {
+        let of_node = |till: &&Till| self.machines[till.machine].node == self.machines[machine].node;
+        let place = self.tills.iter().filter(of_node).count();
         self.tills.push(Till {
             machine,
-            series: series.to_owned(),
+            series: self.options.full.is_none().then(series),
+            place,
             counter: 0,
             key: 0,
             pending: None,
@@ -63,7 +72,11 @@ impl World {
         if self.tills[till].pending.is_none() && self.tills[till].left == Some(0) {
             return;
         }
-        if self.tills[till].pending.is_none() {
+        if self.tills[till].series.is_none() {
+            let (machine, place) = (self.tills[till].machine, self.tills[till].place);
+            self.tills[till].series = self.machines[machine].disk.series(place);
+        }
+        if self.tills[till].pending.is_none() && self.tills[till].series.is_some() {
             let pending = self.think_of_something(till);
             let state = &mut self.tills[till];
             state.pending = Some(pending);
@@ -115,7 +128,7 @@ impl World {
             // A full disk: said before anything was half done, and tried again later.
             Err(code) if code == "storage" => {}
             Err(code) => {
-                self.check_refusal(branch, request, &code)?;
+                self.check_refusal((machine, branch), request, &code)?;
                 if waited_for {
                     self.tills[till].pending = None;
                 }
@@ -129,12 +142,7 @@ impl World {
         let repeats = self.rng.chance(600);
         let state = &mut self.tills[till];
         state.machine = machine;
-        // Goods that move have no identity of the till's making: who asks again elsewhere books them twice.
-        let movement = |request: &Request| matches!(request.body, Body::Movement(_));
-        if state.pending.as_ref().is_some_and(|pending| movement(&pending.request)) {
-            state.pending = None;
-        }
-        if repeats && state.pending.is_none() && state.last.as_ref().is_some_and(|last| !movement(last)) {
+        if repeats && state.pending.is_none() {
             state.pending = state.last.clone().map(|request| Pending {
                 request,
                 garbage: false,
@@ -166,7 +174,7 @@ impl World {
         let state = &mut self.tills[till];
         state.key += 1;
         let request = Rc::new(Request {
-            device: state.series.clone(),
+            device: state.series.clone().unwrap_or_default(),
             key: state.key,
             body,
         });
@@ -236,23 +244,25 @@ impl World {
 
     fn movement(&mut self, oversized: bool) -> Body {
         let mut reference = format!("goods-{:016x}", self.rng.next());
+        let mut lines = Vec::new();
         if oversized {
             self.watch.oversized = true;
             reference.push_str(&String::from_utf8_lossy(UNREADABLE));
-            (0..300).for_each(|_| reference.push_str(&format!("{:016x}", self.rng.next())));
+            lines.extend((0..LINES_OVERSIZED).map(|_| {
+                let item = self.rng.below(PRICES.len() as u64) as usize;
+                (item, self.rng.between(1, 1_000_000_000) as i64 - 500_000_001)
+            }));
         }
-        Body::Movement(MovementAsked {
-            reference,
-            item: self.rng.below(PRICES.len() as u64) as usize,
-            change: 1_000 * (self.rng.between(1, 40) as i64 - 10).max(1),
-        })
+        let item = self.rng.below(PRICES.len() as u64) as usize;
+        lines.push((item, 1_000 * (self.rng.between(1, 40) as i64 - 10).max(1)));
+        Body::Movement(MovementAsked { reference, lines })
     }
 
     fn next_id(&mut self, till: usize) -> SaleId {
         let state = &mut self.tills[till];
         state.counter += 1;
         SaleId {
-            series: state.series.parse().expect("a series"),
+            series: state.series.as_deref().unwrap_or_default().parse().expect("a series"),
             counter: state.counter,
         }
     }
@@ -262,18 +272,21 @@ impl World {
     }
 
     /// A refusal must have a reason that the outside world can understand.
-    fn check_refusal(&self, branch: BranchId, request: &Request, code: &str) -> Checked {
+    fn check_refusal(&self, (machine, branch): (usize, BranchId), request: &Request, code: &str) -> Checked {
         let doc = request.doc();
         let expected = self.model.expected(&doc);
         let lawful = match code {
             "tenders-do-not-cover-total" => expected.is_some_and(|expected| expected.unlawful),
+            "long-made" => self.machines[machine].disk.has_forgotten(&doc),
             "more-than-was-sold" => expected
                 .and_then(|expected| expected.refund_of.as_ref())
                 .is_some_and(|of| self.model.refund_asked_before(&doc, of)),
             "unknown-sale" => match &request.body {
                 Body::Refund(refund) => {
                     let of = DocId::Sale(refund.of.clone());
-                    !self.model.heard_on(branch).contains(&&of)
+                    let forgotten =
+                        self.machines[machine].branch == branch && self.machines[machine].disk.has_forgotten(&of);
+                    forgotten || !self.model.heard_on(branch).contains(&&of)
                 }
                 _ => false,
             },

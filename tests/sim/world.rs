@@ -4,6 +4,8 @@
 
 use finalmarket::domain::fact::OpenedReason;
 use finalmarket::domain::ids::{NodeId, SiteId};
+use finalmarket::domain::money::Currency;
+use finalmarket::store::{Faults, NewNode};
 
 use super::calamities::Calamity;
 use super::checks::Watch;
@@ -11,6 +13,8 @@ use super::events::{Event, Schedule};
 use super::hub_shell::Hub;
 use super::model::Model;
 use super::network::{Client, ClientId, Network, Packet};
+use super::node_disk::modelled::ModelledDisk;
+use super::node_disk::stored::StoredDisk;
 use super::node_disk::{NewLife, NodeDisk};
 use super::node_shell::Machine;
 use super::options::Options;
@@ -18,6 +22,9 @@ use super::planted::Planted;
 use super::promise::Checked;
 use super::rng::Rng;
 use super::tills::Till;
+
+/// How many tills a node ever has: its own, and one for each copy of its disk.
+const TILLS_MAX: usize = 12;
 
 /// Everything there is.
 pub struct World {
@@ -59,7 +66,7 @@ impl World {
             steps: 0,
             trouble: true,
             machines: Vec::new(),
-            hub: Hub::new(planted),
+            hub: Hub::new(planted, options.full.is_some()),
             network: Network::new(),
             tills: Vec::new(),
             model: Model::default(),
@@ -129,7 +136,7 @@ impl World {
     pub fn add_machine(
         &mut self,
         node: NodeId,
-        disk: NodeDisk,
+        disk: Box<dyn NodeDisk>,
         branch: super::model::BranchId,
         reason: Option<OpenedReason>,
         boot_ms: u64,
@@ -165,13 +172,11 @@ impl World {
             let node: NodeId = format!("store-{number}").parse().expect("a node's name");
             let site: SiteId = format!("site-{number}").parse().expect("a site's name");
             let branch = self.model.new_branch();
-            let synchronous = self.planted != Some(Planted::SynchronousOff);
-            let forgets = self.planted == Some(Planted::ForgottenAnswers);
-            let disk = NodeDisk::new(node.clone(), site, synchronous, forgets);
+            let disk = self.new_disk(&node, site);
             let boot_ms = self.rng.between(0, 3_000);
             let machine = self.add_machine(node, disk, branch, Some(OpenedReason::First), boot_ms);
             for till in 1..=self.options.tills_per_node {
-                self.add_till(machine, &format!("SITE-{number}-T{till}"));
+                self.add_till(machine, || format!("SITE-{number}-T{till}"));
             }
         }
         let at_ms = self.rng.between(0, 3_000);
@@ -180,6 +185,27 @@ impl World {
             let at_ms = self.rng.between(1, mean_ms * 2);
             self.schedule(at_ms, Event::Calamity(calamity));
         }
+    }
+
+    /// An empty disk for a new node.
+    fn new_disk(&mut self, node: &NodeId, site: SiteId) -> Box<dyn NodeDisk> {
+        if self.options.full.is_none() {
+            let synchronous = self.planted != Some(Planted::SynchronousOff);
+            let forgets = self.planted == Some(Planted::ForgottenAnswers);
+            return Box::new(ModelledDisk::new(node.clone(), site, synchronous, forgets));
+        }
+        let faults = Faults {
+            synchronous_off: self.planted == Some(Planted::SynchronousOff),
+            reply_before_commit: self.planted == Some(Planted::ReplyBeforeCommit),
+        };
+        let new = NewNode {
+            org: "simulated".parse().expect("an organisation"),
+            node: node.clone(),
+            site,
+            currency: Currency::EUR,
+        };
+        let first = self.new_life();
+        Box::new(StoredDisk::new(new, TILLS_MAX, first, faults))
     }
 
     fn happen(&mut self, event: Event) -> Checked {

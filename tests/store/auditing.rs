@@ -26,7 +26,7 @@ fn busy_shop() -> (Shop, Device) {
         }],
     };
     let now = shop.now();
-    let asked = request(&one, &delivery, None);
+    let asked = request(&one, &delivery, Some("dn-1"));
     shop.core.run(|tx| receive(tx, now, &asked, &delivery)).unwrap();
     for counter in 1..=10 {
         let till = if counter % 3 == 0 { &two } else { &one };
@@ -78,6 +78,7 @@ fn a_shop_that_nobody_touched_is_clean() {
 fn every_change_behind_our_back_is_named_and_mended() {
     for (sql, named) in [
         ("UPDATE stock SET quantity = quantity + 1", "the stock of 1001"),
+        ("DELETE FROM movement", "the movement"),
         ("DELETE FROM stock", "the stock of 1001"),
         (
             "UPDATE document SET total = total + 1 WHERE counter = 2",

@@ -69,7 +69,14 @@ fn records_behind_the_common_one_are_copied_and_counted_once() {
     let next = shop.sell(&till, &command(5)).unwrap().sale.receipt;
     assert_eq!(next.number, 1, "a new receipt series");
     let (streams, _) = shop.core.read(streams).unwrap();
-    assert_eq!(streams.len(), 1, "the old incarnation is abandoned");
+    let heads: Vec<_> = streams.iter().map(|stream| stream.head.head).collect();
+    let common = Head {
+        seq: 3,
+        hash: hash_at(&shop, old, 3),
+        ..old
+    };
+    assert_eq!(heads[0], common, "of the old one no more is offered than is common");
+    assert_eq!((heads.len(), heads[1].incarnation), (2, new.incarnation));
     assert!(
         shop.core
             .read(|snapshot| verify(snapshot, |_, _| {}))
@@ -124,5 +131,52 @@ fn an_earlier_incarnation_is_copied_into_the_present_one() {
     assert_eq!((after.incarnation, after.seq), (second.incarnation, 2));
     assert_eq!(copies(&shop, after)[0].seq, 3);
     let (streams, _) = shop.core.read(streams).unwrap();
-    assert_eq!(streams.len(), 1);
+    assert_eq!(streams[0].head.head, acked);
+}
+
+/// Headquarters that was set back, and lost what both branches have in common, asks for it again.
+#[test]
+fn the_common_part_of_a_branch_that_was_left_is_still_offered() {
+    let mut shop = Shop::new();
+    let till = shop.till("1");
+    for counter in 1..=4 {
+        shop.sell(&till, &command(counter)).unwrap();
+    }
+    let old = head(&mut shop);
+    branch(&mut shop, old, 3, 5);
+    let load = |shop: &Shop, from| {
+        shop.core
+            .read(|snapshot| load_batch(snapshot, &node().node, old.incarnation, from, 100, 1 << 20))
+            .unwrap()
+            .map(|packed| (packed.batch.first, packed.batch.count, packed.batch.after))
+    };
+    assert_eq!(load(&shop, 1), Some((1, 3, hash_at(&shop, old, 3))));
+    assert_eq!(load(&shop, 4), None, "what is behind goes up as copies");
+}
+
+#[test]
+fn a_branch_that_is_left_again_with_less_in_common_keeps_what_lies_between() {
+    let mut shop = Shop::new();
+    let till = shop.till("1");
+    for counter in 1..=4 {
+        shop.sell(&till, &command(counter)).unwrap();
+    }
+    let old = head(&mut shop);
+    let new = branch(&mut shop, old, 4, 5);
+    assert_eq!(copies(&shop, new).iter().map(|copy| copy.seq).collect::<Vec<_>>(), [5]);
+    let after = branch(&mut shop, old, 2, 6);
+    assert_eq!(after.incarnation, new.incarnation);
+    assert_eq!(
+        copies(&shop, after).iter().map(|copy| copy.seq).collect::<Vec<_>>(),
+        [5, 3, 4]
+    );
+    let (streams, _) = shop.core.read(streams).unwrap();
+    assert_eq!(streams[0].head.head.seq, 2);
+    assert_eq!(branch(&mut shop, old, 4, 7), after, "more in common changes nothing");
+    assert!(
+        shop.core
+            .read(|snapshot| verify(snapshot, |_, _| {}))
+            .unwrap()
+            .is_clean()
+    );
 }

@@ -2,9 +2,9 @@
 
 use finalmarket::domain::stock::MovementKind;
 use finalmarket::operations::{ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive};
-use finalmarket::store::{Device, Failure, TokenHash};
+use finalmarket::store::{Device, Failure, Now, TokenHash};
 
-use crate::shop::{Shop, request};
+use crate::shop::{DAY_MS, Shop, request};
 
 fn movement(kind: MovementKind, lines: &[(&str, ReceiveAmount)]) -> ReceiveCommand {
     let line = |(sku, amount): &(&str, ReceiveAmount)| ReceiveLine {
@@ -60,6 +60,45 @@ fn a_repeated_delivery_comes_in_once() {
     assert_eq!(shop.stock("1001"), 5_000);
     let other = movement(MovementKind::Receipt, &[("1001", by("6"))]);
     assert_eq!(run(&mut shop, &other, Some("dn-7")), Err(ReceiveRefusal::KeyReused));
+}
+
+#[test]
+fn a_delivery_is_known_by_its_identity_when_its_answer_is_forgotten() {
+    let mut shop = Shop::new();
+    let delivery = movement(MovementKind::Receipt, &[("1001", by("5")), ("1002", to("0"))]);
+    let first = run(&mut shop, &delivery, Some("dn-7")).unwrap();
+    shop.write(|tx, now| {
+        let much_later = Now {
+            unix_ms: now.unix_ms + 100 * DAY_MS,
+            ..now
+        };
+        tx.forget_old_answers(None, 100, much_later)
+    })
+    .unwrap();
+    let again = run(&mut shop, &delivery, Some("dn-7")).unwrap();
+    assert_eq!((again.position, again.repeated), (first.position, true));
+    let other = movement(MovementKind::Receipt, &[("1001", by("6"))]);
+    assert_eq!(run(&mut shop, &other, Some("dn-7")), Err(ReceiveRefusal::KeyReused));
+    assert_eq!(shop.stock("1001"), 5_000);
+    let next = run(&mut shop, &delivery, Some("dn-8")).unwrap();
+    assert_ne!(next.movement.id, first.movement.id);
+    assert_eq!(shop.stock("1001"), 10_000);
+}
+
+#[test]
+fn the_same_request_has_the_same_identity_on_a_disk_that_has_forgotten_it() {
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let mut shop = Shop::new();
+        let delivery = movement(MovementKind::Receipt, &[("1001", by("5"))]);
+        ids.push(run(&mut shop, &delivery, Some("dn-7")).unwrap().movement.id.unwrap());
+        let till = shop.till("1");
+        let (now, asked) = (shop.now(), request(&till, &delivery, Some("dn-7")));
+        let of_till = shop.core.run(|tx| receive(tx, now, &asked, &delivery)).unwrap();
+        assert_ne!(of_till.movement.id, Some(ids[0]), "another device's key is another's");
+        assert_eq!(run(&mut shop, &delivery, None).unwrap().movement.id, None);
+    }
+    assert_eq!(ids[0], ids[1]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn refund_command(counter: u64, of: SaleRef, quantity: &str, paid: &str) -> Refu
         of,
         at: None,
         staff: None,
-        reason: Some("stale".into()),
+        reason: Some("stale".parse().unwrap()),
         lines: vec![(0, quantity.parse().unwrap())],
         tenders: vec![StatedTender {
             kind: TenderKind::Cash,

@@ -10,9 +10,11 @@ mod refund;
 #[cfg(test)]
 mod testing;
 mod totals;
+mod words;
 
 pub use decide::{DraftLine, LINES_MAX, SaleDraft, SaleRefusal, SaleRules, TENDERS_MAX, decide};
 pub use discount::{Discount, Percent, PercentError};
 pub use receipt::{ReceiptStyle, refund_receipt, sale_receipt};
 pub use record::{Fulfilment, Refund, RefundLine, Sale, SaleLine, Tender, TenderKind, Totals};
 pub use refund::{RefundDraft, RefundRefusal, RefundedLine, decide_refund};
+pub use words::{RefundReason, TenderReference};

@@ -98,7 +98,7 @@ pub fn refund_receipt(refund: &Refund, of: &ReceiptNumber, style: &ReceiptStyle<
     head(&mut page, style, &refund.receipt, refund.at, refund.business_day);
     page.row("For receipt", &of.to_string());
     if let Some(reason) = &refund.reason {
-        page.row("Reason", reason);
+        page.row("Reason", reason.as_str());
     }
     page.rule();
     for line in &refund.lines {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::words::{RefundReason, TenderReference};
 use crate::domain::ids::{ChannelId, CustomerRef, ReceiptNumber, SaleId, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
 use crate::domain::quantity::Quantity;
@@ -105,7 +106,7 @@ pub struct Tender {
     /// What was given, over 0.
     pub amount: Minor,
     /// The means' own reference (authorisation, card number's end), where there is one.
-    pub reference: Option<String>,
+    pub reference: Option<TenderReference>,
 }
 
 /// The sums of a document.
@@ -145,7 +146,7 @@ pub struct Refund {
     /// Who took it back, where known.
     pub staff: Option<StaffId>,
     /// Why, in words.
-    pub reason: Option<String>,
+    pub reason: Option<RefundReason>,
     /// How tax was computed on the sale.
     pub tax_policy: TaxPolicy,
     /// The tax classes that occur, in order of first use.

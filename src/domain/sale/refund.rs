@@ -11,6 +11,7 @@ pub use refusal::RefundRefusal;
 use super::decide::{LINES_MAX, TENDERS_MAX};
 use super::record::{Refund, RefundLine, Sale, SaleLine, Tender};
 use super::totals::{refund_totals, sum};
+use super::words::RefundReason;
 use crate::domain::ids::{ReceiptNumber, SaleId, StaffId};
 use crate::domain::money::{Minor, MoneyError, Rounding};
 use crate::domain::quantity::Quantity;
@@ -29,7 +30,7 @@ pub struct RefundDraft {
     /// Who takes it back, where known.
     pub staff: Option<StaffId>,
     /// Why, in words.
-    pub reason: Option<String>,
+    pub reason: Option<RefundReason>,
     /// What comes back: positions of the sale's lines, from 0, and how much. A line named twice counts as its sum.
     pub lines: Vec<(u16, Quantity)>,
     /// How it is paid back, in minor units of the sale's currency; in all exactly the total.

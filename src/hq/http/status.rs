@@ -31,7 +31,7 @@ pub struct StatusBody {
 /// Something that needs a person.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AlertBody {
-    /// `set_apart`, `lost_records`, `set_aside` or `conflicts`.
+    /// `set_apart`, `lost_records`, `damaged_batches`, `key_disputed`, `set_aside` or `conflicts`.
     #[schema(example = "set_apart")]
     code: &'static str,
     /// In words.
@@ -66,6 +66,7 @@ fn alerts(nodes: &[NodeStatus], counts: Counts) -> Vec<AlertBody> {
                 ),
             });
         }
+        alerts.extend(link_alerts(node));
         for (first, last) in node.incarnations.iter().flat_map(|incarnation| &incarnation.holes) {
             alerts.push(AlertBody {
                 code: "lost_records",
@@ -92,6 +93,33 @@ fn alerts(nodes: &[NodeStatus], counts: Counts) -> Vec<AlertBody> {
                 "{} sales came again under a taken identity with another content; they are not counted",
                 counts.conflicts
             ),
+        });
+    }
+    alerts
+}
+
+/// What is wrong with what a node sends. One batch that came damaged is nothing: it is sent again.
+fn link_alerts(node: &NodeStatus) -> Vec<AlertBody> {
+    let mut alerts = Vec::new();
+    let Some(trouble) = &node.trouble else {
+        return alerts;
+    };
+    if let Some(damaged) = trouble.damaged.as_ref().filter(|damaged| damaged.count > 1) {
+        alerts.push(AlertBody {
+            code: "damaged_batches",
+            detail: format!(
+                "{} batches of {} in a row came damaged since {}: {}",
+                damaged.count,
+                node.node,
+                instant(damaged.since_ms),
+                damaged.reason
+            ),
+        });
+    }
+    if let Some(reason) = &trouble.disputed {
+        alerts.push(AlertBody {
+            code: "key_disputed",
+            detail: format!("nothing of {} is taken: {reason}", node.node),
         });
     }
     alerts

@@ -1,5 +1,5 @@
-//! What a till itself decided of a sale: by this a sale that comes again is known from another under the same
-//! identity.
+//! What a till itself decided of a sale, and a client of a movement: by this one that comes again is known from another
+//! under the same identity.
 //!
 //! The receipt number, the recording time and the debt are the node's: a till that repeats its last sale to a node
 //! that was restored gets others there, and the sale is still the same.
@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::journal::Hash;
 use crate::domain::sale::{Refund, Sale};
+use crate::domain::stock::Movement;
 
 /// A sale's digest.
 pub(super) fn of_sale(sale: &Sale) -> Hash {
@@ -27,6 +28,11 @@ pub(super) fn of_sale(sale: &Sale) -> Hash {
 pub(super) fn of_refund(refund: &Refund) -> Hash {
     let head = ("refund", &refund.of, refund.at, refund.currency);
     digest(&(head, &refund.lines, &refund.tenders, &refund.totals))
+}
+
+/// A movement's digest.
+pub(super) fn of_movement(movement: &Movement) -> Hash {
+    digest(&("movement", movement))
 }
 
 fn digest(content: &impl Serialize) -> Hash {

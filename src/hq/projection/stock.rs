@@ -4,10 +4,12 @@
 
 use std::collections::HashMap;
 
+use super::digest;
 use super::walk::{Effect, Figures, Place};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::Movement;
 use crate::hq::happenings::Happening;
 use crate::hq::storage::{StorageError, Writing};
 
@@ -32,11 +34,7 @@ impl Figures for Stock {
                 let changes = lines.map(|line| (&line.sku, Some(line.quantity.thousandths())));
                 self.of_document(writing, place, &refund.id, changes)
             }
-            Fact::Movement(movement) => {
-                let lines = movement.lines.iter();
-                let changes = lines.map(|line| (&line.sku, Some(line.change.thousandths())));
-                self.change(writing, place.site, changes)
-            }
+            Fact::Movement(movement) => self.movement(writing, place, movement),
             _ => Ok(Effect::Applied),
         }
     }
@@ -52,6 +50,35 @@ impl Figures for Stock {
 }
 
 impl Stock {
+    /// Moves stock, once for each identity. Another movement under an identity that is taken is set aside: whoever
+    /// looks at it may have it count with a correction.
+    fn movement(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        movement: &Movement,
+    ) -> Result<Effect, StorageError> {
+        let lines = movement.lines.iter();
+        let changes = lines.map(|line| (&line.sku, Some(line.change.thousandths())));
+        let Some(id) = movement.id else {
+            return self.change(writing, place.site, changes);
+        };
+        let digest = digest::of_movement(movement);
+        match writing.movement_digest(id)? {
+            Some(counted) if counted == digest => Ok(Effect::Applied),
+            Some(_) => Ok(Effect::Refused(format!(
+                "another movement has the same identity {id}; this one is not counted"
+            ))),
+            None => {
+                let effect = self.change(writing, place.site, changes)?;
+                if effect == Effect::Applied {
+                    writing.add_movement(id, (place.origin, place.seq), digest)?;
+                }
+                Ok(effect)
+            }
+        }
+    }
+
     /// Moves stock for a sale or a refund, where it is the one that counts under its identity.
     fn of_document<'a>(
         &mut self,

@@ -1,8 +1,11 @@
 //! One projection's way through records: what takes effect, what is skipped, what is set aside.
 //!
 //! The same for every projection, so that a rehomed record, a correction and an unreadable record mean the same to
-//! each. Records come in the order of the ledger's positions; that order alone decides the result.
+//! each. Records come in the order of the ledger's positions; that order alone decides the result. A record takes
+//! effect once, by its first place (incarnation, number, hash), whether it comes itself or as another branch's copy
+//! first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::record::{Content, DecodedBatch, DecodedRecord, Unreadable, content, unpack};
@@ -11,7 +14,7 @@ use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::Hash;
 use crate::domain::time::Hlc;
 use crate::hq::happenings::Happening;
-use crate::hq::storage::{OriginId, Reading, SetAside, SetAsideState, StorageError, Writing};
+use crate::hq::storage::{Origin, OriginId, Reading, SetAside, SetAsideState, StorageError, Writing};
 use crate::sync::wire::Slot;
 
 /// How often a record may have been taken over from branch to branch.
@@ -69,9 +72,11 @@ pub(super) fn walk<F: Figures>(
         writing,
         headquarters,
         figures: F::default(),
+        position: 0,
         compared: None,
     };
     for batch in batches {
+        walk.position = batch.position;
         walk.batch(batch)?;
     }
     walk.figures.finish(writing)
@@ -86,6 +91,7 @@ pub(super) fn read_waiting<F: Figures>(
         writing,
         headquarters,
         figures: F::default(),
+        position: u64::MAX,
         compared: None,
     };
     for waiting in writing.set_aside_waiting(F::NAME)? {
@@ -93,6 +99,10 @@ pub(super) fn read_waiting<F: Figures>(
             continue;
         };
         let Some(Content::Fact(recorded, fact)) = kept_content(writing, waiting.origin, waiting.seq)? else {
+            continue;
+        };
+        // The place of a record that was taken over was noted when it was set aside.
+        let Ok((recorded, fact)) = innermost(recorded, fact) else {
             continue;
         };
         let place = Place {
@@ -152,6 +162,8 @@ struct Walk<'a, F> {
     writing: &'a Writing<'a>,
     headquarters: &'a NodeId,
     figures: F,
+    /// The place of the batch that is taken in, in the order in which batches take effect.
+    position: u64,
     /// The chain over the batch of the ledger that was compared with last: rehomed records come in a row.
     compared: Option<Chain>,
 }
@@ -159,6 +171,8 @@ struct Walk<'a, F> {
 /// The hashes after the records of a batch.
 struct Chain {
     origin: OriginId,
+    /// The batch's place in the order in which batches take effect; none while its origin does not count.
+    position: Option<u64>,
     first: u64,
     hashes: Vec<Hash>,
 }
@@ -174,16 +188,39 @@ impl<F: Figures> Walk<'_, F> {
     fn batch(&mut self, batch: &DecodedBatch) -> Result<(), StorageError> {
         let origin = &batch.origin;
         let mut latest = Hlc::default();
+        let met = self.met_as_copies(batch)?;
         for record in &batch.records {
             if let Content::Fact(recorded, _) = record.content {
                 latest = latest.max(recorded);
             }
-            self.record(batch, record)?;
+            if !met.contains(&record.seq) {
+                self.record(batch, record)?;
+            }
         }
         if let Some(last) = batch.records.last() {
             self.writing.save_reach(F::NAME, origin.id, last.seq, latest)?;
         }
         Ok(())
+    }
+
+    /// Those of a batch's records that this projection has met before, as copies under a later incarnation.
+    fn met_as_copies(&self, batch: &DecodedBatch) -> Result<BTreeSet<u64>, StorageError> {
+        let (Some(first), Some(last)) = (batch.records.first(), batch.records.last()) else {
+            return Ok(BTreeSet::new());
+        };
+        let origin = &batch.origin;
+        let met = self
+            .writing
+            .rehomed(F::NAME, &origin.node, origin.acked.incarnation, first.seq..=last.seq)?;
+        if met.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let chain = chain_with(self.writing, origin.id, first.seq)?;
+        let same = |(seq, hash): &(u64, Hash)| {
+            let chain = chain.as_ref();
+            chain.and_then(|chain| chain.at(origin.id, *seq)) == Some(*hash)
+        };
+        Ok(met.into_iter().filter(same).map(|(seq, _)| seq).collect())
     }
 
     fn record(&mut self, batch: &DecodedBatch, record: &DecodedRecord) -> Result<(), StorageError> {
@@ -222,15 +259,12 @@ impl<F: Figures> Walk<'_, F> {
         }
     }
 
-    /// A record of another branch. It counts unless the ledger has it from that branch itself, or it was met before.
+    /// A record of another branch. It counts unless it has taken effect itself, or was met before. What came under an
+    /// incarnation that does not count has taken no effect: it counts with the first incarnation that does.
     fn rehomed(&mut self, place: &Place<'_>, outermost: &Rehomed) -> Result<(), StorageError> {
         let mut rehomed = outermost.clone();
         for _ in 0..REHOMED_DEPTH_MAX {
-            if self.ledger_has(place.node, &rehomed)?
-                || !self
-                    .writing
-                    .add_rehomed(F::NAME, place.node, rehomed.incarnation, rehomed.seq, rehomed.hash)?
-            {
+            if !self.meet(place.node, &rehomed)? {
                 return Ok(());
             }
             match Entry::decode(&rehomed.record) {
@@ -246,7 +280,16 @@ impl<F: Figures> Walk<'_, F> {
         unreadable.map_or(Ok(()), |unreadable| self.set_aside(place, &unreadable))
     }
 
-    fn ledger_has(&mut self, node: &NodeId, rehomed: &Rehomed) -> Result<bool, StorageError> {
+    /// Notes where a copy comes from; false where that record has taken effect or was met before.
+    fn meet(&mut self, node: &NodeId, copy: &Rehomed) -> Result<bool, StorageError> {
+        Ok(!self.took(node, copy)?
+            && self
+                .writing
+                .add_rehomed(F::NAME, node, copy.incarnation, copy.seq, copy.hash)?)
+    }
+
+    /// Whether this projection has taken in the record itself that a copy was made of.
+    fn took(&mut self, node: &NodeId, rehomed: &Rehomed) -> Result<bool, StorageError> {
         let origin = match self.writing.origin(node, rehomed.incarnation)? {
             Some(origin) if rehomed.seq <= origin.acked.seq => origin,
             _ => return Ok(false),
@@ -262,7 +305,8 @@ impl<F: Figures> Walk<'_, F> {
             .compared
             .as_ref()
             .and_then(|chain| chain.at(origin.id, rehomed.seq));
-        Ok(known == Some(rehomed.hash))
+        let before = self.compared.as_ref().and_then(|chain| chain.position);
+        Ok(known == Some(rehomed.hash) && before.is_some_and(|before| before < self.position))
     }
 
     /// Takes what replaces a record that this projection has set aside; a second time it changes nothing.
@@ -284,6 +328,14 @@ impl<F: Figures> Walk<'_, F> {
             Ok(entry) => entry,
             Err(error) => return self.set_aside(place, &error.into()),
         };
+        let counts = match &fact {
+            Fact::Rehomed(copy) => self.copy_counts(&origin, of.seq, copy)?,
+            _ => true,
+        };
+        let (recorded, fact) = match innermost(recorded, fact) {
+            Ok(content) => content,
+            Err(unreadable) => return self.set_aside(place, &unreadable),
+        };
         let replaced = Place {
             origin: origin.id,
             seq: of.seq,
@@ -294,11 +346,28 @@ impl<F: Figures> Walk<'_, F> {
             recorded,
             received_ms: place.received_ms,
         };
-        let (state, reason) = match self.figures.apply(self.writing, &replaced, &fact)? {
+        let effect = if counts {
+            self.figures.apply(self.writing, &replaced, &fact)?
+        } else {
+            Effect::Applied
+        };
+        let (state, reason) = match effect {
             Effect::Applied => (SetAsideState::Repaired, found.reason),
             Effect::Refused(reason) => (SetAsideState::Open, format!("its correction was refused: {reason}")),
         };
         self.writing.set_aside(&SetAside { state, reason, ..found })
+    }
+
+    /// Whether a copy that takes the place of a record that was set aside is still to take effect. Where that record
+    /// was the same copy, unreadable, its place was noted when it was set aside.
+    fn copy_counts(&mut self, origin: &Origin, seq: u64, copy: &Rehomed) -> Result<bool, StorageError> {
+        if let Some(Content::Fact(_, Fact::Rehomed(kept))) = kept_content(self.writing, origin.id, seq)? {
+            let place = |of: &Rehomed| (of.incarnation, of.seq, of.hash);
+            if place(&kept) == place(copy) {
+                return Ok(true);
+            }
+        }
+        self.meet(&origin.node, copy)
     }
 
     fn set_aside(&self, place: &Place<'_>, unreadable: &Unreadable) -> Result<(), StorageError> {
@@ -336,6 +405,7 @@ fn chain_with(reading: &Reading<'_>, origin: OriginId, seq: u64) -> Result<Optio
     });
     Ok(Some(Chain {
         origin,
+        position: kept.position,
         first: header.first,
         hashes: hashes.collect(),
     }))

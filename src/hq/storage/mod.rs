@@ -9,6 +9,7 @@ mod error;
 mod feeds;
 mod identity;
 mod ledger;
+mod movements;
 mod nodes;
 mod origins;
 mod projections;
@@ -47,6 +48,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0003_feeds.sql")),
     M::up(include_str!("../../../migrations/hq/0004_tokens.sql")),
     M::up(include_str!("../../../migrations/hq/0005_answers.sql")),
+    M::up(include_str!("../../../migrations/hq/0006_movements.sql")),
 ];
 
 /// How many connections wait for readers between reads.
@@ -58,6 +60,7 @@ const STATEMENTS_KEPT_MAX: usize = 128;
 #[derive(Debug)]
 pub(in crate::hq) struct Database {
     path: PathBuf,
+    vfs: Option<String>,
     // Closed before the writer, which then folds the log into the file.
     readers: Mutex<Vec<Connection>>,
     writer: Writer,
@@ -96,21 +99,23 @@ impl<'a> Deref for Writing<'a> {
 }
 
 impl Database {
-    /// Opens the database in `path`, makes it where there is none, and brings an older one up to date.
+    /// Opens the database in `path`, makes it where there is none, and brings an older one up to date. `vfs` names a
+    /// registered SQLite VFS; the system's own where there is none.
     ///
     /// # Errors
     /// Where another process has it, a newer program wrote it, or it cannot be read. It is never changed then.
-    pub(in crate::hq) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(in crate::hq) fn open(path: &Path, vfs: Option<String>) -> Result<Self, OpenError> {
         let io = |error: &dyn std::fmt::Display| OpenError::Io {
             path: path.display().to_string(),
             reason: error.to_string(),
         };
         let lock = lock(path)?;
-        let mut connection = Connection::open(path).map_err(|error| io(&error))?;
+        let mut connection = connect(path, OpenFlags::default(), vfs.as_deref()).map_err(|error| io(&error))?;
         prepare_writer(&connection).map_err(|error| unreadable(path, error))?;
         migrate(&mut connection, path)?;
         Ok(Self {
             path: path.to_owned(),
+            vfs,
             writer: Writer::start(connection).map_err(|error| io(&error))?,
             readers: Mutex::new(Vec::new()),
             _lock: lock,
@@ -138,7 +143,7 @@ impl Database {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match kept {
             Some(connection) => connection,
-            None => reader(&self.path).map_err(StorageError::from)?,
+            None => reader(&self.path, self.vfs.as_deref()).map_err(StorageError::from)?,
         };
         let transaction = connection.unchecked_transaction().map_err(StorageError::from)?;
         let result = job(&Reading::new(&transaction));
@@ -184,11 +189,18 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))
 }
 
-fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+fn reader(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, vfs)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
+}
+
+fn connect(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+    match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        None => Connection::open_with_flags(path, flags),
+    }
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -1,10 +1,11 @@
 //! How far projections are, and what they share: records that they set aside or met under a later incarnation.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::value::{damaged, number, unsigned};
+use super::value::{damaged, hash, number, unsigned};
 use super::{OriginId, Reading, StorageError, Writing};
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::domain::journal::Hash;
@@ -126,6 +127,35 @@ impl Reading<'_> {
         ))?;
         let found = statement.query_map([projection], read_set_aside)?;
         Ok(found.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Reading<'_> {
+    /// The places in a range of an incarnation's numbers whose records a projection has met as copies, and their
+    /// hashes there.
+    pub(in crate::hq) fn rehomed(
+        &self,
+        projection: &str,
+        node: &NodeId,
+        incarnation: Incarnation,
+        seqs: RangeInclusive<u64>,
+    ) -> Result<Vec<(u64, Hash)>, StorageError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, hash FROM rehomed
+             WHERE projection = ?1 AND node = ?2 AND counter = ?3 AND random = ?4 AND seq BETWEEN ?5 AND ?6",
+        )?;
+        let places = statement.query_map(
+            (
+                projection,
+                node.as_str(),
+                incarnation.counter,
+                incarnation.random.cast_signed(),
+                seqs.start().cast_signed(),
+                seqs.end().cast_signed(),
+            ),
+            |row| Ok((unsigned(row, 0)?, hash(row, 1)?)),
+        )?;
+        Ok(places.collect::<Result<_, _>>()?)
     }
 }
 

@@ -62,6 +62,7 @@ impl Writing<'_> {
     /// Throws all stock figures away.
     pub(in crate::hq) fn clear_stock(&self) -> Result<(), StorageError> {
         self.connection.execute("DELETE FROM stock", [])?;
+        self.connection.execute("DELETE FROM movement", [])?;
         Ok(())
     }
 }

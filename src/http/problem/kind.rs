@@ -64,6 +64,8 @@ kinds! {
          done twice: any 1 to 64 visible ASCII characters, a new key for each new request, the same for its repeats.";
     KEY_INVALID = BAD_REQUEST "idempotency-key-invalid" "The header Idempotency-Key is not valid"
         "A key is 1 to 64 visible ASCII characters without spaces.";
+    LONG_MADE = CONFLICT "long-made" "The movement was made long ago"
+        "A movement under this key was made so long ago that its record is no longer kept. It is not made again.";
     KEY_REUSED = CONFLICT "idempotency-key-reused" "The key was used for another request"
         "This device has sent another body, or another path, under the same Idempotency-Key. Nothing was done. A new \
          request needs a new key; a repeat must be the same to the byte.";

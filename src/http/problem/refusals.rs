@@ -135,7 +135,7 @@ impl From<ReceiveRefusal> for Problem {
                 let skus: Vec<String> = unknown.into_iter().map(|(_, sku)| sku.into()).collect();
                 on_line(problem, first, "/sku").with("skus", skus)
             }
-            R::KeyReused => problem,
+            R::KeyReused | R::LongMade => problem,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::domain::ids::{Incarnation, ReceiptNumber, ReceiptSeries, SaleId, Sku};
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::MovementId;
 
 /// One thing that is not as the journal says, or a place where the journal itself is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +98,9 @@ pub enum Difference {
         /// By the journal.
         journal: Quantity,
     },
+    /// A movement has no row, or its row points elsewhere.
+    #[error("the movement {0} is not known by its identity")]
+    Movement(MovementId),
     /// An item's stock.
     #[error("the stock of {sku} is {stored}, and {journal} by the journal")]
     Stock {

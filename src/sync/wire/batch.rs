@@ -42,6 +42,12 @@ pub struct BatchHeader {
 }
 
 impl BatchHeader {
+    /// What a batch says of itself, even where the rest of it is cut off or damaged. Nothing in it can be trusted.
+    #[must_use]
+    pub fn peek(sealed: &[u8]) -> Option<Self> {
+        postcard::take_from_bytes(sealed).ok().map(|(header, _)| header)
+    }
+
     /// The last record's number.
     #[must_use]
     pub const fn last(&self) -> u64 {
@@ -87,6 +93,9 @@ pub enum BatchError {
         /// The incarnation named in the header.
         incarnation: Incarnation,
     },
+    /// A stream that this version does not know.
+    #[error("the stream {0} is not known to this version")]
+    Stream(u8),
     /// An encoding that this version does not know.
     #[error("the payload's encoding {0} is not known to this version")]
     Encoding(u8),
@@ -144,9 +153,6 @@ impl Batch {
                 header.count, header.first
             )));
         }
-        if header.stream != STREAM_TRADE {
-            return Err(BatchError::Malformed(format!("stream {} is not known", header.stream)));
-        }
         Ok(batch)
     }
 
@@ -168,6 +174,9 @@ impl Batch {
     /// # Errors
     /// Where the payload cannot be read or its records are not those of the header.
     pub fn slots(&self) -> Result<Vec<Slot>, BatchError> {
+        if self.header.stream != STREAM_TRADE {
+            return Err(BatchError::Stream(self.header.stream));
+        }
         if self.header.encoding != ENCODING_COLUMNS {
             return Err(BatchError::Encoding(self.header.encoding));
         }

@@ -24,7 +24,7 @@ fn asks(lines: &[(u16, i64)], given: i64) -> RefundDraft {
         at: "2017-01-02T09:00:00".parse().unwrap(),
         business_day: "2017-01-02".parse().unwrap(),
         staff: None,
-        reason: Some("does not fit".into()),
+        reason: Some("does not fit".parse().unwrap()),
         lines: lines.iter().map(quantity).collect(),
         tenders: Vec::from_iter((given != 0).then(|| tender(TenderKind::Cash, given))),
     }

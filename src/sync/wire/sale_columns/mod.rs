@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::money::{Currency, Price};
-use crate::domain::sale::{Fulfilment, Sale, TenderKind, Totals};
+use crate::domain::sale::{Fulfilment, Sale, TenderKind, TenderReference, Totals};
 use crate::domain::tax::{AppliedTax, TaxPolicy};
 
 pub(super) use reader::SaleReader;
@@ -67,7 +67,7 @@ pub(super) struct SaleColumns {
     tender_amount: Vec<i64>,
     /// 0 for no reference, else 1 and the next of `references`.
     tender_reference: Vec<u8>,
-    references: Vec<String>,
+    references: Vec<TenderReference>,
 }
 
 /// What is alike on most sales of a batch.

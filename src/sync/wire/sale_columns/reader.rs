@@ -6,7 +6,7 @@ use super::{Expected, SaleColumns, total_of};
 use crate::domain::ids::{ReceiptNumber, SaleId, Sku};
 use crate::domain::money::{Minor, Price};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::{Fulfilment, Sale, SaleLine, Tender, Totals};
+use crate::domain::sale::{Fulfilment, Sale, SaleLine, Tender, TenderReference, Totals};
 use crate::domain::time::{BusinessDay, Hlc, LocalTime};
 
 /// Puts sales together again.
@@ -19,7 +19,7 @@ pub(in crate::sync::wire) struct SaleReader {
     tender: usize,
     odd_totals: std::vec::IntoIter<Totals>,
     odd_fulfilments: std::vec::IntoIter<Fulfilment>,
-    references: std::vec::IntoIter<String>,
+    references: std::vec::IntoIter<TenderReference>,
 }
 
 /// The next value of a column, or the column's name.

@@ -45,7 +45,7 @@ prop_compose! {
 prop_compose! {
     fn sale()(
         series in 0..3u8,
-        counter in prop_oneof![0..100u64, any::<u64>()],
+        counter in prop_oneof![1..100u64, 1..=u64::MAX],
         number in 1..1000u64,
         seconds in -4_000_000_000..4_000_000_000i64,
         offset in proptest::option::of(-700..700i16),
@@ -53,7 +53,7 @@ prop_compose! {
         people in (proptest::option::of(0..5u8), proptest::option::of(0..3u8)),
         price_version in prop_oneof![0..9u64, any::<u64>()],
         lines in proptest::collection::vec(line(), 0..6),
-        tenders in proptest::collection::vec((any::<bool>(), any::<i32>(), proptest::option::of("[a-z]{0,4}")), 0..3),
+        tenders in proptest::collection::vec((any::<bool>(), any::<i32>(), proptest::option::of("[a-z]{1,4}")), 0..3),
         keep in any::<bool>(),
     ) -> Sale {
         let at = LocalTime::new(chrono::DateTime::from_timestamp(seconds, 0).unwrap().naive_utc(), offset);
@@ -61,7 +61,7 @@ prop_compose! {
         let tenders = tenders.into_iter().map(|(cash, amount, reference)| Tender {
             kind: if cash { TenderKind::Cash } else { TenderKind::Card },
             amount: Minor(amount.into()),
-            reference,
+            reference: reference.map(|text| id(&text)),
         });
         let mut sale = Sale {
             id: SaleId { series: id(&format!("S-{series}")), counter },

@@ -4,11 +4,17 @@
 //! asked; a node that is silent or sends nonsense costs the others nothing. What a batch means against the ledger is
 //! decided where the ledger is, in one transaction; this engine keeps the conversation.
 
+mod damage;
+mod inputs;
+mod outputs;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::wire::{Ack, Down, FeedCursor, FeedPage, Fenced, Hello, Refused, Resend, StreamStatus, Up, Welcome};
-use crate::domain::ids::{Incarnation, NodeId};
-use crate::domain::journal::Head;
+use self::damage::Damage;
+pub use self::inputs::{Input, Introduction, Outcome};
+pub use self::outputs::Output;
+use super::wire::{Ack, Down, FeedCursor, FeedPage, Fenced, Refused, Resend, Up, Welcome};
+use crate::domain::ids::NodeId;
 
 /// What bounds a parent's sending.
 #[derive(Debug, Clone)]
@@ -22,6 +28,8 @@ pub struct HubLimits {
     /// How often a page is sent before its session is taken for dead. A node that is there after all introduces itself
     /// again before long.
     pub page_tries_max: u32,
+    /// How often in a row a batch may come damaged before its node is asked for it in smaller parts.
+    pub damaged_tries_max: u32,
 }
 
 impl Default for HubLimits {
@@ -31,153 +39,9 @@ impl Default for HubLimits {
             page_bytes_max: 8 << 10,
             page_timeout_ms: 15_000,
             page_tries_max: 3,
+            damaged_tries_max: 5,
         }
     }
-}
-
-/// What happens to the engine.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// A message from a node, named by the transport.
-    Received {
-        /// The node.
-        node: NodeId,
-        /// What it says.
-        message: Up,
-    },
-    /// The node has left, by its will or by its own word. Copies of its disk that are still there introduce themselves
-    /// again when they notice that nobody answers.
-    Gone {
-        /// The node.
-        node: NodeId,
-        /// The session that ended.
-        session: u64,
-    },
-    /// The answer to [`Output::Introduce`].
-    Introduced {
-        /// The node.
-        node: NodeId,
-        /// Its session.
-        session: u64,
-        /// What the ledger says.
-        result: Introduction,
-    },
-    /// The answer to [`Output::Ingest`], after the commit.
-    Ingested {
-        /// The node that sent the batch.
-        node: NodeId,
-        /// The session in which it did.
-        session: u64,
-        /// What became of it.
-        outcome: Outcome,
-    },
-    /// The answer to [`Output::LoadPage`]; nothing where the node has everything.
-    PageLoaded {
-        /// The node.
-        node: NodeId,
-        /// Its session.
-        session: u64,
-        /// The feed.
-        feed: String,
-        /// The page; its `session` is filled in by the engine.
-        page: Option<FeedPage>,
-    },
-    /// A feed has a new version.
-    Published {
-        /// The feed.
-        feed: String,
-    },
-    /// The deadline has passed.
-    Timeout,
-}
-
-/// What the ledger says of a node that introduces itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Introduction {
-    /// What it has of each incarnation that the node named.
-    Known(Vec<StreamStatus>),
-    /// One of them has two branches, or the node was set back.
-    Branched {
-        /// What the ledger has of it.
-        acked: Head,
-        /// Up to here the ledger's chain is the node's, by what the node told; 0 for nothing.
-        common: u64,
-        /// True where the node's head is in the ledger, and not its last.
-        set_back: bool,
-    },
-}
-
-/// What became of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is in the ledger, now or since earlier.
-    Committed {
-        /// What the ledger has.
-        acked: Head,
-    },
-    /// Something is missing before it.
-    Gap {
-        /// What the ledger has.
-        acked: Head,
-    },
-    /// It belongs to another branch of its incarnation.
-    Branched {
-        /// What the ledger has.
-        acked: Head,
-    },
-    /// It cannot be read.
-    Unreadable {
-        /// The incarnation, as far as that can be read.
-        incarnation: Option<Incarnation>,
-        /// Its first record.
-        first: u64,
-        /// How many records it said it had.
-        count: u32,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// What the engine wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Send a message to a node. No answer.
-    Send {
-        /// The node.
-        node: NodeId,
-        /// What to say.
-        message: Down,
-    },
-    /// Look a node up in the ledger; answer with [`Input::Introduced`].
-    Introduce {
-        /// The node.
-        node: NodeId,
-        /// What it said.
-        hello: Hello,
-    },
-    /// Put a batch into the ledger; answer with [`Input::Ingested`] after the commit. Where storage fails there is no
-    /// answer, and the node will offer it again.
-    Ingest {
-        /// The node that sent it, named by the transport.
-        node: NodeId,
-        /// The session.
-        session: u64,
-        /// The batch.
-        sealed: Vec<u8>,
-    },
-    /// Read a feed's next page; answer with [`Input::PageLoaded`].
-    LoadPage {
-        /// The node.
-        node: NodeId,
-        /// Its session.
-        session: u64,
-        /// The feed.
-        feed: String,
-        /// Behind this version.
-        after: u64,
-        /// At most about so many bytes.
-        bytes_max: u32,
-    },
 }
 
 /// A page under way to a node.
@@ -216,6 +80,7 @@ pub struct HubEngine {
     wire: u8,
     sessions: HashMap<(NodeId, u64), Session>,
     introductions: u64,
+    damage: Damage,
     outputs: VecDeque<Output>,
 }
 
@@ -232,6 +97,7 @@ impl HubEngine {
             wire: super::wire::WIRE_VERSION,
             sessions: HashMap::new(),
             introductions: 0,
+            damage: Damage::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -368,7 +234,10 @@ impl HubEngine {
 
     fn on_ingested(&mut self, node: NodeId, session: u64, outcome: Outcome) {
         let message = match outcome {
-            Outcome::Committed { acked } => Down::Ack(Ack { session, acked }),
+            Outcome::Committed { acked } => {
+                self.damage.is_over(&node, acked.incarnation);
+                Down::Ack(Ack { session, acked })
+            }
             Outcome::Gap { acked } => Down::Resend(Resend { session, acked }),
             Outcome::Branched { acked } => Down::Fenced(Fenced {
                 session,
@@ -377,7 +246,7 @@ impl HubEngine {
                 set_back: false,
             }),
             Outcome::Unreadable {
-                incarnation: Some(incarnation),
+                incarnation,
                 first,
                 count,
                 reason,
@@ -388,8 +257,29 @@ impl HubEngine {
                 count,
                 reason,
             }),
-            // Not even its header can be read: nothing can be said about it, and the node's own timer brings it again.
-            Outcome::Unreadable { incarnation: None, .. } => return,
+            Outcome::Damaged {
+                acked: Some(acked),
+                first,
+                count,
+                reason,
+            } => {
+                let blocks = first == acked.seq.saturating_add(1);
+                if blocks && self.damage.tries(&node, &acked) >= self.limits.damaged_tries_max {
+                    self.damage.is_over(&node, acked.incarnation);
+                    let incarnation = acked.incarnation;
+                    Down::Refused(Refused {
+                        session,
+                        incarnation,
+                        first,
+                        count,
+                        reason,
+                    })
+                } else {
+                    Down::Resend(Resend { session, acked })
+                }
+            }
+            // Nothing can be said of a batch that names nobody: the node's own timer brings it again.
+            Outcome::Damaged { acked: None, .. } | Outcome::Unwelcome { .. } => return,
         };
         self.outputs.push_back(Output::Send { node, message });
     }

@@ -1,0 +1,125 @@
+//! Repeating any POST with its key gives the first answer: while the first is still running, and after a restart.
+//!
+//! The calls are those that the node's own description lists, so that a new one cannot be forgotten here.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::at_once::{at_once, first_of, is_the_first_again};
+use crate::http::{Connection, Request};
+use crate::mosquitto::free_port;
+use crate::node_process::{NodeProcess, node};
+use crate::till::{SKU, Till, sale};
+
+/// A request that writes. Its path is its key too.
+struct Case {
+    path: String,
+    token: String,
+    body: String,
+}
+
+#[test]
+fn every_post_is_answered_as_it_was_first() {
+    let folder = TempDir::new().unwrap();
+    // With a broker, so that there is a link to cut.
+    let mut command = node(folder.path());
+    command.arg("--broker").arg(format!("127.0.0.1:{}", free_port()));
+    let process = NodeProcess::spawn(&mut command);
+    let reached = process.serves(folder.path());
+    let mut till = Till::pair(reached.address, &reached.token, "1");
+    assert_eq!(till.sold(1), 1);
+    let cases = cases(reached.address, &reached.token, &till);
+
+    let mut answered = Vec::new();
+    for case in cases {
+        let request = Request::post(&case.path, &case.path, &case.body).by(&case.token);
+        let first = first_of(&case.path, &at_once(&process, reached.address, request));
+        answered.push((case, first));
+    }
+    let devices = till_and_devices(&mut till, reached.address, &reached.token);
+
+    process.kill();
+    let process = NodeProcess::spawn(&mut command);
+    let restarted = process.serves(folder.path());
+    let mut connection = Connection::open(restarted.address).unwrap();
+    for (case, first) in &answered {
+        let token = if case.token == reached.token {
+            &restarted.token
+        } else {
+            &case.token
+        };
+        let again = connection
+            .ask(Request::post(&case.path, &case.path, &case.body).by(token))
+            .unwrap();
+        is_the_first_again(&case.path, first, &again);
+    }
+    let mut till = till.at(restarted.address);
+    assert_eq!(
+        till_and_devices(&mut till, restarted.address, &restarted.token),
+        devices,
+        "nothing was done again"
+    );
+}
+
+/// One request for each POST that the node describes.
+fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
+    let mut connection = Connection::open(address).unwrap();
+    let description = connection.ask(Request::get("/openapi.json")).unwrap().ok(200);
+    let paths = description["paths"].as_object().unwrap();
+    let posts = paths.iter().filter(|(_, methods)| methods.get("post").is_some());
+    let mut case = |path: &String| {
+        let (token, body) = match path.as_str() {
+            "/v1/sales" => (&till.token, serde_json::from_str(&sale(2)).unwrap()),
+            "/v1/refunds" => {
+                let back = json!({"line": 1, "quantity": "1"});
+                let cash = json!({"kind": "cash", "amount": "3.99"});
+                let of = json!({"series": till.series, "counter": 1});
+                let body = json!({"counter": 3, "of": of, "lines": [back], "tenders": [cash]});
+                (&till.token, body)
+            }
+            "/v1/stock/movements" => {
+                let line = json!({"sku": SKU, "change": "12"});
+                (&till.token, json!({"kind": "receipt", "lines": [line]}))
+            }
+            "/v1/products/import" => (&operator.to_owned(), json!({"items": []})),
+            "/v1/pairing-codes" => (&operator.to_owned(), wish("2")),
+            "/v1/pair" => {
+                let body = wish("3").to_string();
+                let offered = connection.ask(Request::post("/v1/pairing-codes", "other", &body).by(operator));
+                (&operator.to_owned(), json!({"code": offered.unwrap().ok(201)["code"]}))
+            }
+            "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
+            other => panic!("a new call: {other}. What would a client send?"),
+        };
+        Case {
+            path: path.clone(),
+            token: token.clone(),
+            body: body.to_string(),
+        }
+    };
+    posts.map(|(path, _)| case(path)).collect()
+}
+
+fn wish(register: &str) -> Value {
+    json!({"role": "till", "name": format!("Till {register}"), "register": register})
+}
+
+/// What shows whether something was done twice: stock, and how many devices there are.
+fn till_and_devices(till: &mut Till, address: SocketAddr, operator: &str) -> (String, usize, Value) {
+    let mut connection = Connection::open(address).unwrap();
+    let devices = connection
+        .ask(Request::get("/v1/devices").by(operator))
+        .unwrap()
+        .ok(200);
+    let stock = till.get(&format!("/v1/stock/{SKU}"))["quantity"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    (
+        stock,
+        devices["devices"].as_array().unwrap().len(),
+        till.get("/v1/sync")["journal_seq"].clone(),
+    )
+}

@@ -1,0 +1,85 @@
+//! Repeating any POST of headquarters with its key gives the first answer: while the first is still running, and after
+//! headquarters was killed.
+//!
+//! The calls are those that its own description lists, so that a new one cannot be forgotten here.
+
+use serde_json::{Value, json};
+
+use crate::at_once::{first_of, is_the_first_again};
+use crate::bad_record::{sell_without_link, spoil};
+use crate::headquarters::{Company, done};
+use crate::http::Request;
+
+#[test]
+fn every_post_of_headquarters_is_answered_as_it_was_first() {
+    let mut company = Company::open();
+    // A record to repair, and an incarnation to settle.
+    let sold = sell_without_link(&company, 1, 3);
+    let backup = company.disk("backup.db").display().to_string();
+    done(&[
+        "backup",
+        "--data",
+        &company.disk("store").display().to_string(),
+        &backup,
+    ]);
+    let spoilt = spoil(&company.disk("store"), 3, true);
+    let store = company.start("store");
+    company.has_everything_of(&[&store]);
+    done(&[
+        "restore",
+        &backup,
+        "--data",
+        &company.disk("restored").display().to_string(),
+    ]);
+    let restored = company.start("restored");
+    company.has_everything_of(&[&store, &restored]);
+    let lives = company.lives();
+    let [first, second] = &lives[..] else {
+        panic!("{lives:?}")
+    };
+
+    let item = json!({"sku": "7", "gtin": null, "name": "Tea", "department": "", "brand": "", "size": "",
+        "price": "2.50", "tax_class": "standard"});
+    let description = company.get("/openapi.json");
+    let paths = description["paths"].as_object().unwrap();
+    let posts = paths.iter().filter(|(_, methods)| methods.get("post").is_some());
+    let case = |(path, _): (&String, &Value)| {
+        let (path, body) = match path.as_str() {
+            "/v1/nodes" => (path.clone(), json!({"node": "store-9", "site": "store-9"})),
+            "/v1/products/import" => (path.clone(), json!({"items": [item]})),
+            "/v1/feeds/{feed}" => ("/v1/feeds/notes".into(), json!({"entries": [{"key": "a", "body": 1}]})),
+            "/v1/settlements" => {
+                let settled =
+                    json!({"node": "store-1", "incarnation": second.name, "decision": "count", "reason": "r"});
+                (path.clone(), settled)
+            }
+            "/v1/set-aside/{node}/{incarnation}/{seq}/repair" => {
+                let path = format!("/v1/set-aside/store-1/{}/{}/repair", first.name, spoilt.seq);
+                (path, json!({"reason": "r", "fact": {"sale": spoilt.sale}}))
+            }
+            // Headquarters does not store tokens and keeps no answer with one in it: a repeat is refused, because the name
+            // is taken.
+            "/v1/tokens" => return None,
+            other => panic!("a new call: {other}. What would a client send?"),
+        };
+        Some((path, body.to_string()))
+    };
+    let cases: Vec<(String, String)> = posts.filter_map(case).collect();
+    let answered: Vec<_> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, (path, body))| {
+            let key = format!("case-{number}");
+            let first = first_of(path, &company.ask_at_once(Request::post(path, &key, body)));
+            (key, first)
+        })
+        .collect();
+    company.kill_headquarters();
+    for ((path, body), (key, first)) in cases.iter().zip(&answered) {
+        is_the_first_again(path, first, &company.ask(Request::post(path, key, body)));
+    }
+    company.has_everything_of(&[&store, &restored]);
+    company.counts(&sold);
+    assert_eq!(company.lives().len(), 2);
+    company.close();
+}
