@@ -37,6 +37,7 @@ pub fn open(folder: &Path) -> Outcome<Headquarters> {
         name: "hq".parse()?,
         site: "hq".parse()?,
         admission: Admission::Anyone,
+        vfs: None,
     };
     Ok(Headquarters::open(&hq_database(folder), settings, 1_800_000_000_000)?)
 }

@@ -51,8 +51,15 @@ impl Script {
         self.units.len()
     }
 
-    /// Writes units, so many to a transaction, and gives how long each transaction took.
-    pub fn play(&self, connection: &Connection, units: Range<usize>, per_transaction: usize) -> Outcome<Vec<Duration>> {
+    /// Writes units, so many to a transaction, until all are written or `time` is over, and gives how long each
+    /// transaction took.
+    pub fn play(
+        &self,
+        connection: &Connection,
+        units: Range<usize>,
+        per_transaction: usize,
+        time: Duration,
+    ) -> Outcome<Vec<Duration>> {
         let mut statements = Vec::with_capacity(self.statements.len());
         for sql in &self.statements {
             statements.push(connection.prepare(sql)?);
@@ -60,6 +67,7 @@ impl Script {
         let (mut begin, mut commit) = (connection.prepare("BEGIN IMMEDIATE")?, connection.prepare("COMMIT")?);
         let units = self.units.get(units).ok_or("the script is not that long")?;
         let mut took = Vec::with_capacity(units.len() / per_transaction + 1);
+        let mut left = time;
         for group in units.chunks(per_transaction) {
             let started = Instant::now();
             begin.execute(())?;
@@ -69,6 +77,10 @@ impl Script {
             }
             commit.execute(())?;
             took.push(started.elapsed());
+            left = left.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                break;
+            }
         }
         Ok(took)
     }

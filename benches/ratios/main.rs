@@ -54,7 +54,7 @@ pub struct Plan {
     pub rounds: usize,
     /// (a) How long tills sell in a round, in milliseconds.
     pub round_ms: u64,
-    /// (a) How many sales bare SQLite makes beside each, one to a transaction.
+    /// (a) How many sales bare SQLite makes beside each, one to a transaction; fewer where `round_ms` is over before.
     pub bare_sales: usize,
     /// (a) How many transactions of 256 it makes in a round.
     pub groups: usize,

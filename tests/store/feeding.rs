@@ -1,7 +1,7 @@
 //! Feeds from headquarters: entries and cursor in one transaction, prices that override the catalog's.
 
 use finalmarket::domain::catalog::Item;
-use finalmarket::operations::{FeedRefusal, apply_feed_page};
+use finalmarket::operations::{FeedRefusal, apply_feed_page, import_catalog};
 use finalmarket::store::{CATALOG_FEED, Failure, PRICES_FEED};
 use finalmarket::sync::wire::{FeedCursor, FeedEntry, FeedPage};
 
@@ -85,6 +85,29 @@ fn a_price_of_the_feed_overrides_the_catalog_s_and_is_named_by_the_sale() {
     apply(&mut shop, &page(PRICES_FEED, 3, 4, &[entry("1001", None)])).unwrap();
     let sale = shop.sell(&till, &command(2)).unwrap().sale;
     assert_eq!((sale.totals.total.0, sale.price_version), (399, 4));
+}
+
+#[test]
+fn a_sale_has_the_price_of_its_moment_also_where_another_was_known_before() {
+    let mut shop = Shop::new();
+    let till = shop.till("1");
+    let total = |shop: &mut Shop, counter| shop.sell(&till, &command(counter)).unwrap().sale.totals.total.0;
+    assert_eq!(total(&mut shop, 1), 399);
+    let dearer = [item("1001", "Coffee", "4.50")];
+    // What was undone was never the price, also for whoever sold in the same breath.
+    let undone: Result<(), Failure<&str>> = shop.core.run(|tx| {
+        import_catalog(tx, &dearer).map_err(Failure::Storage)?;
+        let priced = tx.priced(&dearer[0].sku).map_err(Failure::Storage)?;
+        assert_eq!(priced.unwrap().price.to_string(), "4.50");
+        Err(Failure::Refused("no"))
+    });
+    assert_eq!(undone, Err(Failure::Refused("no")));
+    assert_eq!(total(&mut shop, 2), 399);
+    shop.write(|tx, _| import_catalog(tx, &dearer)).unwrap();
+    assert_eq!(total(&mut shop, 3), 450);
+    apply(&mut shop, &page(CATALOG_FEED, 0, 1, &[entry("1001", None)])).unwrap();
+    let failure = shop.sell(&till, &command(4)).unwrap_err();
+    assert!(matches!(failure, Failure::Refused(refusal) if refusal.code() == "unknown-sku"));
 }
 
 #[test]
