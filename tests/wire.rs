@@ -2,13 +2,16 @@
 
 use finalmarket::domain::fact::{Entry, Fact, RecordError};
 use finalmarket::domain::ids::{Incarnation, NodeId, SaleId};
-use finalmarket::domain::journal::Hash;
+use finalmarket::domain::journal::{Hash, Head};
 use finalmarket::domain::money::{Currency, Minor, Price, Rounding};
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::sale::{DraftLine, Fulfilment, Sale, SaleDraft, SaleRules, Tender, TenderKind, decide};
+use finalmarket::domain::stock::{Movement, MovementId, MovementKind, MovementLine};
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
 use finalmarket::domain::time::{BusinessDay, Hlc, LocalTime};
-use finalmarket::sync::wire::{Batch, FeedCursor, Hello, HubState, SigningKey, Slot, Up, WIRE_VERSION, seal};
+use finalmarket::sync::wire::{
+    Batch, Down, FeedCursor, Hello, HubState, Resend, SigningKey, Slot, Up, WIRE_VERSION, seal,
+};
 
 fn node() -> NodeId {
     "store-367".parse().unwrap()
@@ -175,6 +178,7 @@ fn a_newer_nodes_introduction_is_read_by_an_older_headquarters() {
         feeds: vec![FeedCursor {
             feed: "a feed of version 2".into(),
             version: 0,
+            epoch: 0,
         }],
     });
     let mut bytes = hello.encode();
@@ -194,4 +198,64 @@ fn a_newer_headquarters_state_is_read_by_an_older_node() {
     assert_eq!(HubState::decode(&bytes), Ok(state));
     // A message that is not known is an error for that message alone.
     assert!(finalmarket::sync::wire::Down::decode(&[WIRE_VERSION, 100, 1, 2, 3]).is_err());
+}
+
+/// The bytes of the description's examples, in their order.
+fn described() -> Vec<Vec<u8>> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/wire.md")).unwrap();
+    let examples = text.split("## 6. Examples").nth(1).unwrap();
+    let rows = examples
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
+    let hex = |row: &str| -> String { row.rsplit('`').nth(1).unwrap().split_whitespace().collect() };
+    let bytes = |hex: String| -> Vec<u8> {
+        let pairs = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    };
+    rows.map(hex).map(bytes).collect()
+}
+
+#[test]
+fn the_description_s_examples_are_what_is_written() {
+    let state = HubState {
+        online: true,
+        run: 5,
+        wire: 1,
+    };
+    let applied = Up::FeedApplied {
+        session: 300,
+        cursor: FeedCursor {
+            feed: "catalog".into(),
+            version: 7,
+            epoch: 9,
+        },
+    };
+    let acked = Head {
+        incarnation: Incarnation { counter: 1, random: 9 },
+        seq: 3,
+        hash: Hash([0x11; 32]),
+    };
+    let resend = Down::Resend(Resend { session: 1, acked });
+    let delivery = |id| {
+        let line = MovementLine {
+            sku: "a-1".parse().unwrap(),
+            change: "1.5".parse().unwrap(),
+        };
+        let movement = Movement {
+            id,
+            kind: MovementKind::Receipt,
+            reference: Some("DN 7".into()),
+            lines: vec![line],
+        };
+        let (recorded, fact) = (Hlc(77), Fact::Movement(movement));
+        Entry { recorded, fact }.encode()
+    };
+    let written = [
+        state.encode(),
+        applied.encode(),
+        resend.encode(),
+        delivery(None),
+        delivery(Some(MovementId::of(b"till", "k"))),
+    ];
+    assert_eq!(described(), written);
 }

@@ -8,6 +8,7 @@ mod broker;
 mod client;
 #[cfg(feature = "embedded-broker")]
 mod demo;
+mod folder;
 mod hq;
 mod import;
 mod node;

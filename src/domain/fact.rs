@@ -262,13 +262,16 @@ mod tests {
         else {
             panic!("a movement")
         };
-        let id = Some(MovementId::of(b"the operator", "delivery-7"));
-        let fact = Fact::Movement(Movement { id, ..movement });
+        let id = MovementId::of(b"the operator", "delivery-7");
+        let fact = Fact::Movement(Movement {
+            id: Some(id),
+            ..movement
+        });
         let with_id = Entry { recorded, fact };
         assert_eq!(Entry::decode(&with_id.encode()).unwrap(), with_id);
         assert_eq!(with_id.encode().len(), entry().encode().len() + 8);
-        assert_ne!(MovementId::of(b"the operator", "delivery-8"), id.unwrap());
-        assert_ne!(MovementId::of(b"the operato", "rdelivery-7"), id.unwrap());
+        assert_ne!(MovementId::of(b"the operator", "delivery-8"), id);
+        assert_ne!(MovementId::of(b"the operato", "rdelivery-7"), id);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Feeds: what headquarters tells its nodes. A later entry replaces an earlier one with its key, so that a node that
 //! was away for a month gets each item once.
+//!
+//! Versions count within epochs. Whoever sets a headquarters back to an older copy of its database stops it meanwhile,
+//! and the next process to publish gives its versions out under a random number of its own; so a node whose version is
+//! of a history that is lost is found, whatever was published since, and takes the feed afresh.
 
 use super::headquarters::Headquarters;
-use super::storage::{StorageError, Writing};
+use super::storage::{Reading, StorageError, Writing};
 use crate::domain::catalog::Item;
 use crate::sync::wire::{FeedCursor, FeedEntry, FeedPage};
 
@@ -17,8 +21,6 @@ const PACKING_GUESS: usize = 8;
 /// What the rest of a page's message takes at most.
 const PAGE_HEAD_BYTES_MAX: usize = 256;
 const NAME_CHARACTERS_MAX: usize = 40;
-/// No feed gets this far; a node that tells more is wrong about it.
-const CURSOR_MAX: u64 = 1 << 60;
 /// The same level as batches have.
 const ZSTD_LEVEL: i32 = 6;
 
@@ -60,19 +62,33 @@ pub enum PublishError {
     Storage(#[from] StorageError),
 }
 
-/// Brings feeds beyond what a node has of them. A node is ahead only where this headquarters was set back: every entry
-/// gets a new version then, so that no node takes a new entry for one that it has.
-pub(super) fn overtake(writing: &Writing<'_>, cursors: &[FeedCursor]) -> Result<(), StorageError> {
-    for cursor in cursors.iter().filter(|cursor| cursor.version < CURSOR_MAX) {
-        let version = writing.feed_version(&cursor.feed)?;
-        if version > 0 && cursor.version > version {
-            tracing::warn!(feed = %cursor.feed, version, ahead = cursor.version,
-                "a node has more of a feed than headquarters: all of it is sent again");
-            let newest = writing.renumber_feed(&cursor.feed, cursor.version)?;
-            writing.save_feed_version(&cursor.feed, newest)?;
-        }
+/// The runs in which a feed's versions were given out, each by one process with a random number of its own.
+struct History {
+    version: u64,
+    /// The first version of each run, and its epoch.
+    epochs: Vec<(u64, u64)>,
+}
+
+impl History {
+    fn read(reading: &Reading<'_>, feed: &str) -> Result<Self, StorageError> {
+        // What was published by a version that knew no epochs has the epoch 0.
+        let mut epochs = vec![(0, 0)];
+        epochs.extend(reading.feed_epochs(feed)?);
+        let version = reading.feed_version(feed)?;
+        Ok(Self { version, epochs })
     }
-    Ok(())
+
+    /// The epoch in which a version was given out.
+    fn epoch_of(&self, version: u64) -> u64 {
+        let run = self.epochs.iter().rfind(|(first, _)| *first <= version);
+        run.map_or(0, |(_, epoch)| *epoch)
+    }
+
+    /// Whether a node's version is one of this history. One that is not was given out by a headquarters that has been
+    /// set back since.
+    fn has(&self, version: u64, epoch: u64) -> bool {
+        version <= self.version && self.epoch_of(version) == epoch
+    }
 }
 
 impl Headquarters {
@@ -102,20 +118,24 @@ impl Headquarters {
         self.database.read(|reading| reading.feeds())
     }
 
-    /// The next page of a feed behind a version, at most `bytes_max` bytes as a message; none where the node has
-    /// everything. Its `session` is left 0 for whoever sends it.
+    /// The next page of a feed behind what a node has, at most `bytes_max` bytes as a message; none where the node has
+    /// everything. Where its version is of another history the page begins the feed afresh. A feed that has nothing at
+    /// all says nothing: an empty headquarters must not empty its nodes. The page's `session` is left 0 for whoever
+    /// sends it.
     ///
     /// # Errors
     /// Where storage fails.
-    pub fn feed_page(&self, feed: &str, after: u64, bytes_max: u32) -> Result<Option<FeedPage>, StorageError> {
-        if i64::try_from(after).is_err() {
-            return Ok(None);
-        }
+    pub fn feed_page(&self, cursor: &FeedCursor, bytes_max: u32) -> Result<Option<FeedPage>, StorageError> {
+        let feed = cursor.feed.as_str();
         let bytes_max = (bytes_max as usize).saturating_sub(PAGE_HEAD_BYTES_MAX);
         let gathered_max = bytes_max.saturating_mul(PACKING_GUESS);
-        let mut entries = self
-            .database
-            .read(|reading| reading.feed_entries(feed, after, gathered_max))?;
+        let (history, afresh, mut entries) = self.database.read(|reading| {
+            let history = History::read(reading, feed)?;
+            let afresh = !history.has(cursor.version, cursor.epoch);
+            let after = if afresh { 0 } else { cursor.version };
+            let entries = reading.feed_entries(feed, after, gathered_max)?;
+            Ok::<_, StorageError>((history, afresh, entries))
+        })?;
         let mut packed = pack(&entries);
         while packed.len() > bytes_max && entries.len() > 1 {
             entries.truncate(entries.len() / 2);
@@ -125,8 +145,12 @@ impl Headquarters {
         Ok(entries.last().map(|(through, _)| FeedPage {
             session: 0,
             feed: feed.to_owned(),
-            after,
+            after: cursor.version,
+            after_epoch: cursor.epoch,
             through: *through,
+            epoch: history.epoch_of(*through),
+            afresh,
+            last: *through == history.version,
             count: u32::try_from(entries.len()).unwrap_or(u32::MAX),
             entries: packed,
         }))
@@ -151,6 +175,10 @@ pub(super) fn publish(writing: &Writing<'_>, feed: &str, entries: &[FeedEntry]) 
         }
     }
     if version > before {
+        if writing.feed_begins_epoch(feed)? {
+            let epoch = getrandom::u64().map_err(|error| StorageError::Failed(error.to_string()))?;
+            writing.add_feed_epoch(feed, before + 1, epoch)?;
+        }
         writing.save_feed_version(feed, version)?;
     }
     Ok(Published {

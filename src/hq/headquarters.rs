@@ -63,7 +63,10 @@ impl Headquarters {
         let database = Database::open(path, vfs)?;
         let opened = {
             let name = name.clone();
-            database.write(move |writing| own_journal::open(writing, &name, &site, now_ms))?
+            database.write(move |writing| {
+                writing.begin_feed_epochs()?;
+                own_journal::open(writing, &name, &site, now_ms)
+            })?
         };
         if opened != name {
             let found = format!("this is the database of headquarters {opened:?}, not of {name:?}");

@@ -292,7 +292,7 @@ impl Group<'_> {
             Verdict::Branch => {
                 tracing::warn!(node = %origin.node, incarnation = %origin.acked.incarnation, first = header.first,
                     "another branch of an incarnation was offered");
-                origin.branched_ms = self.now_ms;
+                origin.branched(self.now_ms);
                 Outcome::Branched { acked: origin.acked }
             }
             Verdict::InHole => unreadable(

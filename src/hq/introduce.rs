@@ -67,7 +67,6 @@ impl Headquarters {
             known.site.clone_from(&hello.site);
             known.last_heard_ms = now_ms;
             writing.save_node(&known)?;
-            super::feeds::overtake(writing, &hello.feeds)?;
             compare_all(writing, &node, &hello, now_ms)
         });
         match &introduced {
@@ -153,21 +152,23 @@ fn compare_all(
         let newest = index + 1 == hello.streams.len();
         let mut origin = known_or_new(writing, node, &hello.site, told)?;
         origin.last_heard_ms = now_ms;
-        if told.head.seq >= origin.told_seq {
-            origin.told_seq = told.head.seq;
-            origin.told_ms = now_ms;
-        }
         let committed = committed_hash(writing, &origin, told.head.seq)?;
         let same_session = origin.session == hello.session;
         let told_acked = hello.acked.get(index);
-        match hub_judge::judge_head(&origin.acked, told, committed, same_session) {
+        let verdict = hub_judge::judge_head(&origin.acked, told, committed, same_session);
+        let continues = matches!(verdict, HeadVerdict::Agrees | HeadVerdict::Hole { .. });
+        if continues && told.head.seq >= origin.told_seq {
+            origin.told_seq = told.head.seq;
+            origin.told_ms = now_ms;
+        }
+        match verdict {
             HeadVerdict::Agrees => {}
             HeadVerdict::Hole { first, last, after } => accept_hole(writing, &mut origin, first, last, after, now_ms)?,
             // An older incarnation of this disk is closed: whatever it lacks has been dealt with since.
             verdict if newest => {
                 let set_back = verdict == HeadVerdict::SetBack;
                 tracing::warn!(%node, incarnation = %told.head.incarnation, set_back, "a disk was set back or copied");
-                origin.branched_ms = now_ms;
+                origin.branched(now_ms);
                 branched = Some(Introduction::Branched {
                     acked: origin.acked,
                     common: common(writing, &origin, told, told_acked)?,

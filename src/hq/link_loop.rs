@@ -17,7 +17,7 @@ use super::introduce::IntroduceError;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};
 use crate::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
-use crate::sync::wire::{Birth, HubState, Up, WIRE_VERSION};
+use crate::sync::wire::{Birth, FeedCursor, HubState, Up, WIRE_VERSION};
 
 /// How many batches are committed at once at most. Together they are a few megabytes.
 const GROUP_MAX: usize = 64;
@@ -195,18 +195,29 @@ impl LinkLoop {
                 session,
                 feed,
                 after,
+                epoch,
                 bytes_max,
-            } => answer(results, move || match headquarters.feed_page(&feed, after, bytes_max) {
-                Ok(page) => Some(Input::PageLoaded {
+            } => answer(results, move || {
+                let cursor = FeedCursor {
+                    feed,
+                    version: after,
+                    epoch,
+                };
+                let page = headquarters
+                    .feed_page(&cursor, bytes_max)
+                    .inspect_err(|error| tracing::error!(%node, feed = cursor.feed, %error, "a feed could not be read"))
+                    .ok()?;
+                if page.as_ref().is_some_and(|page| page.afresh) {
+                    tracing::warn!(%node, feed = cursor.feed, version = after,
+                        "a node has versions of a feed that headquarters has lost: it gets the whole feed afresh");
+                }
+                let feed = cursor.feed;
+                Some(Input::PageLoaded {
                     node,
                     session,
                     feed,
                     page,
-                }),
-                Err(error) => {
-                    tracing::error!(%node, feed, %error, "a feed could not be read");
-                    None
-                }
+                })
             }),
         }
     }

@@ -6,6 +6,7 @@
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
+mod backup;
 pub mod config;
 mod counts;
 mod feeds;
@@ -29,8 +30,10 @@ mod stock;
 mod storage;
 mod tokens;
 mod totals;
+mod verify;
 pub mod web;
 
+pub use backup::{CopyError, RestoredHq, back_up, database_path, restore};
 pub use counts::Counts;
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
 pub use happenings::Happening;
@@ -49,3 +52,4 @@ pub use stock::{StockCursor, StockCursorError, StockLine};
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
 pub use tokens::TokenError;
 pub use totals::{SiteDay, Totals, TotalsCursor, TotalsCursorError, TotalsQuery};
+pub use verify::{HqDifference, VerifiedHq, verify};

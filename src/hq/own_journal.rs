@@ -12,25 +12,57 @@ pub(super) fn open(writing: &Writing<'_>, name: &NodeId, site: &SiteId, now_ms: 
     if let Some(identity) = writing.identity()? {
         return Ok(identity.node);
     }
+    begin(writing, name, site, None, now_ms)?;
+    Ok(name.clone())
+}
+
+/// Goes on in a new incarnation, with a new key, after a restore: what was decided since the backup has the names that
+/// the old one would give out again.
+pub(super) fn reopen(writing: &Writing<'_>, now_ms: u64) -> Result<Incarnation, StorageError> {
+    let missing = || StorageError::Damaged("headquarters' own journal is not there".into());
+    let identity = writing.identity()?.ok_or_else(missing)?;
+    let before = writing.origin(&identity.node, identity.incarnation)?;
+    let before = before.ok_or_else(missing)?;
+    begin(
+        writing,
+        &identity.node,
+        &before.site,
+        Some((before.acked, identity.recorded)),
+        now_ms,
+    )
+}
+
+fn begin(
+    writing: &Writing<'_>,
+    name: &NodeId,
+    site: &SiteId,
+    before: Option<(Head, Hlc)>,
+    now_ms: u64,
+) -> Result<Incarnation, StorageError> {
     let mut random = [0; 40];
     getrandom::fill(&mut random).map_err(|error| StorageError::Failed(error.to_string()))?;
     let (secret_key, life) = random.split_at(32);
+    let counter = before.map_or(1, |(head, _)| head.incarnation.counter.saturating_add(1));
     let identity = Identity {
         node: name.clone(),
         incarnation: Incarnation {
-            counter: 1,
+            counter,
             random: u64::from_le_bytes(life.try_into().unwrap_or_default()),
         },
         secret_key: secret_key.try_into().unwrap_or_default(),
-        recorded: Hlc::default(),
+        recorded: before.map_or_else(Hlc::default, |(_, recorded)| recorded),
     };
     writing.save_identity(&identity)?;
+    let reason = match before {
+        None => OpenedReason::First,
+        Some(_) => OpenedReason::Restored,
+    };
     let opened = Opened {
         node: name.clone(),
         site: site.clone(),
         incarnation: identity.incarnation,
-        reason: OpenedReason::First,
-        predecessor: None,
+        reason,
+        predecessor: before.map(|(head, _)| head),
         public_key: SigningKey::from_bytes(&identity.secret_key).verifying_key().to_bytes(),
     };
     let mut origin = writing.add_origin(&NewOrigin {
@@ -44,10 +76,10 @@ pub(super) fn open(writing: &Writing<'_>, name: &NodeId, site: &SiteId, now_ms: 
             hash: Hash::genesis(name, identity.incarnation),
         },
     })?;
-    origin.opened = Some((opened.reason, None));
+    origin.opened = Some((opened.reason, opened.predecessor));
     writing.save_origin(&origin)?;
     append(writing, Fact::Opened(opened), now_ms)?;
-    Ok(identity.node)
+    Ok(identity.incarnation)
 }
 
 /// Records a fact of headquarters itself. It takes effect like any node's: by projection.

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
+use super::backup::database_path;
 use super::config::HqConfig;
 use super::headquarters::{Headquarters, Settings};
 use super::http::{HqApi, HqApiLimits, HqApiParts};
@@ -105,7 +106,7 @@ impl RunningHq {
             vfs: None,
         };
         let opened =
-            tokio::task::spawn_blocking(move || Headquarters::open(&folder.join("hq.db"), settings, wall_ms())).await;
+            tokio::task::spawn_blocking(move || Headquarters::open(&database_path(&folder), settings, wall_ms())).await;
         let headquarters = Arc::new(opened.map_err(|error| StartError::Broken(error.to_string()))??);
         let listen = |source| StartError::Listen {
             address: config.listen,

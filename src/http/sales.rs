@@ -30,7 +30,8 @@ pub struct SaleRequest {
     /// The till's own count of its sales and refunds, from 1. With the till's series it is the sale's identity: a sale
     /// that is sent twice is made once.
     counter: u64,
-    /// When it was made at the till; now where it is not given. Far from now only with the right to backdate.
+    /// When it was made at the till; now where it is not given. Far from now only with the right to backdate. A till
+    /// that says it is recognised by headquarters too where it repeats the sale to a node that was restored.
     #[schema(value_type = Option<String>, example = "2024-03-01T12:26:30+01:00")]
     at: Option<LocalTime>,
     /// Who bought: a pseudonymous reference.

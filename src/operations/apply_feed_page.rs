@@ -17,7 +17,7 @@ const PAGE_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeedRefusal {
     /// It does not begin where the node is.
-    #[error("the page begins behind version {after} of {feed}, and this node has version {have}")]
+    #[error("the page begins behind version {after} of {feed}, and this node has version {have}, or another epoch's")]
     Gap {
         /// The feed.
         feed: String,
@@ -45,7 +45,9 @@ struct PriceBody {
     price: Price,
 }
 
-/// Applies a page. Entries that are here already are simply written again. Gives how far the node has the feed.
+/// Applies a page. Entries that are here already are simply written again. Where the whole feed is taken afresh,
+/// because headquarters was set back, the old entries stay until the last page, and those that did not come again go
+/// with it: no sale ever meets half a catalog. Gives how far the node has the feed.
 ///
 /// # Errors
 /// A [`FeedRefusal`], or why the store could not keep it.
@@ -60,28 +62,43 @@ pub fn apply_feed_page(
         PRICES_FEED => apply_price,
         _ => return Err(Failure::Refused(FeedRefusal::UnknownFeed(feed))),
     };
-    let have = tx.feed_version(&feed)?;
-    if page.after > have {
-        let after = page.after;
+    let have = tx.feed_cursor(&feed)?;
+    let through = FeedCursor {
+        feed: feed.clone(),
+        version: page.through,
+        epoch: page.epoch,
+    };
+    if have == through {
+        return Ok(have);
+    }
+    if (page.after, page.after_epoch) != (have.version, have.epoch) {
+        let (after, have) = (page.after, have.version);
         return Err(Failure::Refused(FeedRefusal::Gap { feed, after, have }));
     }
-    if page.through > have {
-        let entries = match entries(&page.entries) {
-            Ok(entries) => entries,
-            Err(reason) => return Err(Failure::Refused(FeedRefusal::Unreadable { feed, reason })),
-        };
-        for entry in entries {
-            if let Err(reason) = apply(tx, &entry)? {
-                let reference = format!("{} {}", page.through, entry.key);
-                let bytes = entry.body.as_deref().unwrap_or_default().as_bytes();
-                tx.set_aside(&format!("feed:{feed}"), &reference, &reason, bytes, now)?;
-            }
-        }
-        tx.set_feed_version(&feed, page.through)?;
-        tx.catalog_changed();
+    let entries = match entries(&page.entries) {
+        Ok(entries) => entries,
+        Err(reason) => return Err(Failure::Refused(FeedRefusal::Unreadable { feed, reason })),
+    };
+    if page.afresh {
+        tx.begin_feed_afresh(&feed)?;
     }
-    let version = have.max(page.through);
-    Ok(FeedCursor { feed, version })
+    for entry in entries {
+        tx.feed_key_came(&feed, &entry.key, entry.body.is_some())?;
+        if let Err(reason) = apply(tx, &entry)? {
+            let reference = format!("{} {}", page.through, entry.key);
+            let bytes = entry.body.as_deref().unwrap_or_default().as_bytes();
+            tx.set_aside(&format!("feed:{feed}"), &reference, &reason, bytes, now)?;
+        }
+    }
+    tx.set_feed_cursor(&through)?;
+    if page.last {
+        for key in tx.end_feed_afresh(&feed)? {
+            // A key that was never understood has put nothing here that could go.
+            let _ = apply(tx, &FeedEntry { key, body: None })?;
+        }
+    }
+    tx.catalog_changed();
+    Ok(through)
 }
 
 /// The inner error is the entry's, for people.

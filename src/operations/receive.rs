@@ -266,7 +266,7 @@ fn same(command: &ReceiveCommand, movement: &Movement) -> bool {
             ReceiveAmount::By(change) => found.sku == line.sku && found.change == change,
             ReceiveAmount::To(_) => found.sku == line.sku,
         };
-        let found = recorded.next_if(|found| fits(&found));
+        let found = recorded.next_if(|found| fits(found));
         if found.is_none() && matches!(line.amount, ReceiveAmount::By(_)) {
             return false;
         }

@@ -1,6 +1,6 @@
 //! How far the node has each of headquarters' feeds.
 
-use super::keys::{count, row_count};
+use super::keys::{count, row_count, signed, unsigned};
 use super::{Snapshot, StorageError, WriteTransaction};
 use crate::sync::wire::FeedCursor;
 
@@ -17,12 +17,20 @@ impl Snapshot<'_> {
     pub fn feed_cursors(&self) -> Result<Vec<FeedCursor>, StorageError> {
         [CATALOG_FEED, PRICES_FEED]
             .into_iter()
-            .map(|feed| {
-                let version = self.feed_version(feed)?;
-                let feed = feed.into();
-                Ok(FeedCursor { feed, version })
-            })
+            .map(|feed| self.feed_cursor(feed))
             .collect()
+    }
+
+    /// How far a feed is on this disk.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn feed_cursor(&self, feed: &str) -> Result<FeedCursor, StorageError> {
+        let sql = "SELECT version, epoch FROM feed_cursor WHERE feed = ?1";
+        let found = self.one(sql, (feed,), |row| Ok((count(row.get(0)?), unsigned(row.get(1)?))))?;
+        let (version, epoch) = found.unwrap_or_default();
+        let feed = feed.into();
+        Ok(FeedCursor { feed, version, epoch })
     }
 
     /// The version up to which a feed is on this disk; 0 for nothing.
@@ -47,13 +55,52 @@ impl WriteTransaction<'_> {
     }
 
     /// Moves a feed's cursor, in the transaction that applied its entries.
-    pub(crate) fn set_feed_version(&mut self, feed: &str, version: u64) -> Result<(), StorageError> {
+    pub(crate) fn set_feed_cursor(&mut self, cursor: &FeedCursor) -> Result<(), StorageError> {
         self.write(
-            "INSERT INTO feed_cursor (feed, version) VALUES (?1, ?2) \
-             ON CONFLICT (feed) DO UPDATE SET version = excluded.version",
-            (feed, row_count(version)),
+            "INSERT INTO feed_cursor (feed, version, epoch) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (feed) DO UPDATE SET version = excluded.version, epoch = excluded.epoch",
+            (&cursor.feed, row_count(cursor.version), signed(cursor.epoch)),
         )?;
         self.state.prices_version = None;
         Ok(())
+    }
+
+    /// Begins to take a whole feed afresh: what came before and does not come again is to go at the end.
+    pub(crate) fn begin_feed_afresh(&mut self, feed: &str) -> Result<(), StorageError> {
+        self.write(
+            "INSERT INTO feed_cursor (feed, version, round, afresh) VALUES (?1, 0, 1, 1) \
+             ON CONFLICT (feed) DO UPDATE SET round = round + 1, afresh = 1",
+            (feed,),
+        )?;
+        Ok(())
+    }
+
+    /// Notes that a key is about to come with a feed, or that the feed says it is gone. An item that was brought to
+    /// this node itself stays its own, also where the feed speaks of it.
+    pub(crate) fn feed_key_came(&mut self, feed: &str, key: &str, is_there: bool) -> Result<(), StorageError> {
+        let sql = if is_there {
+            "INSERT INTO feed_key (feed, key, round) \
+             SELECT ?1, ?2, coalesce((SELECT round FROM feed_cursor WHERE feed = ?1), 0) \
+             WHERE ?1 <> 'catalog' OR NOT EXISTS (SELECT 1 FROM item WHERE sku = ?2) \
+                 OR EXISTS (SELECT 1 FROM feed_key WHERE feed = ?1 AND key = ?2) \
+             ON CONFLICT (feed, key) DO UPDATE SET round = excluded.round"
+        } else {
+            "DELETE FROM feed_key WHERE feed = ?1 AND key = ?2"
+        };
+        self.write(sql, (feed, key))?;
+        Ok(())
+    }
+
+    /// Ends taking a whole feed afresh, where that was begun: forgets the keys that did not come again, and gives them.
+    pub(crate) fn end_feed_afresh(&mut self, feed: &str) -> Result<Vec<String>, StorageError> {
+        let sql = "UPDATE feed_cursor SET afresh = 0 WHERE feed = ?1 AND afresh = 1";
+        if self.write(sql, (feed,))? == 0 {
+            return Ok(Vec::new());
+        }
+        let old = "feed = ?1 AND round < (SELECT round FROM feed_cursor WHERE feed = ?1)";
+        let sql = format!("SELECT key FROM feed_key WHERE {old} ORDER BY key");
+        let gone = self.all(&sql, (feed,), |row| row.get(0))?;
+        self.write(&format!("DELETE FROM feed_key WHERE {old}"), (feed,))?;
+        Ok(gone)
     }
 }

@@ -13,6 +13,21 @@ async fn health_and_readiness() {
 }
 
 #[tokio::test]
+async fn readiness_writes_and_nobody_sees_it() {
+    let node = Node::start().await;
+    let till = node.till("1").await;
+    till.sell(1).await.ok(201);
+    let before = till.get("/v1/sync").await.ok(200)["journal_seq"].clone();
+    for _ in 0..2 {
+        node.nobody().get("/readyz").await.ok(200);
+    }
+    assert_eq!(till.get("/v1/sync").await.ok(200)["journal_seq"], before);
+    // A disk that is full is part of `tests/bad_days`.
+    let node = node.restart().await;
+    node.nobody().get("/readyz").await.ok(200);
+}
+
+#[tokio::test]
 async fn the_link_and_what_is_pending() {
     let node = Node::start().await;
     let till = node.till("1").await;

@@ -127,9 +127,11 @@ impl Company {
     fn has_counted(&self) -> bool {
         let status = self.get("/v1/status");
         let nodes = status["nodes"].as_array().into_iter().flatten();
-        let lives = nodes.flat_map(|node| node["incarnations"].as_array().into_iter().flatten());
-        let level = |life: &Value| life["state"] != "counted" || life["counted_seq"] == life["acknowledged_seq"];
-        status["behind"] == 0 && lives.cloned().all(|life| level(&life))
+        let mut lives = nodes.flat_map(|node| node["incarnations"].as_array().into_iter().flatten());
+        let level = |life: &Value| {
+            life["lag"] == 0 && (life["state"] != "counted" || life["counted_seq"] == life["acknowledged_seq"])
+        };
+        status["behind"] == 0 && lives.all(level)
     }
 
     /// The incarnations of the store's node, oldest first.

@@ -4,6 +4,7 @@ mod api;
 mod copies;
 mod figures;
 mod journal;
+mod keeping;
 mod ledger;
 mod operations;
 
@@ -19,14 +20,23 @@ fn open(folder: &Path) -> Headquarters {
     open_for(folder, Admission::Anyone)
 }
 
+/// A headquarters whose database is that file.
+fn open_file(path: &Path) -> Headquarters {
+    open_database(path, Admission::Anyone)
+}
+
 fn open_for(folder: &Path, admission: Admission) -> Headquarters {
+    open_database(&folder.join("hq.sqlite"), admission)
+}
+
+fn open_database(path: &Path, admission: Admission) -> Headquarters {
     let settings = Settings {
         name: "hq".parse().unwrap(),
         site: "hq".parse().unwrap(),
         admission,
         vfs: None,
     };
-    Headquarters::open(&folder.join("hq.sqlite"), settings, NOW_MS).unwrap()
+    Headquarters::open(path, settings, NOW_MS).unwrap()
 }
 
 /// What became of each batch, and how many records of it were new.

@@ -1,5 +1,7 @@
 //! What an operator does: repair, publish, give out tokens.
 
+use std::collections::BTreeMap;
+
 use finalmarket::domain::catalog::Item;
 use finalmarket::domain::fact::{Entry, Fact};
 use finalmarket::domain::money::Minor;
@@ -156,19 +158,65 @@ fn item(number: u64, price: &str) -> Item {
     }
 }
 
-/// All entries of a feed behind a version, page by page, and the version that they reach.
-fn read_feed(hq: &Headquarters, mut after: u64, bytes_max: u32) -> (Vec<FeedEntry>, u64) {
-    let mut all = Vec::new();
-    while let Some(page) = hq.feed_page(CATALOG_FEED, after, bytes_max).unwrap() {
-        assert!(page.after == after && page.through > after);
-        assert!(page.entries.len() <= bytes_max as usize || page.count == 1);
-        let bytes = zstd::bulk::decompress(&page.entries, 1 << 24).unwrap();
-        let entries: Vec<FeedEntry> = postcard::from_bytes(&bytes).unwrap();
-        assert_eq!(entries.len(), page.count as usize);
-        all.extend(entries);
-        after = page.through;
+fn cursor(feed: &str, version: u64, epoch: u64) -> FeedCursor {
+    FeedCursor {
+        feed: feed.into(),
+        version,
+        epoch,
     }
-    (all, after)
+}
+
+/// The catalog as a node follows it.
+#[derive(Clone)]
+struct Follower {
+    cursor: FeedCursor,
+    entries: BTreeMap<String, Option<String>>,
+}
+
+impl Follower {
+    fn new() -> Self {
+        Self {
+            cursor: cursor(CATALOG_FEED, 0, 0),
+            entries: BTreeMap::new(),
+        }
+    }
+
+    /// Reads page by page up to the end; how many entries came, and whether they began afresh.
+    fn follow(&mut self, hq: &Headquarters, bytes_max: u32) -> (usize, bool) {
+        let (mut came, mut afresh) = (0, false);
+        while let Some(page) = hq.feed_page(&self.cursor, bytes_max).unwrap() {
+            assert_eq!((page.after, page.after_epoch), (self.cursor.version, self.cursor.epoch));
+            assert!(page.afresh || page.through > page.after);
+            assert!(page.entries.len() <= bytes_max as usize || page.count == 1);
+            let bytes = zstd::bulk::decompress(&page.entries, 1 << 24).unwrap();
+            let entries: Vec<FeedEntry> = postcard::from_bytes(&bytes).unwrap();
+            assert_eq!(entries.len(), page.count as usize);
+            if page.afresh {
+                assert!(!afresh, "afresh once");
+                self.entries.clear();
+                afresh = true;
+            }
+            came += entries.len();
+            self.entries
+                .extend(entries.into_iter().map(|entry| (entry.key, entry.body)));
+            self.cursor = cursor(CATALOG_FEED, page.through, page.epoch);
+            let more = hq.feed_page(&self.cursor, bytes_max).unwrap().is_some();
+            assert_ne!(page.last, more);
+        }
+        (came, afresh)
+    }
+}
+
+/// All entries of a feed behind what a follower has, page by page, and the version that they reach.
+fn read_feed(hq: &Headquarters, from: &Follower, bytes_max: u32) -> (Vec<FeedEntry>, u64) {
+    let mut all = Vec::new();
+    let mut at = from.cursor.clone();
+    while let Some(page) = hq.feed_page(&at, bytes_max).unwrap() {
+        let bytes = zstd::bulk::decompress(&page.entries, 1 << 24).unwrap();
+        all.extend(postcard::from_bytes::<Vec<FeedEntry>>(&bytes).unwrap());
+        at = cursor(CATALOG_FEED, page.through, page.epoch);
+    }
+    (all, at.version)
 }
 
 #[test]
@@ -177,8 +225,11 @@ fn a_feed_comes_in_pages_and_holds_each_key_once() {
     let hq = open(folder.path());
     let items: Vec<Item> = (1..=5_000).map(|number| item(number, "1.99")).collect();
     assert_eq!(hq.publish_items(&items).unwrap().changed, 5_000);
-    let (entries, version) = read_feed(&hq, 0, 4096);
+    let new = Follower::new();
+    let (entries, version) = read_feed(&hq, &new, 4096);
     assert_eq!((entries.len(), version), (5_000, 5_000));
+    let mut follower = Follower::new();
+    assert_eq!(follower.follow(&hq, 4096), (5_000, false));
     let first: Item = serde_json::from_str(entries[0].body.as_deref().unwrap()).unwrap();
     assert_eq!(first, items[0]);
 
@@ -199,13 +250,17 @@ fn a_feed_comes_in_pages_and_holds_each_key_once() {
     assert_eq!(hq.publish(CATALOG_FEED, vec![gone.clone()]).unwrap().changed, 0);
     drop(hq);
     let hq = open(folder.path());
-    let (entries, version) = read_feed(&hq, 5_000, 64 << 10);
+    let (entries, version) = read_feed(&hq, &follower, 64 << 10);
     assert_eq!((entries.len(), version), (11, 5_021));
     assert!(entries[0].body.as_deref().unwrap().contains("2.99"));
     assert_eq!(entries[10], gone);
-    assert_eq!(read_feed(&hq, 0, 64 << 10).0.len(), 5_000);
-    assert_eq!(hq.feed_page(CATALOG_FEED, version, 64 << 10).unwrap(), None);
-    assert_eq!(hq.feed_page("prices", 0, 64 << 10).unwrap(), None);
+    assert_eq!(read_feed(&hq, &new, 64 << 10).0.len(), 5_000);
+    follower.follow(&hq, 64 << 10);
+    assert_eq!(
+        (follower.cursor.version, hq.feed_page(&follower.cursor, 64 << 10)),
+        (version, Ok(None))
+    );
+    assert_eq!(hq.feed_page(&cursor("prices", 0, 0), 64 << 10).unwrap(), None);
 }
 
 #[test]
@@ -226,20 +281,68 @@ fn what_is_no_feed_or_no_entry_is_refused_whole() {
 }
 
 #[test]
-fn a_node_that_is_ahead_of_a_headquarters_set_back_gets_everything_again() {
+fn a_headquarters_that_was_set_back_gives_the_whole_feed_afresh_to_whoever_saw_more() {
     let folder = tempfile::tempdir().unwrap();
     let hq = open(folder.path());
-    hq.publish_items(&[item(1, "1.00"), item(2, "2.00")]).unwrap();
-    let journal = Journal::open("store-1");
-    let mut hello = journal.hello(1);
-    hello.feeds = vec![FeedCursor {
-        feed: CATALOG_FEED.into(),
-        version: 40,
-    }];
-    hq.introduce(&journal.node, hello, NOW_MS).unwrap();
-    let (entries, version) = read_feed(&hq, 40, 4096);
-    assert_eq!((entries.len(), entries[0].key.as_str(), version), (2, "1", 42));
-    assert_eq!(hq.publish_items(&[item(3, "3.00")]).unwrap().version, 43);
+    let items = |numbers: std::ops::RangeInclusive<u64>| numbers.map(|number| item(number, "1.00")).collect::<Vec<_>>();
+    hq.publish_items(&items(1..=100)).unwrap();
+    let mut early = Follower::new();
+    assert_eq!(early.follow(&hq, 1024), (100, false));
+    drop(hq);
+    let backup = folder.path().join("backup");
+    std::fs::create_dir(&backup).unwrap();
+    std::fs::copy(folder.path().join("hq.sqlite"), backup.join("hq.sqlite")).unwrap();
+
+    let hq = open(folder.path());
+    let (mut ahead, mut level) = (early.clone(), early.clone());
+    hq.publish_items(&items(201..=205)).unwrap();
+    assert_eq!(level.follow(&hq, 1024), (5, false));
+    hq.publish_items(&items(206..=240)).unwrap();
+    assert_eq!(ahead.follow(&hq, 1024), (40, false));
+    drop(hq);
+
+    // Set back to the copy, and published anew: as many versions as one node has seen, and fewer than the other.
+    let hq = open(&backup);
+    assert!(
+        hq.feed_page(&ahead.cursor, 1024).unwrap().unwrap().afresh,
+        "even before anything is published"
+    );
+    hq.publish_items(&items(301..=305)).unwrap();
+    let expected: Vec<String> = (1..=100)
+        .chain(301..=305)
+        .map(|number: u64| number.to_string())
+        .collect();
+    let mut expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    for (follower, afresh) in [(&mut ahead, true), (&mut level, true), (&mut early, false)] {
+        assert_eq!(follower.follow(&hq, 1024).1, afresh);
+        assert_eq!(follower.cursor.version, 105);
+        assert_eq!(
+            follower.entries.keys().map(String::as_str).collect::<Vec<_>>(),
+            expected
+        );
+        assert_eq!(follower.follow(&hq, 1024), (0, false));
+    }
+    // A start without a publication changes nothing, and a node that comes from before a new run goes on.
+    drop(hq);
+    let hq = open(&backup);
+    assert_eq!(level.follow(&hq, 1024), (0, false));
+    hq.publish_items(&items(401..=401)).unwrap();
+    assert_eq!(
+        (level.follow(&hq, 1024), early.follow(&hq, 1024)),
+        ((1, false), (1, false))
+    );
+}
+
+#[test]
+fn a_headquarters_without_a_feed_says_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let hq = open(folder.path());
+    assert_eq!(hq.feed_page(&cursor(CATALOG_FEED, 40, 7), 1024).unwrap(), None);
+    let absurd = cursor(CATALOG_FEED, u64::MAX, u64::MAX);
+    assert_eq!(hq.feed_page(&absurd, 1024).unwrap(), None);
+    hq.publish_items(&[item(1, "1.00")]).unwrap();
+    assert!(hq.feed_page(&absurd, 1024).unwrap().unwrap().afresh);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use finalmarket::domain::fact::SettlementDecision;
 use finalmarket::domain::ids::{Incarnation, NodeId};
 use finalmarket::domain::journal::RecordId;
 use finalmarket::sync::hub::{Introduction, Outcome};
-use finalmarket::sync::wire::{Batch, FeedEntry, FeedPage, Hello, StreamState, StreamStatus};
+use finalmarket::sync::wire::{Batch, FeedCursor, FeedEntry, FeedPage, Hello, StreamState, StreamStatus};
 
 use super::folder::Folder;
 use super::ledger::Ledger;
@@ -98,6 +98,7 @@ impl HubDisk {
     /// A process starts on it. False where it does not get so far: its power goes after `power_goes_after` writes and
     /// syncs, or there is no room.
     pub fn start(&mut self, now_ms: u64, power_goes_after: Option<u64>, choice: u64) -> Result<bool, Violation> {
+        self.state.process = choice;
         let Some(stored) = &mut self.stored else {
             return Ok(true);
         };
@@ -204,18 +205,8 @@ impl HubDisk {
     }
 
     /// P4: the figures, made again from the ledger, are the same.
-    pub fn rebuild(&mut self) -> Checked {
-        let Some(stored) = &mut self.stored else {
-            return Ok(());
-        };
-        stored.rebuild()?;
-        match stored.differs(&self.state, true)? {
-            None => Ok(()),
-            Some(difference) => {
-                let what = format!("headquarters' figures, made again, differ: {difference}");
-                Err(Violation::of(Promise::Explains, what))
-            }
-        }
+    pub fn verify(&mut self) -> Checked {
+        self.stored.as_ref().map_or(Ok(()), StoredHub::verify)
     }
 
     /// What headquarters says of each node of how complete its figures are.
@@ -235,10 +226,10 @@ impl HubDisk {
     }
 
     /// A feed's next page, where there is more.
-    pub fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
+    pub fn page(&self, cursor: &FeedCursor, bytes_max: u32) -> Option<FeedPage> {
         match &self.stored {
-            None => self.state.page(feed, after, bytes_max),
-            Some(stored) => stored.page(feed, after, bytes_max),
+            None => self.state.page(cursor, bytes_max),
+            Some(stored) => stored.page(cursor, bytes_max),
         }
     }
 

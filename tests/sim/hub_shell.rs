@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use finalmarket::domain::ids::NodeId;
 use finalmarket::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
-use finalmarket::sync::wire::{Batch, HubState, Slot, Up, WIRE_VERSION};
+use finalmarket::sync::wire::{Batch, FeedCursor, HubState, Slot, Up, WIRE_VERSION};
 
 use super::events::Event;
 use super::hub_disk::{Done, HubDisk, Work};
@@ -207,9 +207,15 @@ impl World {
                 session,
                 feed,
                 after,
+                epoch,
                 bytes_max,
             } => {
-                let page = self.hub.disk.page(&feed, after, bytes_max);
+                let cursor = FeedCursor {
+                    feed: feed.clone(),
+                    version: after,
+                    epoch,
+                };
+                let page = self.hub.disk.page(&cursor, bytes_max);
                 let at_ms = self.now_ms + self.rng.between(1, 30);
                 let input = Input::PageLoaded {
                     node,

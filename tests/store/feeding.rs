@@ -20,7 +20,11 @@ fn page(feed: &str, after: u64, through: u64, entries: &[FeedEntry]) -> FeedPage
         session: 1,
         feed: feed.into(),
         after,
+        after_epoch: 0,
         through,
+        epoch: 0,
+        afresh: false,
+        last: true,
         count: entries.len() as u32,
         entries: zstd::bulk::compress(&postcard::to_allocvec(entries).unwrap(), 3).unwrap(),
     }
@@ -60,6 +64,7 @@ fn the_catalog_follows_its_feed() {
     let cursor = FeedCursor {
         feed: CATALOG_FEED.into(),
         version: 7,
+        epoch: 0,
     };
     assert!(cursors.contains(&cursor));
 }
@@ -85,6 +90,67 @@ fn a_price_of_the_feed_overrides_the_catalog_s_and_is_named_by_the_sale() {
     apply(&mut shop, &page(PRICES_FEED, 3, 4, &[entry("1001", None)])).unwrap();
     let sale = shop.sell(&till, &command(2)).unwrap().sale;
     assert_eq!((sale.totals.total.0, sale.price_version), (399, 4));
+}
+
+/// Headquarters was set back and gives its versions out again, in another epoch.
+#[test]
+fn a_feed_that_is_taken_afresh_replaces_the_old_one_without_a_gap() {
+    let mut shop = Shop::new();
+    let till = shop.till("1");
+    let [tea, milk, rice] =
+        [("2001", "Tea"), ("2002", "Milk"), ("2003", "Rice")].map(|(sku, name)| item(sku, name, "5.00"));
+    let mut first = page(
+        CATALOG_FEED,
+        0,
+        40,
+        &[of(&tea), of(&milk), of(&item("1002", "Coffee", "13.00"))],
+    );
+    first.epoch = 7;
+    assert_eq!(apply(&mut shop, &first), Ok(40));
+
+    let dearer = item("2001", "Tea", "6.00");
+    let mut afresh = page(CATALOG_FEED, 40, 10, &[of(&dearer)]);
+    (afresh.after_epoch, afresh.epoch, afresh.afresh, afresh.last) = (7, 9, true, false);
+    let stranger = FeedPage {
+        after_epoch: 8,
+        ..afresh.clone()
+    };
+    assert!(apply(&mut shop, &stranger).is_err(), "made for another history");
+    assert_eq!(apply(&mut shop, &afresh), Ok(10));
+    assert_eq!(apply(&mut shop, &afresh), Ok(10), "a second time changes nothing");
+    let found = |shop: &Shop, sku: &str| {
+        let sku = sku.parse().unwrap();
+        let listed = shop.core.read(|snapshot| snapshot.item(&sku)).unwrap();
+        listed.map(|listed| listed.selling_price.to_string())
+    };
+    assert_eq!(
+        found(&shop, "2002").as_deref(),
+        Some("5.00"),
+        "nothing is missing meanwhile"
+    );
+    let mut of_milk = command(1);
+    of_milk.lines = vec![crate::shop::line("2002", "1")];
+    shop.sell(&till, &of_milk).unwrap();
+
+    // The process ends between the pages.
+    let (mut shop, _) = shop.reopen(2);
+    let mut last = page(CATALOG_FEED, 10, 12, &[of(&rice)]);
+    (last.after_epoch, last.epoch) = (9, 9);
+    assert_eq!(apply(&mut shop, &last), Ok(12));
+    assert_eq!(found(&shop, "2001").as_deref(), Some("6.00"));
+    assert_eq!(
+        (found(&shop, "2002"), found(&shop, "2003")),
+        (None, Some("5.00".into()))
+    );
+    let own = (found(&shop, "1001").is_some(), found(&shop, "1002").is_some());
+    assert_eq!(own, (true, true), "what was brought to the node itself stays");
+    let cursor = shop.core.read(|snapshot| snapshot.feed_cursor(CATALOG_FEED)).unwrap();
+    assert_eq!((cursor.version, cursor.epoch), (12, 9));
+    // What is told later does not go with an end that has passed.
+    let mut later = page(CATALOG_FEED, 12, 13, &[of(&milk)]);
+    (later.after_epoch, later.epoch) = (9, 9);
+    assert_eq!(apply(&mut shop, &later), Ok(13));
+    assert!(found(&shop, "2001").is_some() && found(&shop, "2002").is_some());
 }
 
 #[test]

@@ -62,6 +62,11 @@ impl<T: DeserializeOwned> FromRequest<HqApi> for Command<T> {
 }
 
 impl<T> Command<T> {
+    /// What the client calls the request, where it names it.
+    pub(super) const fn keyed(&self) -> Option<&Keyed> {
+        self.keyed.as_ref()
+    }
+
     /// Does the work once, in one transaction with its answer.
     pub(super) async fn once<A, E>(
         self,

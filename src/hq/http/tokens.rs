@@ -1,15 +1,16 @@
 //! `/v1/tokens`: who may call this API. A token is shown once, when it is issued.
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::command::Command;
 use super::instants::instant_if_any;
 use super::state::HqApi;
-use crate::hq::{StorageError, TokenError, TokenRole};
-use crate::http::body;
+use crate::hq::{StorageError, TokenRole, tokens};
 use crate::http::parameters::InPath;
 use crate::http::problem::{Problem, kind};
 
@@ -47,7 +48,7 @@ pub struct TokenRequest {
 /// A token that was issued.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct IssuedBody {
-    /// Shown this once, and kept nowhere.
+    /// Shown in this answer alone, and kept nowhere.
     token: String,
 }
 
@@ -66,21 +67,26 @@ pub(super) async fn list(State(api): State<HqApi>) -> Result<Json<TokensBody>, P
     }))
 }
 
-/// Issues a token.
+/// Issues a token. Asked again under its `Idempotency-Key` it answers with the same token.
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "headquarters", request_body = TokenRequest,
     responses((status = 201, body = IssuedBody)),
 )]
-pub(super) async fn issue(
-    State(api): State<HqApi>,
-    request: Request,
-) -> Result<(StatusCode, Json<IssuedBody>), Problem> {
-    let TokenRequest { name, role } = body::parse(&body::read(request).await?)?;
-    let now_ms = api.now_ms();
+pub(super) async fn issue(State(api): State<HqApi>, command: Command<TokenRequest>) -> Result<Response, Problem> {
+    let keyed = command.keyed().cloned();
     let token = api
-        .ask::<_, TokenError>(move |headquarters| headquarters.issue_token(&name, role, now_ms))
+        .ask::<_, StorageError>(move |headquarters| headquarters.new_token(keyed.as_ref()))
         .await?;
-    Ok((StatusCode::CREATED, Json(IssuedBody { token })))
+    let secret = token.clone();
+    let done = command
+        .once(&api, StatusCode::CREATED, move |writing, asked, _, now_ms| {
+            // What is kept of the answer says nothing that would let anybody in.
+            tokens::issue(writing, &asked.name, asked.role, &secret, now_ms).map(|()| asked.name)
+        })
+        .await?;
+    let issued = Json(IssuedBody { token }).into_response();
+    let (head, _) = done.response.into_parts();
+    Ok(Response::from_parts(head, issued.into_body()))
 }
 
 /// Ends a token, from now on.

@@ -16,6 +16,27 @@ impl Reading<'_> {
         Ok(version.optional()?.unwrap_or_default())
     }
 
+    /// The runs of a feed's versions, in their order: the first version of each, and its epoch.
+    pub(in crate::hq) fn feed_epochs(&self, feed: &str) -> Result<Vec<(u64, u64)>, StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT first_version, epoch FROM feed_epoch WHERE feed = ?1 ORDER BY first_version")?;
+        let epochs = statement.query_map([feed], |row| {
+            let epoch: i64 = row.get(1)?;
+            Ok((unsigned(row, 0)?, epoch.cast_unsigned()))
+        })?;
+        Ok(epochs.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a feed's next version begins a run.
+    pub(in crate::hq) fn feed_begins_epoch(&self, feed: &str) -> Result<bool, StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT begins_epoch FROM feed WHERE name = ?1")?;
+        let begins: Option<i64> = statement.query_row([feed], |row| row.get(0)).optional()?;
+        Ok(begins != Some(0))
+    }
+
     /// All feeds and the versions of their newest entries.
     pub(in crate::hq) fn feeds(&self) -> Result<Vec<(String, u64)>, StorageError> {
         let mut statement = self
@@ -80,27 +101,26 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Gives all entries of a feed versions behind `after`, in their order. Gives the last of them.
-    pub(in crate::hq) fn renumber_feed(&self, feed: &str, after: u64) -> Result<u64, StorageError> {
-        let mut keys = self
-            .connection
-            .prepare_cached("SELECT key FROM feed_entry WHERE feed = ?1 ORDER BY version DESC")?;
-        let keys: Vec<String> = keys.query_map([feed], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    /// Begins a run of a feed's versions.
+    pub(in crate::hq) fn add_feed_epoch(&self, feed: &str, first_version: u64, epoch: u64) -> Result<(), StorageError> {
         let mut statement = self
             .connection
-            .prepare_cached("UPDATE feed_entry SET version = ?3 WHERE feed = ?1 AND key = ?2")?;
-        let newest = after.saturating_add(keys.len() as u64);
-        for (version, key) in (0..=newest).rev().zip(&keys) {
-            statement.execute((feed, key, number(version)?))?;
-        }
-        Ok(newest)
+            .prepare_cached("INSERT INTO feed_epoch (feed, first_version, epoch) VALUES (?1, ?2, ?3)")?;
+        statement.execute((feed, number(first_version)?, epoch.cast_signed()))?;
+        Ok(())
     }
 
-    /// Writes the version of a feed's newest entry.
+    /// Lets the next version of every feed begin a run.
+    pub(in crate::hq) fn begin_feed_epochs(&self) -> Result<(), StorageError> {
+        self.connection.execute("UPDATE feed SET begins_epoch = 1", [])?;
+        Ok(())
+    }
+
+    /// Writes the version of a feed's newest entry, which belongs to the run that has begun.
     pub(in crate::hq) fn save_feed_version(&self, feed: &str, version: u64) -> Result<(), StorageError> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO feed (name, version) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+            "INSERT INTO feed (name, version, begins_epoch) VALUES (?1, ?2, 0)
+             ON CONFLICT (name) DO UPDATE SET version = excluded.version, begins_epoch = 0",
         )?;
         statement.execute((feed, number(version)?))?;
         Ok(())

@@ -5,6 +5,7 @@
 //! consistent moment and never wait for the writer. Never here: a rule of the business.
 
 mod answers;
+mod copy;
 mod error;
 mod feeds;
 mod identity;
@@ -28,6 +29,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+pub(in crate::hq) use copy::{check, copy};
 pub use error::{OpenError, StorageError};
 pub(in crate::hq) use identity::Identity;
 pub(in crate::hq) use ledger::{Hole, LedgerBatch, NewBatch};
@@ -36,7 +38,7 @@ pub(in crate::hq) use origins::{NewOrigin, Origin, OriginId};
 pub(in crate::hq) use projections::SetAside;
 pub use projections::SetAsideState;
 pub use sales::SaleKind;
-pub(in crate::hq) use sales::{NewRepeat, NewSale};
+pub(in crate::hq) use sales::{NewRepeat, NewSale, SalesOfDay};
 pub use tokens::{Token, TokenRole};
 pub use totals::DailyTotal;
 use writer::Writer;
@@ -49,6 +51,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0004_tokens.sql")),
     M::up(include_str!("../../../migrations/hq/0005_answers.sql")),
     M::up(include_str!("../../../migrations/hq/0006_movements.sql")),
+    M::up(include_str!("../../../migrations/hq/0007_feed_epochs.sql")),
 ];
 
 /// How many connections wait for readers between reads.
@@ -158,7 +161,7 @@ impl Database {
 }
 
 /// Takes the lock file beside the database. The system lets go of it when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, OpenError> {
+pub(in crate::hq) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = File::options().create(true).truncate(false).write(true).open(&name);

@@ -42,6 +42,15 @@ pub(in crate::hq) struct Origin {
     pub branched_ms: u64,
 }
 
+impl Origin {
+    /// Another branch of it was offered. What was told beyond what is committed may have been that branch's: whoever goes
+    /// on here tells it again with the next batch or word.
+    pub fn branched(&mut self, now_ms: u64) {
+        self.branched_ms = now_ms;
+        self.told_seq = self.acked.seq;
+    }
+}
+
 /// An origin that nothing is committed of.
 #[derive(Debug)]
 pub(in crate::hq) struct NewOrigin<'a> {

@@ -1,5 +1,8 @@
 //! Rows of sales and refunds, and of those that came again.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{OptionalExtension as _, Row};
 
@@ -73,6 +76,21 @@ pub(in crate::hq) struct NewRepeat<'a> {
     pub conflict: bool,
     /// When its batch came, in milliseconds since 1970.
     pub found_ms: u64,
+}
+
+/// The sales and refunds of a site and day, counted and summed up one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hq) struct SalesOfDay {
+    /// How many there are.
+    pub count: u64,
+    /// What they come to, refunds and sales added, in minor units.
+    pub total: Minor,
+}
+
+impl fmt::Display for SalesOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} in minor units, refunds added", self.count, self.total.0)
+    }
 }
 
 impl SaleKind {
@@ -173,6 +191,22 @@ impl Reading<'_> {
             })
         })?;
         Ok(repeats.collect::<Result<_, _>>()?)
+    }
+
+    /// The sales and refunds of each site and day.
+    pub(in crate::hq) fn sales_by_day(&self) -> Result<BTreeMap<(SiteId, BusinessDay), SalesOfDay>, StorageError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT site, business_day, count(*), coalesce(sum(total), 0) FROM sale GROUP BY site, business_day
+             ORDER BY site, business_day",
+        )?;
+        let days = statement.query_map([], |row| {
+            let day = SalesOfDay {
+                count: unsigned(row, 2)?,
+                total: Minor(row.get(3)?),
+            };
+            Ok(((parsed(row, 0)?, business_day(row, 1)?), day))
+        })?;
+        Ok(days.collect::<Result<_, _>>()?)
     }
 
     /// How many sales came again with another content.

@@ -72,14 +72,18 @@ impl Reading<'_> {
             after.map_or("", |after| after.currency.code()),
             query.limit,
         );
-        let days = statement.query_map(key, |row| {
-            Ok(SiteDay {
-                site: parsed(row, 0)?,
-                business_day: business_day(row, 1)?,
-                currency: parsed(row, 2)?,
-                total: read(row, 3)?,
-            })
-        })?;
+        let days = statement.query_map(key, site_day)?;
+        Ok(days.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Reading<'_> {
+    /// All totals, in the order of day, site and currency.
+    pub(in crate::hq) fn all_daily_totals(&self) -> Result<Vec<SiteDay>, StorageError> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT site, business_day, currency, {COLUMNS} FROM daily_total ORDER BY business_day, site, currency"
+        ))?;
+        let days = statement.query_map([], site_day)?;
         Ok(days.collect::<Result<_, _>>()?)
     }
 }
@@ -118,6 +122,15 @@ impl Writing<'_> {
         ))?;
         Ok(())
     }
+}
+
+fn site_day(row: &Row<'_>) -> rusqlite::Result<SiteDay> {
+    Ok(SiteDay {
+        site: parsed(row, 0)?,
+        business_day: business_day(row, 1)?,
+        currency: parsed(row, 2)?,
+        total: read(row, 3)?,
+    })
 }
 
 /// Reads a total from ten columns on.

@@ -58,6 +58,7 @@ enum PageState {
 #[derive(Debug)]
 struct FeedProgress {
     version: u64,
+    epoch: u64,
     page: PageState,
     /// How often the present page was sent in vain.
     tries: u32,
@@ -166,6 +167,7 @@ impl HubEngine {
                     return;
                 };
                 feed.version = cursor.version;
+                feed.epoch = cursor.epoch;
                 feed.tries = 0;
                 feed.page = PageState::Idle;
                 self.offer(&node, session, &cursor.feed);
@@ -187,6 +189,7 @@ impl HubEngine {
         let feeds = feeds.iter().map(|cursor| {
             let progress = FeedProgress {
                 version: cursor.version,
+                epoch: cursor.epoch,
                 page: PageState::Idle,
                 tries: 0,
                 more: false,
@@ -327,6 +330,7 @@ impl HubEngine {
             session,
             feed: feed.to_owned(),
             after: progress.version,
+            epoch: progress.epoch,
             bytes_max: self.limits.page_bytes_max,
         });
     }

@@ -38,8 +38,10 @@ pub enum Output {
         session: u64,
         /// The feed.
         feed: String,
-        /// Behind this version.
+        /// Behind this version of the node's.
         after: u64,
+        /// The epoch of that version.
+        epoch: u64,
         /// At most about so many bytes.
         bytes_max: u32,
     },

@@ -89,6 +89,8 @@ pub struct FeedCursor {
     pub feed: String,
     /// The version of the newest entry that is on disk; 0 for none.
     pub version: u64,
+    /// The epoch of that version: a parent that was set back gives versions out again, in another epoch. 0 for none.
+    pub epoch: u64,
 }
 
 /// A parent's answer to a node's introduction.
@@ -180,10 +182,19 @@ pub struct FeedPage {
     pub session: u64,
     /// The feed's name.
     pub feed: String,
-    /// The version behind which the page starts: the node's cursor when it was made.
+    /// The node's version when the page was made: the page starts behind it, unless it begins afresh.
     pub after: u64,
+    /// The epoch of that version.
+    pub after_epoch: u64,
     /// The version up to which the node has the feed once the page is on its disk.
     pub through: u64,
+    /// The epoch of that version.
+    pub epoch: u64,
+    /// True where the node's version is of a history that the parent does not have: the page begins with the feed's
+    /// first entry, and what does not come again by the last page is gone.
+    pub afresh: bool,
+    /// True where the node has the whole feed with this page.
+    pub last: bool,
     /// How many entries the page has.
     pub count: u32,
     /// The entries (`Vec<FeedEntry>` in postcard's format), compressed with zstd.

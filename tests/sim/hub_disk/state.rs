@@ -37,6 +37,16 @@ enum Content {
 pub(super) struct Feed {
     pub(super) version: u64,
     pub(super) entries: BTreeMap<String, (u64, Option<String>)>,
+    /// The first version that each process gave out, and the number of that process.
+    epochs: Vec<(u64, u64)>,
+}
+
+impl Feed {
+    /// The process that gave a version out.
+    fn epoch_of(&self, version: u64) -> u64 {
+        let run = self.epochs.iter().rfind(|(first, _)| *first <= version);
+        run.map_or(0, |(_, epoch)| *epoch)
+    }
 }
 
 /// Everything on headquarters' disk.
@@ -53,12 +63,16 @@ pub(super) struct State {
     /// What was counted since the checks last looked.
     pub(super) fresh: Vec<DocId>,
     pub(super) feeds: BTreeMap<String, Feed>,
+    /// The process that runs: a number of its own.
+    pub(super) process: u64,
 }
 
 impl State {
     /// A feed's next page, where there is more.
-    pub(super) fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
-        let known = self.feeds.get(feed)?;
+    pub(super) fn page(&self, cursor: &FeedCursor, bytes_max: u32) -> Option<FeedPage> {
+        let known = self.feeds.get(&cursor.feed)?;
+        let continues = cursor.version <= known.version && known.epoch_of(cursor.version) == cursor.epoch;
+        let after = if continues { cursor.version } else { 0 };
         let mut newer: Vec<_> = known
             .entries
             .iter()
@@ -80,9 +94,13 @@ impl State {
         let packed = postcard::to_allocvec(&entries).ok()?;
         (!entries.is_empty()).then(|| FeedPage {
             session: 0,
-            feed: feed.to_owned(),
-            after,
+            feed: cursor.feed.clone(),
+            after: cursor.version,
+            after_epoch: cursor.epoch,
             through,
+            epoch: known.epoch_of(through),
+            afresh: !continues,
+            last: through == known.version,
             count: entries.len() as u32,
             entries: zstd::bulk::compress(&packed, 1).unwrap_or_default(),
         })
@@ -94,7 +112,6 @@ impl State {
         let state = self;
         match work {
             Work::Introduce(node, hello) => {
-                state.go_beyond(&hello.feeds);
                 let result = state.ledger.introduce(node, hello, compares, now_ms);
                 Done::Introduced(node.clone(), hello.session, result)
             }
@@ -133,26 +150,13 @@ impl State {
                 let said = known.entries.get(&entry.key).and_then(|(_, body)| body.clone());
                 if said != entry.body {
                     known.version += 1;
+                    if known.epochs.last().is_none_or(|(_, epoch)| *epoch != state.process) {
+                        known.epochs.push((known.version, state.process));
+                    }
                     let said = (known.version, entry.body.clone());
                     known.entries.insert(entry.key.clone(), said);
                 }
                 Done::Published(feed.clone())
-            }
-        }
-    }
-
-    /// A node that has more of a feed than there is says that this disk was set back: what is there now gets versions
-    /// that nobody has seen, or nodes would take the old for the new.
-    fn go_beyond(&mut self, cursors: &[FeedCursor]) {
-        for cursor in cursors {
-            let feed = self.feeds.entry(cursor.feed.clone()).or_default();
-            if feed.version == 0 || cursor.version <= feed.version {
-                continue;
-            }
-            feed.version = cursor.version;
-            for (version, _) in feed.entries.values_mut() {
-                feed.version += 1;
-                *version = feed.version;
             }
         }
     }

@@ -8,10 +8,10 @@ use finalmarket::domain::ids::SaleId;
 use finalmarket::domain::journal::RecordId;
 use finalmarket::domain::time::BusinessDay;
 use finalmarket::hq::{
-    Admission, Headquarters, Incoming, IntroduceError, OpenError, Projection, PublishError, RepairError, Replacement,
+    self, Admission, Headquarters, Incoming, IntroduceError, OpenError, PublishError, RepairError, Replacement,
     SetAsideState, Settings, SettleError, StorageError, TotalsQuery,
 };
-use finalmarket::sync::wire::FeedPage;
+use finalmarket::sync::wire::{FeedCursor, FeedPage};
 
 use super::state::State;
 use super::{Claim, Done, Work};
@@ -20,7 +20,7 @@ use crate::sim::ledger::Place;
 use crate::sim::node_disk::stored::new_power;
 use crate::sim::node_disk::{Death, End};
 use crate::sim::power_cut::PowerCut;
-use crate::sim::promise::{Promise, Violation};
+use crate::sim::promise::{Checked, Promise, Violation};
 
 /// What the database consists of in its folder, as far as a copy needs it.
 const FILES: [&str; 2] = ["hq.db", "hq.db-wal"];
@@ -148,17 +148,18 @@ impl StoredHub {
         }
     }
 
-    /// Throws the figures away and makes them again.
-    pub(super) fn rebuild(&mut self) -> Result<(), Violation> {
-        for projection in Projection::ALL {
-            let rebuilt = self.running()?.rebuild(projection);
-            rebuilt.map_err(|error| failed(&error))?;
+    /// What its own check finds: each chain, and the figures made again from the ledger.
+    pub(super) fn verify(&self) -> Checked {
+        let found = hq::verify(self.folder.path());
+        let found = found.map_err(|error| broken(&format!("cannot be checked: {error}")))?;
+        match found.differences.first() {
+            None => Ok(()),
+            Some(difference) => Err(broken(&format!("does not explain itself: {difference}"))),
         }
-        Ok(())
     }
 
-    pub(super) fn page(&self, feed: &str, after: u64, bytes_max: u32) -> Option<FeedPage> {
-        self.running().ok()?.feed_page(feed, after, bytes_max).ok()?
+    pub(super) fn page(&self, cursor: &FeedCursor, bytes_max: u32) -> Option<FeedPage> {
+        self.running().ok()?.feed_page(cursor, bytes_max).ok()?
     }
 
     pub(super) fn shows(&self, id: &SaleId) -> Result<bool, Violation> {
@@ -355,4 +356,8 @@ fn refused(error: &dyn std::error::Error) -> Violation {
         Promise::NothingBlocks,
         format!("headquarters refuses what it must take: {error}"),
     )
+}
+
+fn broken(what: &str) -> Violation {
+    Violation::of(Promise::Explains, format!("headquarters {what}"))
 }

@@ -19,7 +19,7 @@ use finalmarket::sync::wire::{FeedCursor, Slot, seal};
 use super::{Clocks, Death, End, FeedHeld, NewLife, NewRecord, NodeDisk, NotCommitted, Write, Written};
 use crate::sim::promise::{Checked, Violation};
 use crate::sim::requests::DocId;
-use state::{Life, Row, State};
+use state::{Feed, Life, Row, State};
 
 /// A modelled disk.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl ModelledDisk {
     /// A new node's disk, without an incarnation yet.
     pub fn new(node: NodeId, site: SiteId, synchronous: bool, forgets_answers: bool) -> Self {
         let feeds = ["catalog", "prices"];
-        let feeds = feeds.map(|feed| (feed.to_owned(), (0, BTreeMap::new())));
+        let feeds = feeds.map(|feed| (feed.to_owned(), Feed::default()));
         Self {
             state: State {
                 node,
@@ -212,13 +212,9 @@ impl NodeDisk for ModelledDisk {
 
     fn streams(&self) -> (Vec<LocalStream>, Vec<FeedCursor>) {
         let lives = self.state.lives.iter().filter(|life| life.is_offered());
-        let cursor = |(feed, (version, _)): (&String, &(u64, _))| FeedCursor {
-            feed: feed.clone(),
-            version: *version,
-        };
         (
             lives.map(|life| life.stream(&self.state.node)).collect(),
-            self.state.feeds.iter().map(cursor).collect(),
+            self.state.feeds.iter().map(|(name, feed)| feed.cursor(name)).collect(),
         )
     }
 
@@ -272,7 +268,7 @@ impl NodeDisk for ModelledDisk {
 
     fn feed(&self, feed: &str) -> FeedHeld {
         let held = self.state.feeds.get(feed).cloned().unwrap_or_default();
-        (held.0, Some(held.1))
+        (held.version, Some(held.entries))
     }
 
     fn repair(&self, incarnation: Incarnation, seq: u64, hash: Hash, withheld: bool) -> Option<Rc<[u8]>> {

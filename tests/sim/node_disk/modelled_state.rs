@@ -1,6 +1,6 @@
 //! What a modelled disk holds, and how each write changes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use finalmarket::domain::fact::{Entry, Fact, Opened, OpenedReason, Rehomed};
@@ -46,6 +46,16 @@ pub(super) struct Document {
 /// A request and what it was answered.
 pub(super) type Answer = (Rc<Request>, Result<(), String>);
 
+/// A feed as far as it came.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Feed {
+    pub(super) version: u64,
+    pub(super) epoch: u64,
+    pub(super) entries: BTreeMap<String, Option<String>>,
+    /// What has come since it began afresh.
+    came: Option<BTreeSet<String>>,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) node: NodeId,
@@ -56,7 +66,7 @@ pub(super) struct State {
     pub(super) receipts: BTreeMap<String, u64>,
     pub(super) refunded: BTreeMap<(DocId, u16), Vec<RefundedLine>>,
     pub(super) stock: BTreeMap<usize, i64>,
-    pub(super) feeds: BTreeMap<String, (u64, BTreeMap<String, Option<String>>)>,
+    pub(super) feeds: BTreeMap<String, Feed>,
     pub(super) clock: Hlc,
 }
 
@@ -293,16 +303,34 @@ impl State {
     }
 
     pub(super) fn apply_feed(&mut self, page: &FeedPage) -> FeedCursor {
-        let (version, entries) = self.feeds.entry(page.feed.clone()).or_default();
-        if page.after == *version {
+        let feed = self.feeds.entry(page.feed.clone()).or_default();
+        if (page.after, page.after_epoch) == (feed.version, feed.epoch) {
             let bytes = zstd::bulk::decompress(&page.entries, 1 << 20).unwrap_or_default();
             let new: Vec<FeedEntry> = postcard::from_bytes(&bytes).unwrap_or_default();
-            entries.extend(new.into_iter().map(|entry| (entry.key, entry.body)));
-            *version = page.through;
+            if page.afresh {
+                feed.came = Some(BTreeSet::new());
+            }
+            for entry in new {
+                feed.came.as_mut().map(|came| came.insert(entry.key.clone()));
+                feed.entries.insert(entry.key, entry.body);
+            }
+            (feed.version, feed.epoch) = (page.through, page.epoch);
+            if page.last
+                && let Some(came) = feed.came.take()
+            {
+                feed.entries.retain(|key, _| came.contains(key));
+            }
         }
+        feed.cursor(&page.feed)
+    }
+}
+
+impl Feed {
+    pub(super) fn cursor(&self, name: &str) -> FeedCursor {
         FeedCursor {
-            feed: page.feed.clone(),
-            version: *version,
+            feed: name.to_owned(),
+            version: self.version,
+            epoch: self.epoch,
         }
     }
 }

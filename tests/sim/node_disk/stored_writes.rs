@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use finalmarket::domain::catalog::Item;
 use finalmarket::domain::fact::OpenedReason;
 use finalmarket::domain::ids::SaleId;
+use finalmarket::domain::money::Price;
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::sale::TenderKind;
 use finalmarket::domain::stock::MovementKind;
@@ -212,7 +213,7 @@ pub(super) fn furnish(
             role: Role::Till,
             rights: Rights {
                 backdate: true,
-                state_prices: false,
+                state_prices: true,
             },
             register: Some("1".parse().expect("a register")),
         };
@@ -236,12 +237,14 @@ pub fn item(number: usize, edition: u64) -> Item {
         department: text("all".to_owned()),
         brand: text(String::new()),
         size: text(String::new()),
-        price: Decimal::new(PRICES.get(number).copied().unwrap_or_default(), 2)
-            .to_string()
-            .parse()
-            .expect("a price"),
+        price: price(number),
         tax_class: "standard".parse().expect("a tax class"),
     }
+}
+
+fn price(item: usize) -> Price {
+    let cents = Decimal::new(PRICES.get(item).copied().unwrap_or_default(), 2);
+    cents.to_string().parse().expect("a price")
 }
 
 /// Lets records go that were recorded before `before_ms`; planted, also those that nobody has acknowledged.
@@ -284,7 +287,8 @@ fn sell_command(sale: &SaleAsked) -> SellCommand {
     let line = |line: &crate::sim::requests::LineAsked| SellLine {
         item: ItemRef::Sku(sku(line.item).parse().expect("a SKU")),
         quantity: Quantity::from_thousandths(line.quantity),
-        unit_price: None,
+        // A headquarters that was set back may take an item out of the catalog that is still on the shelf.
+        unit_price: Some(price(line.item)),
         discount: discount(line.discount),
     };
     SellCommand {
@@ -322,7 +326,7 @@ fn receive_command(movement: &MovementAsked) -> ReceiveCommand {
         amount: ReceiveAmount::By(Quantity::from_thousandths(*change)),
     };
     ReceiveCommand {
-        kind: MovementKind::Adjustment,
+        kind: MovementKind::Opening,
         reference: Some(movement.reference.clone()),
         lines: movement.lines.iter().map(line).collect(),
     }
