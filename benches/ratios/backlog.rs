@@ -44,7 +44,12 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     for (sales, rounds) in plan.backlogs.iter().copied() {
         peak_bytes = peak_bytes.max(backlog(report, sales, rounds)?);
     }
-    report.line("most memory of a node that drains", megabytes(peak_bytes), Value::Nothing, Target::None);
+    report.line(
+        "most memory of a node that drains",
+        megabytes(peak_bytes),
+        Value::Nothing,
+        Target::None,
+    );
     Ok(())
 }
 
@@ -71,7 +76,10 @@ fn backlog(report: &mut Report, sales: usize, rounds: usize) -> Outcome<u64> {
     shop.close();
     let facts = json_lines(&start)?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let (mut drains, mut alone, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         note(&format!("(b) {sales} sales, round {} of {rounds}", round + 1));
@@ -83,14 +91,22 @@ fn backlog(report: &mut Report, sales: usize, rounds: usize) -> Outcome<u64> {
         let bare_folder = folder.path(&format!("bare-{round}"));
         let database = backlog_rows::empty(&bare_folder, &hq_database(&hq))?;
         let connection = bare::open(&database)?;
-        let took: Duration = rows.script.play(&connection, 0..rows.script.len(), 1, Duration::MAX)?.iter().sum();
+        let took: Duration = rows
+            .script
+            .play(&connection, 0..rows.script.len(), 1, Duration::MAX)?
+            .iter()
+            .sum();
         drop(connection);
         bare::check_same(&hq_database(&hq), &database, &backlog_rows::TABLES)?;
         bare.push(took.as_secs_f64());
     }
     tell(report, sales, &drains, &alone, &bare, &facts);
     folder.remove()?;
-    Ok(drains.iter().map(|drain| drain.node_memory_bytes).max().unwrap_or_default())
+    Ok(drains
+        .iter()
+        .map(|drain| drain.node_memory_bytes)
+        .max()
+        .unwrap_or_default())
 }
 
 async fn drain(node: &Path, hq: &Path) -> Outcome<Drain> {
@@ -123,7 +139,11 @@ async fn drain(node: &Path, hq: &Path) -> Outcome<Drain> {
             break passed.as_secs_f64();
         }
         if passed > DEADLINE {
-            return Err(format!("headquarters has {acked} of {head} records after {} s", passed.as_secs()).into());
+            return Err(format!(
+                "headquarters has {acked} of {head} records after {} s",
+                passed.as_secs()
+            )
+            .into());
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     };
@@ -201,28 +221,63 @@ fn json_lines(node: &Path) -> Outcome<JsonLines> {
 
 fn tell(report: &mut Report, sales: usize, drains: &[Drain], alone: &[f64], bare: &[f64], facts: &JsonLines) {
     let count = number(sales as f64);
-    report.part(&format!("(b) a backlog of {count} sales, from the node's disk through mosquitto to headquarters' disk"));
+    report.part(&format!(
+        "(b) a backlog of {count} sales, from the node's disk through mosquitto to headquarters' disk"
+    ));
     let all = sales as f64;
     let rate = |seconds: &[f64]| format!("{} sales/s", number(all / median(seconds)));
-    let against_bare = |seconds: &[f64]| Value::Ratio(bare.iter().zip(seconds).map(|(bare, took)| bare / took).collect());
-    report.line("bare SQLite, a transaction for each batch", rate(bare), Value::Ratio(vec![1.0]), Target::None);
+    let against_bare =
+        |seconds: &[f64]| Value::Ratio(bare.iter().zip(seconds).map(|(bare, took)| bare / took).collect());
+    report.line(
+        "bare SQLite, a transaction for each batch",
+        rate(bare),
+        Value::Ratio(vec![1.0]),
+        Target::None,
+    );
     let acknowledged: Vec<f64> = drains.iter().map(|drain| drain.acknowledged_s).collect();
     let in_figures: Vec<f64> = drains.iter().map(|drain| drain.in_figures_s).collect();
     for (what, took) in [("acknowledged", &acknowledged), ("in the figures", &in_figures)] {
-        report.line(format!("drained until all are {what}"), rate(took), against_bare(took), Target::None);
-        let target = if sales == 10_000 { Target::AtMost(1.0) } else { Target::None };
+        report.line(
+            format!("drained until all are {what}"),
+            rate(took),
+            against_bare(took),
+            Target::None,
+        );
+        let target = if sales == 10_000 {
+            Target::AtMost(1.0)
+        } else {
+            Target::None
+        };
         let value = Value::Of(median(took), "s");
         report.line(format!("  {count} across until {what}"), "", value, target);
     }
-    report.line("headquarters alone: ledger and figures", rate(alone), against_bare(alone), Target::None);
+    report.line(
+        "headquarters alone: ledger and figures",
+        rate(alone),
+        against_bare(alone),
+        Target::None,
+    );
     let value = Value::Of(all / median(alone), "sales/s");
     report.line("  the same", "", value, Target::AtLeast(20_000.0));
     let each = |bytes: f64| format!("{} bytes/sale", number(bytes / all));
-    let wire: Vec<f64> = drains.iter().map(|drain| (drain.bytes.0 + drain.bytes.1) as f64).collect();
+    let wire: Vec<f64> = drains
+        .iter()
+        .map(|drain| (drain.bytes.0 + drain.bytes.1) as f64)
+        .collect();
     let up: Vec<f64> = drains.iter().map(|drain| drain.bytes.0 as f64).collect();
     let value = Value::Of(median(&wire) / all, "bytes/sale");
-    report.line("on the wire, both ways, TCP payload", each(median(&wire)), value, Target::AtMost(60.0));
-    report.line("  of it towards headquarters", each(median(&up)), Value::Nothing, Target::None);
+    report.line(
+        "on the wire, both ways, TCP payload",
+        each(median(&wire)),
+        value,
+        Target::AtMost(60.0),
+    );
+    report.line(
+        "  of it towards headquarters",
+        each(median(&up)),
+        Value::Nothing,
+        Target::None,
+    );
     let lines = [
         ("the same facts as JSON lines", facts.plain),
         ("  with zstd -3", facts.zstd_3),

@@ -86,7 +86,9 @@ pub fn read(hq: &Path, node: &Path) -> Outcome<Rows> {
         let mut unit = vec![Write::new(batch_row, row)];
         let sales = rows(
             &connection,
-            &format!("SELECT business_day, * FROM sale WHERE origin = {origin} AND seq BETWEEN {first} AND {last} ORDER BY seq"),
+            &format!(
+                "SELECT business_day, * FROM sale WHERE origin = {origin} AND seq BETWEEN {first} AND {last} ORDER BY seq"
+            ),
         )?;
         if sales.is_empty() {
             // Headquarters' own, which begins its journal.

@@ -125,7 +125,8 @@ pub fn check_same(product: &Path, bare: &Path, tables: &[&str]) -> Outcome<()> {
             continue;
         }
         for (one, other) in [("main", "bare"), ("bare", "main")] {
-            let sql = format!("SELECT count(*) FROM (SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table})");
+            let sql =
+                format!("SELECT count(*) FROM (SELECT * FROM {one}.{table} EXCEPT SELECT * FROM {other}.{table})");
             let differ: i64 = connection.query_row(&sql, (), |row| row.get(0))?;
             if differ > 0 {
                 return Err(format!("the baseline is not the same: {differ} rows of {table} are in {one} only").into());

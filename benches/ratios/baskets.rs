@@ -7,9 +7,7 @@ use finalmarket::domain::catalog::Item;
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::money::{Currency, Minor, Price, Rounding};
 use finalmarket::domain::quantity::Quantity;
-use finalmarket::domain::sale::{
-    Discount, DraftLine, Fulfilment, SaleDraft, SaleRules, Tender, TenderKind, decide,
-};
+use finalmarket::domain::sale::{Discount, DraftLine, Fulfilment, SaleDraft, SaleRules, Tender, TenderKind, decide};
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
 use finalmarket::operations::{ItemRef, SellCommand, SellLine, Settings, StatedDiscount, StatedTender};
 use rust_decimal::Decimal;
@@ -61,7 +59,9 @@ pub fn settings() -> Outcome<Settings> {
 /// The catalog's item of a rank; the lower, the more often it sells.
 fn item(rank: u64) -> Outcome<Item> {
     const KINDS: [&str; 8] = ["Apple", "Bread", "Cheese", "Coffee", "Juice", "Pasta", "Soap", "Yogurt"];
-    const SORTS: [&str; 8] = ["Fresh", "Dark", "Whole", "Light", "Spicy", "Sweet", "Classic", "Organic"];
+    const SORTS: [&str; 8] = [
+        "Fresh", "Dark", "Whole", "Light", "Spicy", "Sweet", "Classic", "Organic",
+    ];
     const BRANDS: [&str; 5] = ["Northfield", "Harbor", "Old Mill", "Sunrise", "Private"];
     let pick = |words: &[&'static str], of: u64| words[(of % words.len() as u64) as usize];
     let number = sku_number(rank);
@@ -158,7 +158,10 @@ impl Baskets {
         };
         let quantity = if self.dice.below(10) == 0 { 3 } else { 1 };
         let discount = match self.dice.below(4) {
-            0 => Some(StatedDiscount::Amount(Decimal::new(1 + self.dice.below(40).cast_signed(), 2))),
+            0 => Some(StatedDiscount::Amount(Decimal::new(
+                1 + self.dice.below(40).cast_signed(),
+                2,
+            ))),
             _ => None,
         };
         Ok(SellLine {

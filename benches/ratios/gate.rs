@@ -54,9 +54,16 @@ impl Gate {
     /// Waits until the node stands before it.
     pub fn wait_for_node(&self) -> Outcome<()> {
         let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.shared.changed.wait_timeout_while(state, DEADLINE, |state| !state.knocked);
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(state, DEADLINE, |state| !state.knocked);
         let (state, _) = waited.map_err(|_| "a thread of the gate broke")?;
-        if state.knocked { Ok(()) } else { Err("the node does not look for its broker".into()) }
+        if state.knocked {
+            Ok(())
+        } else {
+            Err("the node does not look for its broker".into())
+        }
     }
 
     /// Opens it.

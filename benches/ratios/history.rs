@@ -34,7 +34,10 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     let mut shop = Shop::create(&short, shape(SHORT))?;
     shop.sell(SHORT as usize, GROUP)?;
     shop.close();
-    let mut shops = [Shop::open(&short, shape(SHORT))?, Shop::open(&long, shape(plan.history))?];
+    let mut shops = [
+        Shop::open(&short, shape(SHORT))?,
+        Shop::open(&long, shape(plan.history))?,
+    ];
     for shop in &mut shops {
         shop.sell(WARM_UP, 1)?;
     }
@@ -54,7 +57,12 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
         let ms = |at: usize| median(&took[at]) / per_transaction as f64;
         let figure = format!("{} / {} ms a sale", number(ms(1)), number(ms(0)));
         let ratio = vec![median(&took[1]) / median(&took[0])];
-        report.line(format!("{what}, median"), figure, Value::Ratio(ratio), Target::AtMost(1.15));
+        report.line(
+            format!("{what}, median"),
+            figure,
+            Value::Ratio(ratio),
+            Target::AtMost(1.15),
+        );
         let mean = |at: usize| took[at].iter().sum::<f64>() / took[at].len() as f64 / per_transaction as f64;
         let figure = format!("{} / {} ms a sale", number(mean(1)), number(mean(0)));
         let ratio = vec![mean(1) / mean(0)];
@@ -87,7 +95,10 @@ pub fn long_history(sales: u64) -> Outcome<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    note(&format!("making a history of {sales} sales; it is kept in {}", path.display()));
+    note(&format!(
+        "making a history of {sales} sales; it is kept in {}",
+        path.display()
+    ));
     let new = path.with_extension("new");
     if new.exists() {
         fs::remove_dir_all(&new)?;
@@ -125,7 +136,12 @@ fn made_of() -> Outcome<String> {
     for file in files {
         hasher.update(fs::read(file)?);
     }
-    Ok(hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Removes histories of the same length that were made for another schema.

@@ -137,5 +137,7 @@ fn print_machine() {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
-    println!("{cores} processors, load average at the end {load}; a load over 1 that is not this run's makes ratios worse");
+    println!(
+        "{cores} processors, load average at the end {load}; a load over 1 that is not this run's makes ratios worse"
+    );
 }

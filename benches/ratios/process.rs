@@ -35,7 +35,10 @@ impl NodeProcess {
         if let Some(port) = broker_port {
             command.args(["--broker", &format!("127.0.0.1:{port}")]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
         Ok(Self {
             child: command.spawn()?,
             log,
@@ -68,7 +71,9 @@ impl NodeProcess {
     /// A figure of its memory in bytes: `VmRSS` is what it has now, `VmHWM` the most that it had.
     pub fn memory_bytes(&self, name: &str) -> Outcome<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         let kibibytes: u64 = kibibytes.ok_or("the system does not tell")?.trim().parse()?;
         Ok(kibibytes * 1024)

@@ -56,7 +56,12 @@ impl Report {
 
     /// How many targets there were and how many were missed.
     pub fn score(&self) -> (usize, usize) {
-        let met: Vec<bool> = self.parts.iter().flat_map(|(_, lines)| lines).filter_map(Line::met).collect();
+        let met: Vec<bool> = self
+            .parts
+            .iter()
+            .flat_map(|(_, lines)| lines)
+            .filter_map(Line::met)
+            .collect();
         (met.len(), met.iter().filter(|met| !**met).count())
     }
 }
@@ -87,7 +92,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (title, lines) in &self.parts {
             writeln!(f, "\n{title}")?;
-            writeln!(f, "{:<46} {:>22} {:>24} {:>18}", "", "figure", "ratio (range of rounds)", "target")?;
+            writeln!(
+                f,
+                "{:<46} {:>22} {:>24} {:>18}",
+                "", "figure", "ratio (range of rounds)", "target"
+            )?;
             for line in lines {
                 let value = match &line.value {
                     Value::Nothing => String::new(),

@@ -84,7 +84,13 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
             }
             let cpu_ms = running.cpu_ms()?;
             let sold = tills.sell(count, Duration::from_millis(plan.round_ms))?;
-            add(&mut kinds, &format!("tills {count}"), round, &sold, running.cpu_ms()? - cpu_ms);
+            add(
+                &mut kinds,
+                &format!("tills {count}"),
+                round,
+                &sold,
+                running.cpu_ms()? - cpu_ms,
+            );
         }
     }
     running.stop()?;
@@ -127,7 +133,9 @@ fn script(folder: &Path, behind_sales: usize) -> Outcome<Script> {
     positions.sort_unstable();
     let mut record = connection.prepare("SELECT record FROM journal WHERE position = ?1")?;
     for position in positions {
-        let Some(mut unit) = found.remove(&position) else { continue };
+        let Some(mut unit) = found.remove(&position) else {
+            continue;
+        };
         let record: Vec<u8> = record.query_row([position], |row| row.get(0))?;
         if let Fact::Sale(sale) = Entry::decode(&record)?.fact {
             for line in sale.lines {
@@ -148,7 +156,10 @@ fn bare_round(took: &[Duration], sales_each: usize) -> Round {
     Round {
         sales: (took.len() * sales_each) as u64,
         seconds,
-        latencies_us: took.iter().map(|took| u32::try_from(took.as_micros()).unwrap_or(u32::MAX)).collect(),
+        latencies_us: took
+            .iter()
+            .map(|took| u32::try_from(took.as_micros()).unwrap_or(u32::MAX))
+            .collect(),
     }
 }
 
@@ -173,7 +184,12 @@ fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
     if let Some(grouped) = kinds.get("bare grouped") {
         // Its round stands beside the second of the three of one transaction each.
         let ratio = ratios(&grouped.rates, &bare.rates, 1);
-        report.line("bare SQLite, 256 to a transaction", rate(grouped), Value::Ratio(ratio), Target::None);
+        report.line(
+            "bare SQLite, 256 to a transaction",
+            rate(grouped),
+            Value::Ratio(ratio),
+            Target::None,
+        );
     }
     let targets = [Target::AtLeast(0.45), Target::None, Target::AtLeast(2.5)];
     for (at, (count, target)) in TILLS.into_iter().zip(targets).enumerate() {
@@ -183,7 +199,12 @@ fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
         }
     }
     let mut bare_latencies = bare.latencies_us;
-    latency_line(report, "wait of bare SQLite, one transaction each", &mut bare_latencies, Target::None);
+    latency_line(
+        report,
+        "wait of bare SQLite, one transaction each",
+        &mut bare_latencies,
+        Target::None,
+    );
     for count in TILLS {
         if let Some(kind) = kinds.get_mut(&format!("tills {count}")) {
             let what = format!("wait of {count} tills");
@@ -193,7 +214,12 @@ fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
     for count in TILLS {
         if let Some(kind) = kinds.get(&format!("tills {count}")) {
             let figure = format!("{} ms a sale", number(kind.cpu_ms / kind.sales));
-            report.line(format!("processor time of the node, {count} tills"), figure, Value::Nothing, Target::None);
+            report.line(
+                format!("processor time of the node, {count} tills"),
+                figure,
+                Value::Nothing,
+                Target::None,
+            );
         }
     }
 }

@@ -79,7 +79,8 @@ impl Shop {
     pub fn create(folder: &Path, new: NewShop) -> Outcome<Self> {
         fs::create_dir_all(folder)?;
         let day_ms = 86_400_000;
-        let clock_ms = wall_ms()? - new.sales * (PAUSE_MS_MIN + PAUSE_MS_SPAN / 2) - day_ms - new.sales / 100 * day_ms / 100;
+        let clock_ms =
+            wall_ms()? - new.sales * (PAUSE_MS_MIN + PAUSE_MS_SPAN / 2) - day_ms - new.sales / 100 * day_ms / 100;
         let (mut core, _) = WriterCore::open(&options(folder)?, at(clock_ms))?;
         let catalog = baskets::catalog(new.items)?;
         for part in catalog.chunks(1_000) {
@@ -157,7 +158,11 @@ impl Shop {
         let till = &mut self.tills[index];
         command.counter = till.next_counter;
         till.next_counter += 1;
-        let (device, settings, now) = (Arc::clone(&self.devices[index]), Arc::clone(&self.settings), at(self.clock_ms));
+        let (device, settings, now) = (
+            Arc::clone(&self.devices[index]),
+            Arc::clone(&self.settings),
+            at(self.clock_ms),
+        );
         let request = request(&device, &command)?;
         let failed = Arc::clone(&self.failed);
         Ok(Job::new(
@@ -240,7 +245,9 @@ fn pair_till(core: &mut WriterCore, number: usize, clock_ms: u64) -> Outcome<Til
         salt: [7; 16],
     };
     let words = |failure: &dyn std::fmt::Debug| format!("a till was not paired: {failure:?}");
-    let shown = core.run(|tx| pair(tx, now, &new, &seed)).map_err(|failure| words(&failure))?;
+    let shown = core
+        .run(|tx| pair(tx, now, &new, &seed))
+        .map_err(|failure| words(&failure))?;
     let paired = core
         .run(|tx| redeem(tx, now, &shown.code, None, None))
         .map_err(|failure| words(&failure))?;
@@ -261,7 +268,10 @@ fn options(folder: &Path) -> Outcome<StoreOptions> {
             currency: Currency::USD,
         }),
         // The process that opens it later must find the machine that it was written in.
-        machine_id: fs::read_to_string("/etc/machine-id").unwrap_or_default().trim().to_owned(),
+        machine_id: fs::read_to_string("/etc/machine-id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         seed: IncarnationSeed {
             random: 0x1234_5678_9abc_def0,
             secret_key: [3; 32],
@@ -280,5 +290,7 @@ fn at(unix_ms: u64) -> Now {
 }
 
 fn wall_ms() -> Outcome<u64> {
-    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
+    Ok(u64::try_from(
+        SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis(),
+    )?)
 }

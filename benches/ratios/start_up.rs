@@ -56,16 +56,31 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
         number(plan.history as f64)
     ));
     let value = Value::Of(median(&starts), "s");
-    report.line("start of the process to its first sale", "file in memory", value, Target::AtMost(1.0));
+    report.line(
+        "start of the process to its first sale",
+        "file in memory",
+        value,
+        Target::AtMost(1.0),
+    );
     if !cold_starts.is_empty() {
         let value = Value::Of(median(&cold_starts), "s");
         report.line("  the same", "file on disk only", value, Target::AtMost(1.0));
     }
-    report.line("memory after the first sale", megabytes(memory_first), Value::Nothing, Target::None);
+    report.line(
+        "memory after the first sale",
+        megabytes(memory_first),
+        Value::Nothing,
+        Target::None,
+    );
     let value = Value::Of(now as f64 / 1e6, "MB");
     let what = format!("memory after {TILLS} tills have sold and people searched");
     report.line(what, "", value, Target::AtMost(120.0));
-    report.line("  the most it had", "", Value::Of(most as f64 / 1e6, "MB"), Target::AtMost(120.0));
+    report.line(
+        "  the most it had",
+        "",
+        Value::Of(most as f64 / 1e6, "MB"),
+        Target::AtMost(120.0),
+    );
     let figure = format!("p50 {} ms", number(median(&searches_ms)));
     report.line("search as one types, one reader", figure, Value::Nothing, Target::None);
     Ok(())
@@ -85,8 +100,14 @@ fn first_sale(folder: &Path, till: Till) -> Outcome<(NodeProcess, f64)> {
 fn forget_pages(folder: &Path) -> Outcome<()> {
     let database = finalmarket::store::database_path(folder);
     let input = format!("if={}", database.display());
-    let told = Command::new("dd").args([&input, "iflag=nocache", "count=0", "status=none"]).status()?;
-    if told.success() { Ok(()) } else { Err("dd could not be told to forget the file".into()) }
+    let told = Command::new("dd")
+        .args([&input, "iflag=nocache", "count=0", "status=none"])
+        .status()?;
+    if told.success() {
+        Ok(())
+    } else {
+        Err("dd could not be told to forget the file".into())
+    }
 }
 
 /// One request whose answer is read to its end.

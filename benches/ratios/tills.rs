@@ -145,7 +145,10 @@ impl Request {
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(&body);
         let digits = FIRST_COUNTER.to_string().into_bytes();
-        let places = bytes.windows(digits.len()).enumerate().filter(|(_, window)| *window == digits);
+        let places = bytes
+            .windows(digits.len())
+            .enumerate()
+            .filter(|(_, window)| *window == digits);
         let counter_at: Vec<usize> = places.map(|(at, _)| at).collect();
         if counter_at.len() != 2 {
             return Err("a request has its counter in its key and in its body".into());
@@ -187,7 +190,8 @@ pub fn answer_bytes(answer: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(answer.get(..head)?).ok()?;
     let length = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().ok())?
     })?;
     Some(head + length)
 }

@@ -117,7 +117,10 @@ fn a_defect_behind_what_was_sure_undoes_its_group_once() {
     shop.core.run_group(vec![job(&shop, 10)]);
     assert!(answers.try_iter().all(|(_, result)| result.is_ok()));
     let first = group(&mut shop);
-    assert_eq!(first.iter().map(|(counter, _)| *counter).collect::<Vec<_>>(), [1, 0, 2, 4]);
+    assert_eq!(
+        first.iter().map(|(counter, _)| *counter).collect::<Vec<_>>(),
+        [1, 0, 2, 4]
+    );
     for (_, result) in &first {
         assert_eq!(result, &Err(Failure::Storage(StorageError::Undone)));
     }
@@ -127,6 +130,9 @@ fn a_defect_behind_what_was_sure_undoes_its_group_once() {
         let number = result.as_ref().map(|sold| sold.sale.receipt.number);
         (*counter, number.ok())
     });
-    assert_eq!(kept.collect::<Vec<_>>(), [(1, Some(2)), (0, None), (2, Some(3)), (4, Some(4))]);
+    assert_eq!(
+        kept.collect::<Vec<_>>(),
+        [(1, Some(2)), (0, None), (2, Some(3)), (4, Some(4))]
+    );
     assert_eq!(shop.stock("1001"), -4000);
 }
