@@ -7,11 +7,11 @@ use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Discount, DraftLine, Fulfilment, LINES_MAX, SaleRefusal};
 use crate::operations::settings::Settings;
 use crate::operations::till::StatedDiscount;
-use crate::store::{Device, Priced, Role, Snapshot, WriteTransaction};
+use crate::store::{Device, Priced, Role, WriteTransaction};
 
 /// The lines with what the catalog and the price feed say of their items.
 pub(super) fn priced(
-    snapshot: &Snapshot<'_>,
+    tx: &mut WriteTransaction<'_>,
     settings: &Settings,
     device: &Device,
     lines: &[SellLine],
@@ -24,7 +24,7 @@ pub(super) fn priced(
         .iter()
         .zip(1..)
         .map(|(stated, line)| {
-            let (sku, item) = find(snapshot, settings, device, stated, line)?;
+            let (sku, item) = find(tx, settings, device, stated, line)?;
             let discount = allowed_discount(stated.discount, device, line)?
                 .map(|discount| discount.in_minor(settings.sale.currency));
             Ok(DraftLine {
@@ -76,7 +76,7 @@ pub(super) fn price_version(tx: &mut WriteTransaction<'_>, command: &SellCommand
 /// The item. One that the catalog does not have can be sold all the same by a till that may state prices and does: what
 /// was sold before the catalog knew it, or after it forgot it, was sold.
 fn find(
-    snapshot: &Snapshot<'_>,
+    tx: &mut WriteTransaction<'_>,
     settings: &Settings,
     device: &Device,
     stated: &SellLine,
@@ -86,7 +86,7 @@ fn find(
         ItemRef::Sku(sku) => sku.clone(),
         ItemRef::Gtin(gtin) => {
             let gtin = *gtin;
-            let mut skus = snapshot.skus_by_gtin(gtin)?;
+            let mut skus = tx.skus_by_gtin(gtin)?;
             match (skus.pop(), skus.is_empty()) {
                 (Some(sku), true) => sku,
                 (Some(last), false) => {
@@ -97,7 +97,7 @@ fn find(
             }
         }
     };
-    match (snapshot.priced(&sku)?, stated.unit_price) {
+    match (tx.priced(&sku)?, stated.unit_price) {
         (Some(priced), _) => Ok((sku, priced)),
         (None, Some(price)) if device.rights.state_prices => {
             let tax_class = settings.unlisted_tax_class.clone();
