@@ -29,8 +29,11 @@ use clap::{Parser, Subcommand};
 
 /// The Final Market: stores and kiosks that go on selling without the internet, and their headquarters.
 ///
-/// Try it first: `finalmarket demo` runs a headquarters, a broker, two stores and a kiosk on this machine and prints
-/// where to look.
+#[cfg_attr(
+    feature = "embedded-broker",
+    doc = "\nTry it first: `finalmarket demo` runs a headquarters, a broker, two stores and a kiosk on this machine and prints \
+           where to look."
+)]
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, max_term_width = 100)]
 struct Arguments {

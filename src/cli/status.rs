@@ -94,6 +94,18 @@ fn print_headquarters(status: &Value) {
             of("pending"),
             of("last_heard")
         );
+        for life in list(node, "/incarnations") {
+            let of = |name: &str| show(life.get(name));
+            if of("state") != "counted" {
+                println!(
+                    "    incarnation {} is {}: {}, {} records kept",
+                    of("incarnation"),
+                    of("state").replace('_', " "),
+                    of("reason"),
+                    of("acknowledged_seq")
+                );
+            }
+        }
     }
     print_alerts(list(status, "/alerts"));
 }

@@ -1,7 +1,7 @@
 //! The loop between headquarters' ledger, its engine and the broker.
 //!
-//! Promises: a message is acknowledged to the broker only once its effect is on disk, which is what holds the broker
-//! back when the disk is slow; batches that wait are committed together; figures follow on a thread of their own and
+//! Promises: a batch is acknowledged to the broker only once it is on disk, which is what holds the broker back when the
+//! disk is slow (an introduction, which a node repeats until it is answered, at once); batches that wait are committed together; figures follow on a thread of their own and
 //! hold nothing up.
 
 use std::collections::HashMap;

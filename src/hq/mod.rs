@@ -1,7 +1,7 @@
 //! Headquarters: takes in what nodes send, keeps every record as it came, and makes figures of them.
 //!
 //! Promises: what is acknowledged is on disk; every record takes effect once; every figure can be made again from the
-//! ledger; one bad record stops nothing. Here is no network: the link to the nodes and the API are given this.
+//! ledger; one bad record stops nothing. Only `link_loop`, `http` and `start` touch a network.
 //!
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::Method;
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::metrics::histogram::Histogram;
 use tower::{Layer, Service};
@@ -26,7 +26,8 @@ use super::state::ApiState;
 #[derive(Clone)]
 pub(super) struct Guard {
     api: ApiState,
-    calls: Arc<[Call]>,
+    /// What the table has for the route; none where it is no route.
+    calls: Option<Arc<[Call]>>,
 }
 
 struct Call {
@@ -45,7 +46,7 @@ impl Guard {
         });
         Self {
             api: api.clone(),
-            calls: calls.collect(),
+            calls: Some(calls.collect()),
         }
     }
 
@@ -53,7 +54,7 @@ impl Guard {
     pub(super) fn of_the_rest(api: &ApiState) -> Self {
         Self {
             api: api.clone(),
-            calls: Arc::default(),
+            calls: None,
         }
     }
 }
@@ -104,9 +105,13 @@ impl Guard {
         let started = Instant::now();
         let uri = request.uri().clone();
         let call = self.call(request.method());
-        let mut response = match self.pass(call, request, inner).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(),
+        let mut response = match (&self.calls, call) {
+            // The handler may be there: what the table does not have is for nobody.
+            (Some(calls), None) => method_not_allowed(calls.iter().map(|call| call.method)),
+            _ => match self.pass(call, request, inner).await {
+                Ok(response) => response,
+                Err(problem) => problem.into_response(),
+            },
         };
         if let Some(code) = problem::render(&mut response, uri.path()) {
             self.api.metrics.count_problem(code);
@@ -117,10 +122,13 @@ impl Guard {
         response
     }
 
-    /// None where the route has no such method: the framework answers that it has not.
+    /// None where the route has no such method.
     fn call(&self, method: &Method) -> Option<&Call> {
         let method = if method == Method::HEAD { &Method::GET } else { method };
-        self.calls.iter().find(|call| call.method == method)
+        self.calls
+            .iter()
+            .flat_map(|calls| calls.iter())
+            .find(|call| call.method == method)
     }
 
     async fn pass<S>(&self, call: Option<&Call>, mut request: Request, mut inner: S) -> Result<Response, Problem>
@@ -193,4 +201,18 @@ fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without words".into())
+}
+
+/// The answer where a route has other methods than the one that was asked for.
+pub(crate) fn method_not_allowed(methods: impl Iterator<Item = &'static Method>) -> Response {
+    // GET stands for HEAD too.
+    let named = methods.map(|method| {
+        if method == Method::GET {
+            "GET,HEAD"
+        } else {
+            method.as_str()
+        }
+    });
+    let allowed = named.collect::<Vec<_>>().join(",");
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, allowed)]).into_response()
 }

@@ -1,4 +1,4 @@
-//! Who may call what: the one table. A route that is not in it is not served.
+//! Who may call what: the one table. A route that is not in it is refused to everyone.
 
 use axum::http::Method;
 

@@ -101,7 +101,7 @@ pub(super) async fn create(
     let command = body.into_command(caller.role)?;
     let (device, settings, now) = (caller.device(), Arc::clone(&api.settings), api.now());
     let sold = api
-        .write(move |tx| sell(tx, &settings, now, &device, &request, &command))
+        .write_sure(move |tx| sell(tx, &settings, now, &device, &request, &command))
         .await?;
     if sold.repeated {
         api.metrics.replays.inc();

@@ -169,6 +169,15 @@ impl ApiState {
         self.writer.run(work).await
     }
 
+    /// The same for work that is not refused any more once it has written.
+    pub(super) async fn write_sure<T: Send + 'static, R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
+    ) -> Result<T, Failure<R>> {
+        let _waiting = Waiting::new(&self.metrics.writes_waiting);
+        self.writer.run_sure(work).await
+    }
+
     /// Lets a device's request through, or not yet.
     pub(super) fn pace(&self, caller: &Caller) -> Result<(), Problem> {
         let now_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -264,7 +264,7 @@ async fn show_pairing_code(node: &NodeId, store: &Store, clock: MachineClock) ->
         .run(move |tx| pair(tx, now, &manager, &seed))
         .await
         .map_err(|error| broken(error.to_string()))?;
-    // To the terminal, not to the log: logs travel.
+    // To standard error and not through the log, which may be sent elsewhere. It is good once, and for ten minutes.
     eprintln!(
         "node {node}: pairing code for the first manager, good for ten minutes: {}",
         shown.code

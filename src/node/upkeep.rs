@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::clock::MachineClock;
-use crate::operations::prune;
+use crate::operations::{TidiedTo, tidy};
 use crate::store::{Failure, Store};
 
 /// How often. Each time does a small part, so that no sale waits long behind it.
@@ -15,6 +15,7 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// Runs until `stop` is true.
 pub(super) async fn run(store: Arc<Store>, clock: MachineClock, keep_days: u32, mut stop: watch::Receiver<bool>) {
+    let mut tidied_to: TidiedTo = None;
     let mut due = tokio::time::interval(EVERY);
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -23,12 +24,14 @@ pub(super) async fn run(store: Arc<Store>, clock: MachineClock, keep_days: u32, 
             _ = due.tick() => {}
         }
         let now = clock.now();
-        let pruned = store
+        let after = tidied_to.take();
+        let tidied = store
             .writer
-            .run(move |tx| prune(tx, now, keep_days).map_err(Failure::<Infallible>::Storage))
+            .run(move |tx| tidy(tx, now, keep_days, after).map_err(Failure::<Infallible>::Storage))
             .await;
-        if let Err(error) = pruned {
-            tracing::warn!(%error, "old records could not be pruned; they stay for now");
+        match tidied {
+            Ok(to) => tidied_to = to,
+            Err(error) => tracing::warn!(%error, "old records and answers could not be let go; they stay for now"),
         }
     }
 }

@@ -21,6 +21,7 @@ mod sell;
 mod set_record_aside;
 mod settings;
 mod streams;
+mod tidy;
 mod till;
 mod verify;
 
@@ -44,5 +45,6 @@ pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
 pub use set_record_aside::{SetAsideRefusal, set_record_aside};
 pub use settings::Settings;
 pub use streams::streams;
+pub use tidy::{TidiedTo, tidy};
 pub use till::{StatedDiscount, StatedTender, TillRefusal};
 pub use verify::{Verified, verify};

@@ -22,7 +22,8 @@ const DAY_MS: u64 = 86_400_000;
 /// Why the store could not keep it.
 pub fn prune(tx: &mut WriteTransaction<'_>, now: Now, keep_days: u32) -> Result<u64, StorageError> {
     let days = u64::from(keep_days).max(IDEMPOTENCY_DAYS.unsigned_abs() + 1);
-    let before_ms = now.unix_ms.saturating_sub(days.saturating_mul(DAY_MS));
+    // By the journal's clock, which does not follow the machine's at once when that jumps ahead.
+    let before_ms = tx.stamp(now).milliseconds().saturating_sub(days.saturating_mul(DAY_MS));
     let incarnations = tx.incarnations()?;
     let Some(oldest) = incarnations.iter().find(|row| row.earliest_seq <= row.head.seq) else {
         return Ok(0);

@@ -114,6 +114,12 @@ pub enum SellRefusal {
         /// The till's.
         stated: Price,
     },
+    /// A kiosk states a discount: a customer would be giving it to himself.
+    #[error("{}a kiosk may not give a discount", if *line == 0 { String::new() } else { format!("line {line}: ") })]
+    DiscountStated {
+        /// The line; 0 for the basket's discount.
+        line: usize,
+    },
     /// A discount that is not whole minor units, or too large.
     #[error("line {line}: the discount: {error}")]
     DiscountAmount {
@@ -137,6 +143,7 @@ impl SellRefusal {
             Self::UnknownGtin { .. } => "unknown-gtin",
             Self::AmbiguousGtin { .. } => "ambiguous-gtin",
             Self::PriceStated { .. } => "price-not-allowed",
+            Self::DiscountStated { .. } => "discount-not-allowed",
             Self::DiscountAmount { .. } => "discount-amount",
             Self::Sale(refusal) => refusal.code(),
         }
@@ -176,7 +183,7 @@ pub fn sell(
         customer: command.customer.clone(),
         staff: command.staff.clone(),
         lines: lines::priced(tx, settings, device, &command.lines)?,
-        basket_discount: lines::basket_discount(settings, command)?,
+        basket_discount: lines::basket_discount(settings, device, command)?,
         tenders: till::tenders(&command.tenders, settings.sale.currency).map_err(refused)?,
         price_version: lines::price_version(tx, command)?,
     };

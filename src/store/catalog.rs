@@ -28,6 +28,9 @@ pub struct Listed {
     pub selling_price: Price,
 }
 
+/// How many items' prices the writer remembers: what most shops sell in a week, in about 2 MB.
+const PRICES_KEPT_MAX: usize = 16_384;
+
 pub(super) const LISTED: &str = "SELECT item.sku, gtin, gtin_digits, name, department, brand, size, list, tax_class, \
     coalesce(override, list) FROM item JOIN price ON price.sku = item.sku";
 
@@ -83,6 +86,24 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
+    /// What a sale needs of an item, from memory where it was sold before; none where the catalog does not have it.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn priced(&mut self, sku: &Sku) -> Result<Option<Priced>, StorageError> {
+        if let Some(known) = self.state.prices.get(sku) {
+            return Ok(Some(known.clone()));
+        }
+        let read = Snapshot::priced(self, sku)?;
+        if let Some(priced) = &read {
+            if self.state.prices.len() >= PRICES_KEPT_MAX {
+                self.state.prices.clear();
+            }
+            self.state.prices.insert(sku.clone(), priced.clone());
+        }
+        Ok(read)
+    }
+
     /// Adds an item or replaces the one with its SKU.
     pub(crate) fn put_item(&mut self, item: &Item) -> Result<(), StorageError> {
         let sql = "SELECT ix, name, brand, department, size FROM item WHERE sku = ?1";
@@ -127,6 +148,7 @@ impl WriteTransaction<'_> {
                 self.put_words(ix, item)?;
             }
         }
+        self.state.prices.clear();
         self.write(
             "INSERT INTO price (sku, list, tax_class) VALUES (?1, ?2, ?3) \
              ON CONFLICT (sku) DO UPDATE SET list = excluded.list, tax_class = excluded.tax_class",
@@ -144,6 +166,7 @@ impl WriteTransaction<'_> {
         let sql = "DELETE FROM item_words WHERE rowid = (SELECT ix FROM item WHERE sku = ?1)";
         self.write(sql, (sku.as_str(),))?;
         self.write("DELETE FROM item WHERE sku = ?1", (sku.as_str(),))?;
+        self.state.prices.clear();
         let sql = "UPDATE price SET list = NULL, tax_class = NULL WHERE sku = ?1";
         self.write(sql, (sku.as_str(),))?;
         Ok(())
@@ -151,6 +174,7 @@ impl WriteTransaction<'_> {
 
     /// Sets or ends the price feed's price of an item, which the catalog need not know yet.
     pub(crate) fn put_override(&mut self, sku: &Sku, price: Option<Price>) -> Result<(), StorageError> {
+        self.state.prices.clear();
         self.write(
             "INSERT INTO price (sku, override) VALUES (?1, ?2) \
              ON CONFLICT (sku) DO UPDATE SET override = excluded.override",

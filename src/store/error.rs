@@ -25,6 +25,9 @@ pub enum StorageError {
     /// The writer has stopped, or it failed in the middle of this request.
     #[error("the writer has stopped")]
     Stopped,
+    /// Another request of the same group failed in a way that took the whole group with it. Try again.
+    #[error("another request took this one with it")]
+    Undone,
     /// Rows contradict each other, or a row holds what no version of this program wrote.
     #[error("the database contradicts itself: {0}")]
     Inconsistent(String),
@@ -39,7 +42,7 @@ impl StorageError {
     pub const fn ends_group(&self) -> bool {
         matches!(
             self,
-            Self::Full(_) | Self::Disk(_) | Self::Corrupt(_) | Self::Busy(_) | Self::Stopped
+            Self::Full(_) | Self::Disk(_) | Self::Corrupt(_) | Self::Busy(_) | Self::Stopped | Self::Undone
         )
     }
 

@@ -51,6 +51,8 @@ impl WriteTransaction<'_> {
             None => {
                 let name = receipt_series(&self.known_identity()?.site, register, tip.incarnation)?;
                 let sql = "INSERT INTO receipt_series (name, register, incarnation) VALUES (?1, ?2, ?3)";
+                // The document that it is for is still to be decided.
+                self.may_be_refused()?;
                 self.write(sql, (name.as_str(), register.as_str(), tip.ix.0))?;
                 let ix = ReceiptSeriesIx(self.inserted());
                 OpenReceiptSeries { ix, name, next: 1 }

@@ -327,3 +327,19 @@ async fn what_is_given_away_is_sold_for_nothing() {
         (&json!("0.00"), &json!("kiosk"))
     );
 }
+
+#[tokio::test]
+async fn a_customer_at_a_kiosk_gives_himself_no_discount() {
+    let node = Node::start().await;
+    let kiosk = node.device(As::role(Role::Kiosk, Some("k1"))).await;
+    let line = json!({"sku": "1001", "quantity": "1", "discount": {"percent": "100"}});
+    let body = json!({"counter": 1, "lines": [line], "tenders": []});
+    let refused = kiosk.post("/v1/sales", "k", &body).await;
+    refused.problem(403, "discount-not-allowed");
+    assert_eq!(refused.json()["pointer"], "/lines/0/discount");
+    let line = json!({"sku": "1001", "quantity": "1"});
+    let body = json!({"counter": 1, "lines": [line], "discount": {"amount": "1.00"}, "tenders": []});
+    let refused = kiosk.post("/v1/sales", "k", &body).await;
+    refused.problem(403, "discount-not-allowed");
+    assert_eq!(refused.json()["pointer"], "/discount");
+}

@@ -1,7 +1,7 @@
 //! Feeds from headquarters: entries and cursor in one transaction, prices that override the catalog's.
 
 use finalmarket::domain::catalog::Item;
-use finalmarket::operations::{FeedRefusal, apply_feed_page};
+use finalmarket::operations::{FeedRefusal, apply_feed_page, import_catalog};
 use finalmarket::store::{CATALOG_FEED, Failure, PRICES_FEED};
 use finalmarket::sync::wire::{FeedCursor, FeedEntry, FeedPage};
 
@@ -151,6 +151,29 @@ fn a_feed_that_is_taken_afresh_replaces_the_old_one_without_a_gap() {
     (later.after_epoch, later.epoch) = (9, 9);
     assert_eq!(apply(&mut shop, &later), Ok(13));
     assert!(found(&shop, "2001").is_some() && found(&shop, "2002").is_some());
+}
+
+#[test]
+fn a_sale_has_the_price_of_its_moment_also_where_another_was_known_before() {
+    let mut shop = Shop::new();
+    let till = shop.till("1");
+    let total = |shop: &mut Shop, counter| shop.sell(&till, &command(counter)).unwrap().sale.totals.total.0;
+    assert_eq!(total(&mut shop, 1), 399);
+    let dearer = [item("1001", "Coffee", "4.50")];
+    // What was undone was never the price, also for whoever sold in the same breath.
+    let undone: Result<(), Failure<&str>> = shop.core.run(|tx| {
+        import_catalog(tx, &dearer).map_err(Failure::Storage)?;
+        let priced = tx.priced(&dearer[0].sku).map_err(Failure::Storage)?;
+        assert_eq!(priced.unwrap().price.to_string(), "4.50");
+        Err(Failure::Refused("no"))
+    });
+    assert_eq!(undone, Err(Failure::Refused("no")));
+    assert_eq!(total(&mut shop, 2), 399);
+    shop.write(|tx, _| import_catalog(tx, &dearer)).unwrap();
+    assert_eq!(total(&mut shop, 3), 450);
+    apply(&mut shop, &page(CATALOG_FEED, 0, 1, &[entry("1001", None)])).unwrap();
+    let failure = shop.sell(&till, &command(4)).unwrap_err();
+    assert!(matches!(failure, Failure::Refused(refusal) if refusal.code() == "unknown-sku"));
 }
 
 #[test]

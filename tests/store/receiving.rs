@@ -1,7 +1,7 @@
 //! Goods in, opening stock and corrections.
 
 use finalmarket::domain::stock::MovementKind;
-use finalmarket::operations::{ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive};
+use finalmarket::operations::{ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive, tidy};
 use finalmarket::store::{Device, Failure, Now, TokenHash};
 
 use crate::shop::{DAY_MS, Shop, request};
@@ -72,7 +72,7 @@ fn a_delivery_is_known_by_its_identity_when_its_answer_is_forgotten() {
             unix_ms: now.unix_ms + 100 * DAY_MS,
             ..now
         };
-        tx.forget_old_answers(None, 100, much_later)
+        tidy(tx, much_later, 180, None)
     })
     .unwrap();
     let again = run(&mut shop, &delivery, Some("dn-7")).unwrap();

@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 
 use finalmarket::operations::sell;
-use finalmarket::store::{Change, Failure, Job};
+use finalmarket::store::{Change, Failure, Job, StorageError};
 
 use crate::shop::{Shop, command, line, request};
 
@@ -85,4 +85,54 @@ fn a_defect_in_one_job_takes_nobody_with_it() {
     drop(answered);
     assert_eq!(answers.iter().collect::<Vec<_>>(), [(1, true), (3, true)]);
     assert_eq!(shop.sell(&till, &command(4)).unwrap().sale.receipt.number, 3);
+}
+
+#[test]
+fn a_defect_behind_what_was_sure_undoes_its_group_once() {
+    let mut shop = Shop::new();
+    let till = shop.till("1");
+    let (answered, answers) = channel();
+    let job = |shop: &Shop, counter: u64| {
+        let (settings, now, till) = (shop.settings.clone(), shop.now(), till.clone());
+        let command = command(counter);
+        let request = request(&till, &command, Some(&format!("k{counter}")));
+        let answered = answered.clone();
+        Job::sure(
+            move |tx| {
+                let sold = sell(tx, &settings, now, &till, &request, &command);
+                assert!(counter != 3, "a defect");
+                sold
+            },
+            move |result| answered.send((counter, result)).unwrap(),
+        )
+    };
+    let group = |shop: &mut Shop| {
+        // The second one is refused before it writes: that undoes nothing.
+        let mut jobs: Vec<Job> = (1..=4).map(|counter| job(shop, counter)).collect();
+        jobs.insert(1, job(shop, 0));
+        shop.core.run_group(jobs);
+        answers.try_iter().collect::<Vec<_>>()
+    };
+    // Its first sale opens the register's series, which is undone with it and no matter here.
+    shop.core.run_group(vec![job(&shop, 10)]);
+    assert!(answers.try_iter().all(|(_, result)| result.is_ok()));
+    let first = group(&mut shop);
+    assert_eq!(
+        first.iter().map(|(counter, _)| *counter).collect::<Vec<_>>(),
+        [1, 0, 2, 4]
+    );
+    for (_, result) in &first {
+        assert_eq!(result, &Err(Failure::Storage(StorageError::Undone)));
+    }
+    assert_eq!(shop.stock("1001"), -1000);
+    let second = group(&mut shop);
+    let kept = second.iter().map(|(counter, result)| {
+        let number = result.as_ref().map(|sold| sold.sale.receipt.number);
+        (*counter, number.ok())
+    });
+    assert_eq!(
+        kept.collect::<Vec<_>>(),
+        [(1, Some(2)), (0, None), (2, Some(3)), (4, Some(4))]
+    );
+    assert_eq!(shop.stock("1001"), -4000);
 }

@@ -1,4 +1,4 @@
-//! Who may call what: the one table. A route that is not in it is not served.
+//! Who may call what: the one table. A route that is not in it is refused to everyone.
 
 use axum::http::Method;
 
@@ -73,4 +73,12 @@ pub(super) fn access(method: &Method, path: &str) -> Option<Access> {
         .iter()
         .find(|rule| rule.path == path && rule.method == method)
         .map(|rule| rule.access)
+}
+
+/// The methods that the table has for a path.
+pub(super) fn methods(path: &str) -> impl Iterator<Item = &'static Method> {
+    RULES
+        .iter()
+        .filter(move |rule| rule.path == path)
+        .map(|rule| rule.method)
 }

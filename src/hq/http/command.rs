@@ -17,7 +17,7 @@ use crate::http::body;
 use crate::http::problem::{Problem, kind};
 
 /// The most characters of a key.
-const KEY_CHARACTERS_MAX: usize = 64;
+const KEY_CHARACTERS_MAX: usize = 128;
 /// Marks an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 

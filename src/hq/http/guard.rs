@@ -8,10 +8,10 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::access::{Access, access};
+use super::access::{Access, access, methods};
 use super::state::HqApi;
 use crate::hq::{Token, TokenRole};
-use crate::http::guard::unpanicked;
+use crate::http::guard::{method_not_allowed, unpanicked};
 use crate::http::problem::{self, Problem, kind};
 
 /// The most characters of a token that are looked at.
@@ -51,8 +51,11 @@ async fn pass(api: &HqApi, mut request: Request, next: Next) -> Result<Response,
         // Nothing is there, or it is documentation: the router says which.
         None => Access::Anyone,
         Some(path) if path.starts_with("/docs") => Access::Anyone,
-        // A method that the path does not have is refused by the router, to whoever holds any token.
-        Some(path) => access(request.method(), path).unwrap_or(Access::Token(TokenRole::Read)),
+        Some(path) => match access(request.method(), path) {
+            Some(access) => access,
+            // The handler may be there: what the table does not have is for nobody.
+            None => return Ok(method_not_allowed(methods(path))),
+        },
     };
     let _place = match access {
         Access::Anyone => None,

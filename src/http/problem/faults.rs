@@ -22,6 +22,12 @@ impl From<StorageError> for Problem {
                 let detail = "the node takes nothing any more; whether the request has taken effect is not known";
                 Self::fault(&kind::STOPPING, detail, error).retry_after(5)
             }
+            // The defect itself is reported where it was met.
+            StorageError::Undone => Self::new(
+                &kind::STORAGE_FAILED,
+                "another request took this one with it; nothing was done",
+            )
+            .retry_after(1),
             StorageError::Busy(_) | StorageError::Disk(_) | StorageError::Corrupt(_) => Self::fault(
                 &kind::STORAGE_FAILED,
                 "the node's storage failed; nothing was done",
@@ -48,6 +54,7 @@ mod tests {
             (StorageError::Full(text()), 503, "disk-full"),
             (StorageError::Overloaded, 503, "overloaded"),
             (StorageError::Stopped, 503, "stopping"),
+            (StorageError::Undone, 503, "storage-failed"),
             (StorageError::Busy(text()), 503, "storage-failed"),
             (StorageError::Disk(text()), 503, "storage-failed"),
             (StorageError::Corrupt(text()), 503, "storage-failed"),

@@ -86,6 +86,8 @@ kinds! {
     PRICE_NOT_ALLOWED = FORBIDDEN "price-not-allowed" "The device may not state prices"
         "The till states a price that is not the item's. Leave `unit_price` out, or pair the device with the permission \
          `state_prices`.";
+    DISCOUNT_NOT_ALLOWED = FORBIDDEN "discount-not-allowed" "The device may not give discounts"
+        "A kiosk sells at the price that is asked: what a customer types there must not lower it. Leave `discount` out.";
     TIME_OUTSIDE_WINDOW = FORBIDDEN "time-outside-window" "The time is too far from the node's"
         "A till that was cut off may report within the days that the node is configured for. For older sales pair the \
          device with the permission `backdate`; for others look at both clocks.";

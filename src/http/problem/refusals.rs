@@ -57,8 +57,10 @@ impl From<SellRefusal> for Problem {
             R::PriceStated { line, price, .. } => {
                 on_line(refused(code, detail), line, "/unit_price").with("price", price.to_string())
             }
-            R::DiscountAmount { line: 0, .. } => refused(code, detail).at("/discount"),
-            R::DiscountAmount { line, .. } => on_line(refused(code, detail), line, "/discount"),
+            R::DiscountAmount { line: 0, .. } | R::DiscountStated { line: 0 } => refused(code, detail).at("/discount"),
+            R::DiscountAmount { line, .. } | R::DiscountStated { line } => {
+                on_line(refused(code, detail), line, "/discount")
+            }
         }
     }
 }

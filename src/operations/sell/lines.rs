@@ -6,11 +6,12 @@ use crate::domain::money::Price;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Discount, DraftLine, Fulfilment, LINES_MAX, SaleRefusal};
 use crate::operations::settings::Settings;
-use crate::store::{Device, Priced, Snapshot, WriteTransaction};
+use crate::operations::till::StatedDiscount;
+use crate::store::{Device, Priced, Role, WriteTransaction};
 
 /// The lines with what the catalog and the price feed say of their items.
 pub(super) fn priced(
-    snapshot: &Snapshot<'_>,
+    tx: &mut WriteTransaction<'_>,
     settings: &Settings,
     device: &Device,
     lines: &[SellLine],
@@ -23,9 +24,8 @@ pub(super) fn priced(
         .iter()
         .zip(1..)
         .map(|(stated, line)| {
-            let (sku, item) = find(snapshot, settings, device, stated, line)?;
-            let discount = stated
-                .discount
+            let (sku, item) = find(tx, settings, device, stated, line)?;
+            let discount = allowed_discount(stated.discount, device, line)?
                 .map(|discount| discount.in_minor(settings.sale.currency));
             Ok(DraftLine {
                 sku,
@@ -42,12 +42,27 @@ pub(super) fn priced(
 }
 
 /// The discount on the whole basket in minor units.
-pub(super) fn basket_discount(settings: &Settings, command: &SellCommand) -> Result<Option<Discount>, Refused> {
-    command
-        .basket_discount
+pub(super) fn basket_discount(
+    settings: &Settings,
+    device: &Device,
+    command: &SellCommand,
+) -> Result<Option<Discount>, Refused> {
+    allowed_discount(command.basket_discount, device, 0)?
         .map(|discount| discount.in_minor(settings.sale.currency))
         .transpose()
         .map_err(|error| refused(SellRefusal::DiscountAmount { line: 0, error }))
+}
+
+/// What is stated off the price, where the device may: staff may at a till, a customer at a kiosk may not.
+fn allowed_discount(
+    stated: Option<StatedDiscount>,
+    device: &Device,
+    line: usize,
+) -> Result<Option<StatedDiscount>, Refused> {
+    match stated {
+        Some(_) if device.role == Role::Kiosk => Err(refused(SellRefusal::DiscountStated { line })),
+        stated => Ok(stated),
+    }
 }
 
 /// The version of the price feed, unless the till stated every price.
@@ -61,7 +76,7 @@ pub(super) fn price_version(tx: &mut WriteTransaction<'_>, command: &SellCommand
 /// The item. One that the catalog does not have can be sold all the same by a till that may state prices and does: what
 /// was sold before the catalog knew it, or after it forgot it, was sold.
 fn find(
-    snapshot: &Snapshot<'_>,
+    tx: &mut WriteTransaction<'_>,
     settings: &Settings,
     device: &Device,
     stated: &SellLine,
@@ -71,7 +86,7 @@ fn find(
         ItemRef::Sku(sku) => sku.clone(),
         ItemRef::Gtin(gtin) => {
             let gtin = *gtin;
-            let mut skus = snapshot.skus_by_gtin(gtin)?;
+            let mut skus = tx.skus_by_gtin(gtin)?;
             match (skus.pop(), skus.is_empty()) {
                 (Some(sku), true) => sku,
                 (Some(last), false) => {
@@ -82,7 +97,7 @@ fn find(
             }
         }
     };
-    match (snapshot.priced(&sku)?, stated.unit_price) {
+    match (tx.priced(&sku)?, stated.unit_price) {
         (Some(priced), _) => Ok((sku, priced)),
         (None, Some(price)) if device.rights.state_prices => {
             let tax_class = settings.unlisted_tax_class.clone();

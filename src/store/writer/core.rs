@@ -22,11 +22,16 @@ pub struct WriterCore {
     devices: Devices,
     on_commit: Option<OnCommit>,
     faults: Faults,
+    /// Whether jobs that are sure are trusted: until one of them was not.
+    trusting: bool,
     _lock: Arc<Lock>,
 }
 
 /// Work for the writer with whom to answer.
-pub struct Job(Work);
+pub struct Job {
+    work: Work,
+    sure: bool,
+}
 
 type Work = Box<dyn FnOnce(Result<&mut WriteTransaction<'_>, StorageError>) -> (Outcome, Reply) + Send>;
 /// Answers the job: with its own result, or with the error that ended its group.
@@ -44,7 +49,7 @@ impl Job {
         work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
         answer: impl FnOnce(Result<T, Failure<R>>) + Send + 'static,
     ) -> Self {
-        Self(Box::new(move |transaction| {
+        let work: Work = Box::new(move |transaction| {
             let result = transaction.map_err(Failure::Storage).and_then(work);
             let outcome = match &result {
                 Ok(_) => Outcome::Keep,
@@ -57,7 +62,23 @@ impl Job {
                 Err(error) => answer(Err(Failure::Storage(error))),
             };
             (outcome, Box::new(reply))
-        }))
+        });
+        Self { work, sure: false }
+    }
+
+    /// The same for work that is sure: once it has written it is not refused any more. It needs no savepoint, which
+    /// would cost a sale a copy of each page that it touches.
+    ///
+    /// Where it is refused or panics all the same, its group is undone as a whole, everybody in it is told to come
+    /// again, and from then on no job is taken to be sure, so that the same defect costs nobody else anything.
+    pub fn sure<T: Send + 'static, R: Send + 'static>(
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
+        answer: impl FnOnce(Result<T, Failure<R>>) + Send + 'static,
+    ) -> Self {
+        Self {
+            sure: true,
+            ..Self::new(work, answer)
+        }
     }
 }
 
@@ -75,6 +96,7 @@ impl WriterCore {
             devices,
             on_commit: None,
             faults,
+            trusting: true,
             _lock: lock,
         }
     }
@@ -120,7 +142,7 @@ impl WriterCore {
     ) -> Result<T, Failure<R>> {
         let mark = self.state.mark();
         self.execute("BEGIN IMMEDIATE")?;
-        let mut transaction = WriteTransaction::new(&self.connection, &mut self.state, true);
+        let mut transaction = WriteTransaction::new(&self.connection, &mut self.state, true, false);
         let result = work(&mut transaction);
         let (_, changes) = transaction.end();
         let committed = match &result {
@@ -146,10 +168,10 @@ impl WriterCore {
         let mut ended = self.execute("BEGIN IMMEDIATE").err();
         let mut replies = Vec::with_capacity(jobs.len());
         let mut changes = Vec::new();
-        for Job(work) in jobs {
+        for job in jobs {
             let (reply, error) = match ended {
-                Some(error) => (Some(work(Err(error.clone())).1), Some(error)),
-                None => self.run_in_group(work, alone, &mut changes),
+                Some(error) => (Some((job.work)(Err(error.clone())).1), Some(error)),
+                None => self.run_in_group(job, alone, &mut changes),
             };
             replies.extend(reply);
             ended = error;
@@ -180,12 +202,14 @@ impl WriterCore {
     /// Runs one job of a group. The error is what ends the group.
     fn run_in_group(
         &mut self,
-        work: Work,
+        job: Job,
         alone: bool,
         changes: &mut Vec<Change>,
     ) -> (Option<Reply>, Option<StorageError>) {
+        let Job { work, sure } = job;
         let mark = self.state.mark();
-        let mut transaction = WriteTransaction::new(&self.connection, &mut self.state, alone);
+        let sure = sure && self.trusting;
+        let mut transaction = WriteTransaction::new(&self.connection, &mut self.state, alone, sure);
         // A defect in one job must not take the others, or the writer, with it: it is undone and its caller hears
         // that nobody answered.
         let ran = catch_unwind(AssertUnwindSafe(|| work(Ok(&mut transaction))));
@@ -214,16 +238,21 @@ impl WriterCore {
     fn keep(&self, writes: Writes) -> Result<(), StorageError> {
         match writes {
             Writes::Savepoint => self.execute("RELEASE job"),
-            Writes::None | Writes::Alone => Ok(()),
+            Writes::None | Writes::Sure | Writes::Alone => Ok(()),
         }
     }
 
-    fn undo(&self, writes: Writes) -> Result<(), StorageError> {
+    fn undo(&mut self, writes: Writes) -> Result<(), StorageError> {
         match writes {
             Writes::None => Ok(()),
             Writes::Savepoint => {
                 self.execute("ROLLBACK TO job")?;
                 self.execute("RELEASE job")
+            }
+            Writes::Sure => {
+                tracing::error!("a job that was sure failed behind its first write: its group is undone");
+                self.trusting = false;
+                Err(StorageError::Undone)
             }
             Writes::Alone => self.execute("ROLLBACK"),
         }

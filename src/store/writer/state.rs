@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::domain::ids::{Incarnation, ReceiptSeries, RegisterId};
+use crate::domain::ids::{Incarnation, ReceiptSeries, RegisterId, Sku};
 use crate::domain::journal::{Hash, Head};
+use crate::store::catalog::Priced;
 use crate::store::clock::Clock;
 use crate::store::keys::{IncarnationIx, Position, ReceiptSeriesIx, count};
 
@@ -51,6 +52,8 @@ pub(in crate::store) struct State {
     pub receipt_series: HashMap<RegisterId, OpenReceiptSeries>,
     /// The version of the price feed.
     pub prices_version: Option<u64>,
+    /// What was read of items that were sold. Whatever writes a price or the catalog empties it.
+    pub prices: HashMap<Sku, Priced>,
 }
 
 /// What a job that is undone gives back.
@@ -74,5 +77,6 @@ impl State {
         self.clock = mark.clock;
         self.receipt_series.clear();
         self.prices_version = None;
+        self.prices.clear();
     }
 }

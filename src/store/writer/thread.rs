@@ -42,8 +42,22 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
     ) -> Result<T, Failure<R>> {
-        let answer = self.enqueue(work)?;
-        answer.await.unwrap_or(Err(Failure::Storage(StorageError::Stopped)))
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Job::new(work, answer_to(answer)))?;
+        answered.await.unwrap_or(Err(Failure::Storage(StorageError::Stopped)))
+    }
+
+    /// The same for work that is [sure](Job::sure).
+    ///
+    /// # Errors
+    /// The work's own, or why it was not kept.
+    pub async fn run_sure<T: Send + 'static, R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
+    ) -> Result<T, Failure<R>> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Job::sure(work, answer_to(answer)))?;
+        answered.await.unwrap_or(Err(Failure::Storage(StorageError::Stopped)))
     }
 
     /// The same for threads that may wait. Never from async code.
@@ -54,26 +68,26 @@ impl Writer {
         &self,
         work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
     ) -> Result<T, Failure<R>> {
-        let answer = self.enqueue(work)?;
-        answer
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Job::new(work, answer_to(answer)))?;
+        answered
             .blocking_recv()
             .unwrap_or(Err(Failure::Storage(StorageError::Stopped)))
     }
 
-    fn enqueue<T: Send + 'static, R: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, Failure<R>> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T, Failure<R>>>, StorageError> {
-        let (answer, answered) = oneshot::channel();
-        let job = Job::new(work, move |result| {
-            // The caller may have gone; what it asked for is done all the same.
-            let _ = answer.send(result);
-        });
+    fn enqueue(&self, job: Job) -> Result<(), StorageError> {
         match self.queue.try_send(Message::Job(job)) {
-            Ok(()) => Ok(answered),
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(StorageError::Overloaded),
             Err(TrySendError::Disconnected(_)) => Err(StorageError::Stopped),
         }
+    }
+}
+
+fn answer_to<T>(answer: oneshot::Sender<T>) -> impl FnOnce(T) {
+    move |result| {
+        // The caller may have gone; what it asked for is done all the same.
+        let _ = answer.send(result);
     }
 }
 

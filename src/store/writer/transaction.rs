@@ -14,6 +14,8 @@ pub struct WriteTransaction<'g> {
     pub(in crate::store) state: &'g mut State,
     changes: Vec<Change>,
     writes: Writes,
+    /// Whether its first write needs no savepoint.
+    sure: bool,
 }
 
 /// Whether a refusal has something to undo. A savepoint costs a copy of every page that the job writes, so that it is
@@ -24,6 +26,8 @@ pub(super) enum Writes {
     None,
     /// A savepoint is open.
     Savepoint,
+    /// Some, without a savepoint: only the whole group can be undone.
+    Sure,
     /// The job is alone: the transaction itself is undone.
     Alone,
 }
@@ -37,22 +41,34 @@ impl<'g> Deref for WriteTransaction<'g> {
 }
 
 impl<'g> WriteTransaction<'g> {
-    pub(super) fn new(connection: &'g Connection, state: &'g mut State, alone: bool) -> Self {
+    pub(super) fn new(connection: &'g Connection, state: &'g mut State, alone: bool, sure: bool) -> Self {
         Self {
             snapshot: Snapshot { connection },
             state,
             changes: Vec::new(),
             writes: if alone { Writes::Alone } else { Writes::None },
+            sure,
         }
     }
 
     /// Runs a statement that writes; the number of rows that it touched.
     pub(in crate::store) fn write(&mut self, sql: &str, values: impl Params) -> Result<usize, StorageError> {
+        match self.writes {
+            Writes::None if self.sure => self.writes = Writes::Sure,
+            Writes::None => self.may_be_refused()?,
+            Writes::Savepoint | Writes::Sure | Writes::Alone => {}
+        }
+        Ok(self.snapshot.connection.prepare_cached(sql)?.execute(values)?)
+    }
+
+    /// Says that what is written next can still be undone by a refusal. Any job may be refused behind its writes, but
+    /// for those that are [sure](super::Job::sure).
+    pub(in crate::store) fn may_be_refused(&mut self) -> Result<(), StorageError> {
         if self.writes == Writes::None {
             self.snapshot.connection.prepare_cached("SAVEPOINT job")?.execute(())?;
             self.writes = Writes::Savepoint;
         }
-        Ok(self.snapshot.connection.prepare_cached(sql)?.execute(values)?)
+        Ok(())
     }
 
     /// The key of the row that the last insert made.
