@@ -18,7 +18,7 @@ use finalmarket::sync::wire::{FeedCursor, Slot, seal};
 
 use super::{Clocks, Death, End, FeedHeld, NewLife, NewRecord, NodeDisk, NotCommitted, Write, Written};
 use crate::sim::promise::{Checked, Violation};
-use crate::sim::requests::DocId;
+use crate::sim::requests::{Body, DocId};
 use state::{Feed, Life, Row, State};
 
 /// A modelled disk.
@@ -70,6 +70,10 @@ impl ModelledDisk {
                         return Written::Answered(answer.clone());
                     }
                     return Written::Answered(Err("key-used-for-another-request".to_owned()));
+                }
+                // A sale is known by its identity, too; a movement would be known by its request alone.
+                if self.forgets_answers && matches!(request.body, Body::Movement(_)) {
+                    state.documents.remove(&request.doc());
                 }
                 let answer = state.request(request, garbage, wall_ms, &mut self.fresh);
                 if !self.forgets_answers {
