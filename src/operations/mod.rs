@@ -33,7 +33,7 @@ pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,
     redeem,
 };
-pub use prune::prune;
+pub use prune::{prune, prune_before};
 pub use receive::{MOVEMENT_LINES_MAX, ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive};
 pub use refund::{RefundCommand, RefundRefusal, Refunded, SaleRef, refund};
 pub use reincarnate::{ReincarnateRefusal, reincarnate};

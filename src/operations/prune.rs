@@ -24,6 +24,15 @@ pub fn prune(tx: &mut WriteTransaction<'_>, now: Now, keep_days: u32) -> Result<
     let days = u64::from(keep_days).max(IDEMPOTENCY_DAYS.unsigned_abs() + 1);
     // By the journal's clock, which does not follow the machine's at once when that jumps ahead.
     let before_ms = tx.stamp(now).milliseconds().saturating_sub(days.saturating_mul(DAY_MS));
+    prune_before(tx, before_ms)
+}
+
+/// The same for records that the journal's clock stamped before `before_ms` (milliseconds since 1970), however young
+/// they are: for whoever keeps a calendar of its own.
+///
+/// # Errors
+/// Why the store could not keep it.
+pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64, StorageError> {
     let incarnations = tx.incarnations()?;
     let Some(oldest) = incarnations.iter().find(|row| row.earliest_seq <= row.head.seq) else {
         return Ok(0);

@@ -16,7 +16,7 @@ use finalmarket::operations::{
     SellLine, Settings, StatedDiscount, StatedTender,
 };
 use finalmarket::store::{
-    Device, Failure, Fingerprint, IDEMPOTENCY_DAYS, Job, NewDevice, Now, Rights, Role, StorageError, WriteTransaction,
+    Device, Failure, Fingerprint, Job, NewDevice, Now, Rights, Role, StorageError, WriteTransaction,
 };
 use rust_decimal::Decimal;
 
@@ -26,7 +26,6 @@ use crate::sim::requests::{Body, MovementAsked, PRICES, RefundAsked, Request, Sa
 
 /// How long records are kept after they were made, at least: longer than any till goes on about one.
 const KEPT_MS: u64 = 60_000;
-const DAY_MS: u64 = 86_400_000;
 
 /// The answers of a group, each once it is given.
 type Answers = Arc<Mutex<Vec<Option<Result<Written, StorageError>>>>>;
@@ -261,12 +260,8 @@ fn prune(
             operations::save_ack(tx, row.head).map_err(|failure| refused(&failure))?;
         }
     }
-    let days = IDEMPOTENCY_DAYS.unsigned_abs() + 1;
-    let later = Now {
-        unix_ms: before_ms + days * DAY_MS,
-        ..now
-    };
-    operations::prune(tx, later, 0)?;
+    // Nobody waits three months here for what nobody asks about any more.
+    operations::prune_before(tx, before_ms)?;
     Ok(())
 }
 
