@@ -22,7 +22,7 @@ pub enum Input {
         /// The session that ended.
         session: u64,
     },
-    /// The answer to [`Output::Introduce`].
+    /// The answer to [`Output::Introduce`](super::Output::Introduce).
     Introduced {
         /// The node.
         node: NodeId,
@@ -31,7 +31,7 @@ pub enum Input {
         /// What the ledger says.
         result: Introduction,
     },
-    /// The answer to [`Output::Ingest`], after the commit.
+    /// The answer to [`Output::Ingest`](super::Output::Ingest), after the commit.
     Ingested {
         /// The node that sent the batch.
         node: NodeId,
@@ -40,7 +40,7 @@ pub enum Input {
         /// What became of it.
         outcome: Outcome,
     },
-    /// The answer to [`Output::LoadPage`]; nothing where the node has everything.
+    /// The answer to [`Output::LoadPage`](super::Output::LoadPage); nothing where the node has everything.
     PageLoaded {
         /// The node.
         node: NodeId,

@@ -13,14 +13,14 @@ pub enum Output {
         /// What to say.
         message: Down,
     },
-    /// Look a node up in the ledger; answer with [`Input::Introduced`].
+    /// Look a node up in the ledger; answer with [`Input::Introduced`](super::Input::Introduced).
     Introduce {
         /// The node.
         node: NodeId,
         /// What it said.
         hello: Hello,
     },
-    /// Put a batch into the ledger; answer with [`Input::Ingested`] after the commit. Where storage fails there is no
+    /// Put a batch into the ledger; answer with [`Input::Ingested`](super::Input::Ingested) after the commit. Where storage fails there is no
     /// answer, and the node will offer it again.
     Ingest {
         /// The node that sent it, named by the transport.
@@ -30,7 +30,7 @@ pub enum Output {
         /// The batch.
         sealed: Vec<u8>,
     },
-    /// Read a feed's next page; answer with [`Input::PageLoaded`].
+    /// Read a feed's next page; answer with [`Input::PageLoaded`](super::Input::PageLoaded).
     LoadPage {
         /// The node.
         node: NodeId,
