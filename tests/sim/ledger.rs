@@ -162,6 +162,15 @@ impl Ledger {
         stream.is_some_and(|stream| stream.hash_at(node, incarnation, seq) == Some(hash))
     }
 
+    /// Whether this record itself has taken effect.
+    pub fn took(&self, node: &NodeId, incarnation: Incarnation, seq: u64, hash: Hash) -> bool {
+        let stream = self.streams.get(&(node.clone(), incarnation));
+        stream.is_some_and(|stream| {
+            let counts = stream.state == StreamState::Counted && seq <= stream.projected;
+            counts && stream.hash_at(node, incarnation, seq) == Some(hash)
+        })
+    }
+
     /// The chain's hash after a record, where it is known.
     pub fn hash_at(&self, node: &NodeId, incarnation: Incarnation, seq: u64) -> Option<Hash> {
         let stream = self.streams.get(&(node.clone(), incarnation));

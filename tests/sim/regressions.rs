@@ -31,7 +31,17 @@ pub const PURE: &[(u64, &str)] = &[
 ];
 
 /// Of the full level.
-pub const FULL: &[(u64, &str)] = &[(
-    9,
-    "headquarters said that a node was complete while an older incarnation of it lacked what it had told of",
-)];
+pub const FULL: &[(u64, &str)] = &[
+    (
+        9,
+        "headquarters said that a node was complete while an older incarnation of it lacked what it had told of",
+    ),
+    (
+        2_456_341_124,
+        "of two connections of one incarnation the second told of less, and was forgotten when the first was another branch's",
+    ),
+    (
+        2_456_341_160,
+        "the model took a copy for counted whose original came under an incarnation that does not count",
+    ),
+];

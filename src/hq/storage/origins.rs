@@ -50,6 +50,10 @@ impl Origin {
     /// The node has told of records up to a number.
     pub fn told(&mut self, seq: u64, session: u64, now_ms: u64) {
         if seq < self.told_seq {
+            if self.told_session != session {
+                // Where the one that told more turns out to be of another branch, this still stands.
+                self.told_before_seq = self.told_before_seq.max(seq);
+            }
             return;
         }
         if self.told_session != session {

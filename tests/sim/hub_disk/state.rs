@@ -241,10 +241,11 @@ impl State {
             }
             Fact::Rehomed(rehomed) => {
                 let place = (rehomed.incarnation, rehomed.seq, rehomed.hash);
+                // What came under an incarnation that does not count has taken no effect, and does with its copy.
                 let known = self.rehomed.contains(&place)
                     || self
                         .ledger
-                        .has(&id.node, rehomed.incarnation, rehomed.seq, rehomed.hash);
+                        .took(&id.node, rehomed.incarnation, rehomed.seq, rehomed.hash);
                 if !known {
                     self.rehomed.insert(place);
                     self.apply(id, &rehomed.record, planted);
