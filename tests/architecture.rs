@@ -38,6 +38,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Libraries that only the modules named may use: where a database or a broker is spoken to, and nowhere else.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["store", "hq/storage"]),
+    ("automerge", &["sync/shelves"]),
     ("rumqttc", &["mqtt"]),
     ("rumqttd", &["mqtt"]),
     ("axum", &["http", "web", "hq/http", "hq/web", "node", "hq", "cli"]),

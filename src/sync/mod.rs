@@ -7,4 +7,5 @@
 pub mod hub;
 pub mod hub_judge;
 pub mod node;
+pub mod shelves;
 pub mod wire;
