@@ -284,9 +284,11 @@ impl World {
             "unknown-sale" => match &request.body {
                 Body::Refund(refund) => {
                     let of = DocId::Sale(refund.of.clone());
-                    let forgotten =
-                        self.machines[machine].branch == branch && self.machines[machine].disk.has_forgotten(&of);
-                    forgotten || !self.model.heard_on(branch).contains(&&of)
+                    // The disk that said so may have been replaced since; nobody can ask it any more.
+                    let replaced = self.machines[machine].branch != branch;
+                    replaced
+                        || self.machines[machine].disk.has_forgotten(&of)
+                        || !self.model.heard_on(branch).contains(&&of)
                 }
                 _ => false,
             },

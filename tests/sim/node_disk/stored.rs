@@ -54,6 +54,8 @@ pub struct StoredDisk {
     /// A backup, where this is a disk that one was made of.
     backup: Option<PathBuf>,
     journal: Journal,
+    /// True where it died in a group that pruned: what went is seen at its next start.
+    pruned_unseen: bool,
     /// What it told last of itself.
     last: Standing,
 }
@@ -88,6 +90,7 @@ impl StoredDisk {
             backup: None,
             process: None,
             journal: Journal::default(),
+            pruned_unseen: false,
             last: Standing::default(),
         }
     }
@@ -141,6 +144,7 @@ impl StoredDisk {
             seed,
         };
         restore(&options, now).map_err(|error| broken(&format!("cannot be restored: {error}")))?;
+        fs::remove_file(&options.backup).map_err(|error| broken(&format!("keeps its backup: {error}")))?;
         self.power.sync_all();
         Ok(())
     }
@@ -205,6 +209,10 @@ impl NodeDisk for StoredDisk {
             Some(OpenedReason::Moved) => self.machine_id = format!("machine {:016x}", next.random),
             _ => {}
         }
+        // A disk that runs is no backup's copy any more: whoever restores it later means what it is then.
+        if let Some(backup) = self.backup.take() {
+            fs::remove_file(backup).map_err(|error| broken(&format!("keeps its backup: {error}")))?;
+        }
         if let Some(operations) = power_goes_after {
             self.power.cut_after(operations);
         }
@@ -225,6 +233,7 @@ impl NodeDisk for StoredDisk {
             }
         }
         self.look(clocks, true)?;
+        self.pruned_unseen = false;
         Ok(true)
     }
 
@@ -245,7 +254,12 @@ impl NodeDisk for StoredDisk {
         } else {
             self.end(death.end != End::Killed, death.choice);
         }
-        answers.into_iter().map(|answer| answer?.ok()).collect()
+        let answers: Vec<_> = answers.into_iter().map(|answer| answer?.ok()).collect();
+        self.pruned_unseen = answers
+            .iter()
+            .flatten()
+            .any(|answer| matches!(answer, Written::Pruned(_)));
+        answers
     }
 
     fn set_full(&mut self, full: bool) {
@@ -313,6 +327,7 @@ impl NodeDisk for StoredDisk {
             backup,
             process: None,
             journal: self.journal.clone(),
+            pruned_unseen: self.pruned_unseen,
             last: self.last.clone(),
         })
     }
@@ -357,7 +372,7 @@ impl NodeDisk for StoredDisk {
     }
 
     fn has_forgotten(&self, doc: &DocId) -> bool {
-        self.journal.has_forgotten(doc)
+        self.journal.has_forgotten(doc) || (self.pruned_unseen && self.journal.has(doc))
     }
 
     fn documents(&self) -> Vec<DocId> {
