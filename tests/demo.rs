@@ -6,6 +6,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[path = "fixtures/ports.rs"]
+mod ports;
+
 fn demo(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_finalmarket"))
         .arg("demo")
@@ -75,8 +78,9 @@ fn a_folder_can_be_gone_on_with() {
 
 #[test]
 fn a_port_in_use_is_said_plainly() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
+    // The demo takes four in a row, and the first one is taken here.
+    let port = ports::free_row(4);
+    let _taken = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let run = demo(&["--headless", "--seconds", "3", "--port", &port.to_string()]);
     assert!(!run.status.success());
     let errors = text(&run.stderr);

@@ -14,6 +14,8 @@ mod gate;
 mod history;
 #[path = "../../tests/fixtures/mosquitto.rs"]
 mod mosquitto;
+#[path = "../../tests/fixtures/ports.rs"]
+mod ports;
 mod process;
 mod report;
 mod sales;

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
-use crate::mosquitto::{Mosquitto, STOCK, free_port};
+use crate::mosquitto::{Mosquitto, STOCK};
 use crate::node_process::{NodeProcess, node};
+use crate::ports::free_port;
 use crate::till::Till;
 
 /// Starts a node with that broker, sells, and waits until it says why there is no link.

@@ -18,6 +18,8 @@ mod http;
 mod mosquitto;
 #[path = "../fixtures/node_process.rs"]
 mod node_process;
+#[path = "../fixtures/ports.rs"]
+mod ports;
 #[path = "../fixtures/shop.rs"]
 mod shop;
 #[path = "../fixtures/till.rs"]

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use crate::at_once::{at_once, first_of, is_the_first_again};
 use crate::http::{Connection, Request};
-use crate::mosquitto::free_port;
 use crate::node_process::{NodeProcess, node};
+use crate::ports::free_port;
 use crate::till::{SKU, Till, sale};
 
 /// A request that writes. Its path is its key too.

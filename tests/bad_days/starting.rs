@@ -5,8 +5,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::mosquitto::free_port;
 use crate::node_process::{Ended, NodeProcess, PROGRAM, arguments, node};
+use crate::ports::free_port;
 use crate::till::Till;
 
 /// What the program says for the person who started it.

@@ -14,6 +14,8 @@ mod http;
 mod mosquitto;
 #[path = "../fixtures/node_process.rs"]
 mod node_process;
+#[path = "../fixtures/ports.rs"]
+mod ports;
 #[path = "../fixtures/till.rs"]
 mod till;
 

@@ -13,12 +13,14 @@ Everything listens on 127.0.0.1. Needs: mosquitto; the binary in the variable FI
 
 import argparse
 import collections
+import contextlib
 import csv
 import decimal
 import http.client
 import json
 import os
 import pathlib
+import random
 import select
 import shutil
 import signal
@@ -209,9 +211,12 @@ def finish(replay) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """One below those that the system gives to whoever asks for any: no connection takes it before its use."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class Api:

@@ -2,6 +2,8 @@
 
 #[path = "../fixtures/mosquitto.rs"]
 mod mosquitto;
+#[path = "../fixtures/ports.rs"]
+mod ports;
 
 #[cfg(feature = "embedded-broker")]
 mod embedded;

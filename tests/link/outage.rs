@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use finalmarket::mqtt::{LinkEvent, PublishFailed, Topic, Trouble};
 
-use crate::mosquitto::{Mosquitto, STOCK, free_port};
+use crate::mosquitto::{Mosquitto, STOCK};
 use crate::peer::{KEEP_ALIVE, Peer, down, in_time, up};
+use crate::ports::free_port;
 
 /// The caller keeps what the other side has not answered for, and sends it again whenever either side is new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
