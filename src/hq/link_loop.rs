@@ -176,6 +176,7 @@ impl LinkLoop {
             Output::Ingest { node, session, sealed } => {
                 let incoming = Incoming {
                     sender: node,
+                    relayed: false,
                     session,
                     sealed,
                 };

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use self::feeds::Feeds;
 pub use self::inputs::{Input, LoadedBatch, LocalStream};
 pub use self::outputs::{LinkState, Output, WakeReason};
-use self::stream::Stream;
-use super::wire::{Down, FeedCursor, Fenced, Hello, HubState, Up, WIRE_VERSION, Welcome};
+use self::stream::{Kind, Stream};
+use super::wire::{Down, FeedCursor, Hello, HubState, Up, WIRE_VERSION, Welcome};
 use crate::domain::ids::{Incarnation, SiteId};
 use crate::domain::journal::Head;
 
@@ -72,6 +72,8 @@ pub struct NodeEngine {
     limits: NodeLimits,
     software: String,
     site: SiteId,
+    /// Another node's journal is passed on, not one of this disk sent.
+    relays: bool,
     session: Option<u64>,
     hub: Option<HubState>,
     phase: Phase,
@@ -94,6 +96,7 @@ impl NodeEngine {
             limits,
             software,
             site,
+            relays: false,
             session: None,
             hub: None,
             phase: Phase::Idle,
@@ -103,6 +106,18 @@ impl NodeEngine {
             newest: None,
             loading_batch: false,
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// An engine at rest that passes another node's records on, as that node sealed them: there is one for each such
+    /// node, so that none holds up another. Batches cannot be made smaller here, so that one that the parent cannot take is
+    /// [given back](Output::GiveBack); where the parent has more than this disk, that is taken for what was lost here.
+    #[must_use]
+    pub fn relay(site: SiteId, software: String, limits: NodeLimits) -> Self {
+        let relays = true;
+        Self {
+            relays,
+            ..Self::new(site, software, limits)
         }
     }
 
@@ -234,7 +249,12 @@ impl NodeEngine {
             return;
         };
         let newest = streams.len().saturating_sub(1);
-        let stream = |(at, local)| Stream::new(local, at < newest, &self.limits);
+        let kind = |at| match self.relays {
+            true => Kind::Relayed,
+            false if at < newest => Kind::Closed,
+            false => Kind::Written,
+        };
+        let stream = |(at, local)| Stream::new(local, kind(at), &self.limits);
         self.streams = streams.iter().enumerate().map(stream).collect();
         if let Some(newest) = self.newest
             && let Some(stream) = self.stream(newest.incarnation)
@@ -270,17 +290,10 @@ impl NodeEngine {
     }
 
     fn on_message(&mut self, now_ms: u64, message: Down) {
-        let session = match &message {
-            Down::Welcome(Welcome { session, .. }) | Down::Fenced(Fenced { session, .. }) => *session,
-            Down::Ack(ack) => ack.session,
-            Down::Resend(resend) => resend.session,
-            Down::Refused(refused) => refused.session,
-            Down::FeedPage(page) => page.session,
-        };
         // Another copy of this disk may share our name: its answers are not ours.
-        if self.session != Some(session) {
+        let (Some(session), true) = (self.session, self.session == message.session()) else {
             return;
-        }
+        };
         match message {
             Down::Welcome(welcome) => self.on_welcome(now_ms, &welcome),
             Down::Ack(ack) => self.on_parents_word(ack.acked, |stream| stream.on_ack(ack.acked)),
@@ -291,6 +304,9 @@ impl NodeEngine {
             Down::Refused(refused) => {
                 self.shrink(refused.incarnation, refused.first, refused.count, &refused.reason);
             }
+            Down::AckedAtTop(ack) => self.outputs.push_back(Output::SaveTopAck(ack.acked)),
+            // What is meant for others is not this engine's.
+            Down::Relayed { .. } => {}
             Down::Fenced(fenced) => self.rehome(fenced.acked.incarnation, fenced.common, fenced.set_back),
             Down::FeedPage(page) => match self.feeds.on_page(&page) {
                 feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),
@@ -371,7 +387,20 @@ impl NodeEngine {
     }
 
     fn shrink(&mut self, incarnation: Incarnation, first: u64, count: u32, reason: &str) {
+        let (relays, open) = (self.relays, self.is_open());
         let Some(stream) = self.stream(incarnation) else { return };
+        if relays {
+            if open && stream.is_wanted(first, count) {
+                self.phase = Phase::Rehoming;
+                self.outputs.push_back(Output::GiveBack {
+                    incarnation,
+                    first,
+                    count,
+                    reason: reason.to_owned(),
+                });
+            }
+            return;
+        }
         if let Some(seq) = stream.on_refused(first, count) {
             self.outputs.push_back(Output::SetAside {
                 incarnation,
