@@ -8,6 +8,7 @@
 
 pub(crate) mod body;
 mod caller;
+mod children;
 mod command;
 mod commits;
 mod devices;
@@ -41,6 +42,7 @@ mod stock;
 pub(crate) mod sync;
 mod tenders;
 
+pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
 pub use rate::Rate;
 pub use router::router;

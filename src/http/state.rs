@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use super::caller::Caller;
+use super::children::Children;
 use super::commits::Commits;
 use super::health::Readiness;
 use super::metrics::Metrics;
@@ -84,6 +85,8 @@ pub struct ApiParts {
     pub commits: Commits,
     /// Where the link stands.
     pub link: watch::Receiver<LinkReport>,
+    /// Where kiosks' nodes are taken in; none where this node is no parent.
+    pub children: Option<Children>,
     /// Takes true to cut the link by hand and false to mend it, where there is one.
     pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.

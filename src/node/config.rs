@@ -12,6 +12,7 @@ use crate::domain::ids::{NodeId, OrgId, SiteId};
 use crate::domain::money::{Currency, Rounding};
 use crate::domain::sale::SaleRules;
 use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
+use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
 
 /// A node's configuration.
@@ -32,6 +33,8 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The broker; without one the node sells all the same and keeps everything for later.
     pub broker: Option<BrokerConfig>,
+    /// A kiosk's parent: its store's node, `http://HOST:PORT`, instead of a broker. `finalmarket join` pairs with it.
+    pub parent: Option<ParentAddress>,
     /// How sales are computed.
     pub sale: SaleConfig,
     /// What stands above every receipt: name, address, tax number.
@@ -164,6 +167,7 @@ impl NodeConfig {
             site,
             listen: default_listen(),
             broker: None,
+            parent: None,
             sale,
             receipt_header: Vec::new(),
             link_switch: false,

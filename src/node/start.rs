@@ -1,20 +1,25 @@
 //! Starts a node and stops it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
 use super::config::NodeConfig;
 use super::operator::{Operator, OperatorError};
 use super::randomness;
+use super::relays::RelayEnds;
 use super::sync_loop::SyncLoop;
+use super::uplink::ParentLink;
 use crate::domain::ids::NodeId;
-use crate::http::{ApiLimits, ApiParts, ApiState, Commits, Link, LinkReport, ServeLimits};
+use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, ServeLimits};
+use crate::lan::{ParentConfig, TOKEN_FILE};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair};
 use crate::store::{
@@ -46,6 +51,19 @@ pub enum StartError {
     /// The operator's file cannot be written.
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    /// It has a broker and a parent: only one of them can be.
+    #[error("a node has a broker or a parent, not both: a kiosk's facts reach headquarters through its store")]
+    TwoParents,
+    /// It has a parent and was not paired with it.
+    #[error("there is no token for the parent {parent} in {file}: {source}; pair this node with `finalmarket join`")]
+    NotPaired {
+        /// The parent.
+        parent: String,
+        /// Where the token should be.
+        file: String,
+        /// Why it cannot be read.
+        source: std::io::Error,
+    },
     /// A part of the process broke while it started.
     #[error("the node could not start: {0}")]
     Broken(String),
@@ -64,6 +82,8 @@ pub struct Node {
 
 /// How many read-only connections a node has: reads are short, and the machine has few cores.
 const READERS: usize = 4;
+/// How many words may wait between the loop that talks to kiosks and the one that talks to headquarters.
+const BETWEEN_LOOPS_MAX: usize = 256;
 
 /// Runs a node until `stop` is true.
 ///
@@ -83,6 +103,7 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
         let store = open_store(&config, clock, commits.clone()).await?;
@@ -95,7 +116,7 @@ impl Node {
             })?;
         let operator = admit_operator(&config, &store, &listener)?;
         let (stop, stopped) = watch::channel(false);
-        let has_link = config.broker.is_some();
+        let has_link = parent.is_some();
         let report = LinkReport {
             state: if has_link { Link::Offline } else { Link::Disabled },
             since_ms: clock.now().unix_ms,
@@ -103,6 +124,9 @@ impl Node {
         };
         let (link, link_report) = watch::channel(report);
         let (cut, cut_by_person) = watch::channel(false);
+        // A kiosk's node is no parent itself: the tree has two levels below headquarters.
+        let is_parent = config.parent.is_none();
+        let (children, child_events) = Children::new();
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -114,6 +138,7 @@ impl Node {
             clock: Arc::new(move || clock.now()),
             commits: commits.clone(),
             link: link_report.clone(),
+            children: is_parent.then_some(children),
             cut: has_link.then_some(cut),
             stop: stopped.clone(),
             limits: ApiLimits::default(),
@@ -127,18 +152,36 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
-        if let Some(broker) = config.broker.clone() {
+        let relays = is_parent.then(|| {
+            let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
+            let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
+            let (online, who_is) = watch::channel(BTreeSet::new());
+            let child_loop = ChildLoop {
+                store: Arc::clone(&store),
+                clock,
+                commits: commits.follow(),
+                events: child_events,
+                // Nobody would listen where there is no headquarters.
+                grown: has_link.then_some(grown),
+                from_above: word,
+                online,
+            };
+            tasks.push(tokio::spawn(child_loop.run(stopped.clone())));
+            RelayEnds {
+                grown: has_grown,
+                from_above,
+                online: who_is,
+            }
+        });
+        if let Some(parent) = parent {
             let sync_loop = SyncLoop {
                 node: config.node.clone(),
                 site: config.site.clone(),
                 store: Arc::clone(&store),
                 clock,
                 commits: commits.follow(),
-                link: LinkConfig {
-                    broker,
-                    org: config.org.clone(),
-                    role: Role::Node(config.node.clone()),
-                },
+                parent,
+                relays,
                 cut: cut_by_person,
                 report: link,
             };
@@ -175,6 +218,34 @@ impl Node {
         let store = self.store;
         if tokio::task::spawn_blocking(move || drop(store)).await.is_err() {
             tracing::error!("the database was not closed in order; it is whole all the same");
+        }
+    }
+}
+
+/// Who the node's parent is, where it has one.
+fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
+    match (&config.broker, &config.parent) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(StartError::TwoParents),
+        (Some(broker), None) => Ok(Some(ParentLink::Broker(LinkConfig {
+            broker: broker.clone(),
+            org: config.org.clone(),
+            role: Role::Node(config.node.clone()),
+        }))),
+        (None, Some(address)) => {
+            let file = config.data.join(TOKEN_FILE);
+            let token = std::fs::read_to_string(&file).map_err(|source| StartError::NotPaired {
+                parent: address.to_string(),
+                file: file.display().to_string(),
+                source,
+            })?;
+            Ok(Some(ParentLink::Store(ParentConfig {
+                address: address.clone(),
+                token: token.trim().to_owned(),
+                org: config.org.clone(),
+                node: config.node.clone(),
+                site: config.site.clone(),
+            })))
         }
     }
 }

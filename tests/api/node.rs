@@ -100,6 +100,7 @@ impl Node {
             clock: Arc::new(move || at(clock.fetch_add(1, Ordering::Relaxed))),
             commits,
             link: link_report,
+            children: None,
             cut: Some(cut),
             stop: stopped.clone(),
             limits,

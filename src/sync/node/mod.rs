@@ -81,8 +81,8 @@ pub struct NodeEngine {
     batch_bytes_max: u32,
     streams: Vec<Stream>,
     feeds: Feeds,
-    /// The newest head that the disk has told of: it may have grown while the incarnations were being read.
-    newest: Option<Head>,
+    /// The heads that the disk has told of: it may have grown while the incarnations were being read.
+    told: Vec<Head>,
     loading_batch: bool,
     outputs: VecDeque<Output>,
 }
@@ -103,7 +103,7 @@ impl NodeEngine {
             greetings: 0,
             streams: Vec::new(),
             feeds: Feeds::default(),
-            newest: None,
+            told: Vec::new(),
             loading_batch: false,
             outputs: VecDeque::new(),
         }
@@ -157,7 +157,10 @@ impl NodeEngine {
                     stream.on_set_aside(seq);
                 }
             }
-            Input::Rehomed => self.start_over(),
+            Input::Rehomed => {
+                self.forget_what_was_told();
+                self.start_over();
+            }
             Input::FeedApplied(cursor) => {
                 self.feeds.on_applied(cursor.clone());
                 if let Some(session) = self.session {
@@ -166,6 +169,7 @@ impl NodeEngine {
                 }
             }
             Input::StorageFailed => {
+                self.forget_what_was_told();
                 self.loading_batch = false;
                 self.phase = Phase::Pausing {
                     due_ms: now_ms + self.limits.answer_timeout_ms,
@@ -222,6 +226,13 @@ impl NodeEngine {
             .find(|stream| stream.incarnation() == incarnation)
     }
 
+    /// What is passed on for another node can become less, where a batch is given back: only the disk knows then.
+    fn forget_what_was_told(&mut self) {
+        if self.relays {
+            self.told.clear();
+        }
+    }
+
     /// Reads everything afresh and introduces itself again.
     fn start_over(&mut self) {
         self.loading_batch = false;
@@ -256,10 +267,10 @@ impl NodeEngine {
         };
         let stream = |(at, local)| Stream::new(local, kind(at), &self.limits);
         self.streams = streams.iter().enumerate().map(stream).collect();
-        if let Some(newest) = self.newest
-            && let Some(stream) = self.stream(newest.incarnation)
-        {
-            stream.on_appended(newest);
+        for told in self.told.clone() {
+            if let Some(stream) = self.stream(told.incarnation) {
+                stream.on_appended(told);
+            }
         }
         self.feeds = Feeds::new(feeds.clone());
         self.outputs.push_back(Output::Send(Up::Hello(Hello {
@@ -279,8 +290,11 @@ impl NodeEngine {
     }
 
     fn on_appended(&mut self, head: Head) {
-        let age = |head: &Head| (head.incarnation.counter, head.seq);
-        self.newest = self.newest.filter(|newest| age(newest) > age(&head)).or(Some(head));
+        match self.told.iter_mut().find(|told| told.incarnation == head.incarnation) {
+            Some(told) if told.seq < head.seq => *told = head,
+            Some(_) => {}
+            None => self.told.push(head),
+        }
         if let Some(stream) = self.stream(head.incarnation) {
             stream.on_appended(head);
         } else if self.is_open() {

@@ -1,0 +1,11 @@
+//! The link between a kiosk's node and its parent, the store's node, over the LAN: one WebSocket.
+//!
+//! Promises: what is sent belongs to one connection and ends with it; queues are bounded, and a consumer that is slow
+//! slows the parent down; a connection that is dead is found and made anew. Like `mqtt` it keeps nothing that has to
+//! outlive it, and it knows bytes, not what they mean.
+
+mod config;
+mod link;
+
+pub use config::{ParentAddress, ParentAddressError, ParentConfig, TOKEN_FILE};
+pub use link::{LinkEvent, LinkHandle, SendFailed, spawn};
