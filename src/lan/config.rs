@@ -7,9 +7,6 @@ use serde::Deserialize;
 
 use crate::domain::ids::{NodeId, OrgId, SiteId};
 
-/// The file in a kiosk's data folder with the token that its parent gave it.
-pub const TOKEN_FILE: &str = "parent-token";
-
 /// Where a store's node answers: `http://HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

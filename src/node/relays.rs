@@ -152,11 +152,7 @@ impl Relays {
         let relay = match self.relays.get_mut(node) {
             Some(relay) => relay,
             None => {
-                let engine = NodeEngine::relay(
-                    self.site.clone(),
-                    env!("CARGO_PKG_VERSION").to_owned(),
-                    NodeLimits::default(),
-                );
+                let engine = NodeEngine::relay(self.site.clone(), NodeLimits::default());
                 let relay = self.relays.entry(node.clone()).or_insert(Relay {
                     engine,
                     complete_age_ms: u64::MAX,

@@ -19,7 +19,7 @@ use super::sync_loop::SyncLoop;
 use super::uplink::ParentLink;
 use crate::domain::ids::NodeId;
 use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, ServeLimits};
-use crate::lan::{ParentConfig, TOKEN_FILE};
+use crate::lan::{ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair};
 use crate::store::{
@@ -233,15 +233,14 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
             role: Role::Node(config.node.clone()),
         }))),
         (None, Some(address)) => {
-            let file = config.data.join(TOKEN_FILE);
-            let token = std::fs::read_to_string(&file).map_err(|source| StartError::NotPaired {
+            let token = read_token(&config.data).map_err(|source| StartError::NotPaired {
                 parent: address.to_string(),
-                file: file.display().to_string(),
+                file: token_path(&config.data).display().to_string(),
                 source,
             })?;
             Ok(Some(ParentLink::Store(ParentConfig {
                 address: address.clone(),
-                token: token.trim().to_owned(),
+                token,
                 org: config.org.clone(),
                 node: config.node.clone(),
                 site: config.site.clone(),

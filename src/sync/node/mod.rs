@@ -113,10 +113,11 @@ impl NodeEngine {
     /// node, so that none holds up another. Batches cannot be made smaller here, so that one that the parent cannot take is
     /// [given back](Output::GiveBack); where the parent has more than this disk, that is taken for what was lost here.
     #[must_use]
-    pub fn relay(site: SiteId, software: String, limits: NodeLimits) -> Self {
-        let relays = true;
+    pub fn relay(site: SiteId, limits: NodeLimits) -> Self {
+        // Which program the other node runs is its own to say.
+        let software = String::new();
         Self {
-            relays,
+            relays: true,
             ..Self::new(site, software, limits)
         }
     }
