@@ -6,6 +6,7 @@
 mod ack_saver;
 pub mod clock;
 pub mod config;
+mod holds;
 pub mod randomness;
 mod start;
 mod sync_loop;
