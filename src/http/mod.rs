@@ -18,6 +18,7 @@ mod events;
 pub(crate) mod guard;
 mod health;
 mod history;
+mod holds;
 mod imports;
 mod kept;
 mod link;

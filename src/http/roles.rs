@@ -51,6 +51,12 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/stock", EVERY),
     rule(&Method::GET, "/v1/stock/{sku}", EVERY),
     rule(&Method::POST, "/v1/stock/movements", STAFF),
+    // A kiosk sees and uses the holds that it opened itself; the handlers see to it.
+    rule(&Method::GET, "/v1/holds", EVERY),
+    rule(&Method::POST, "/v1/holds", EVERY),
+    rule(&Method::GET, "/v1/holds/{hold}", EVERY),
+    rule(&Method::POST, "/v1/holds/{hold}/extend", EVERY),
+    rule(&Method::POST, "/v1/holds/{hold}/release", EVERY),
     rule(&Method::POST, "/v1/refunds", STAFF),
     rule(&Method::POST, "/v1/sales", EVERY),
     rule(&Method::GET, "/v1/sales", STAFF),

@@ -19,7 +19,7 @@ use super::problem::{Problem, kind};
 use super::rate::{Attempts, Meter, Rate};
 use super::sync::LinkReport;
 use crate::operations::Settings;
-use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, WriteTransaction, Writer};
+use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, RunningClock, WriteTransaction, Writer};
 
 /// Reads the clocks.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
@@ -81,6 +81,8 @@ pub struct ApiParts {
     pub receipt_header: Vec<String>,
     /// The clocks.
     pub clock: Clock,
+    /// What holds run out by.
+    pub running: RunningClock,
     /// What the store tells after its commits.
     pub commits: Commits,
     /// Where the link stands.

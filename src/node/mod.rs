@@ -7,6 +7,7 @@ mod ack_saver;
 mod child_loop;
 pub mod clock;
 pub mod config;
+mod holds;
 pub mod randomness;
 mod relays;
 mod start;

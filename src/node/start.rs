@@ -1,6 +1,7 @@
 //! Starts a node and stops it.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use crate::domain::ids::NodeId;
 use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, ServeLimits};
 use crate::lan::{ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
-use crate::operations::{PairingSeed, Settings, pair};
+use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
-    Device, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, Store, StoreOptions, TokenHash,
+    Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
+    StoreOptions, TokenHash,
 };
 
 /// Why a node does not start.
@@ -108,6 +110,7 @@ impl Node {
         let commits = Commits::default();
         let store = open_store(&config, clock, commits.clone()).await?;
         let store = Arc::new(store);
+        rebuild(&store, clock).await?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen {
@@ -136,6 +139,7 @@ impl Node {
             settings: settings(&config),
             receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
+            running: store.running,
             commits: commits.clone(),
             link: link_report.clone(),
             children: is_parent.then_some(children),
@@ -187,6 +191,11 @@ impl Node {
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
+        tasks.push(tokio::spawn(super::holds::run(
+            Arc::clone(&store),
+            clock,
+            stopped.clone(),
+        )));
         tasks.push(tokio::spawn(super::upkeep::run(
             Arc::clone(&store),
             clock,
@@ -274,6 +283,30 @@ async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) 
     Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
 }
 
+/// Makes rows anew that an older version kept in another form, before anything is sold.
+async fn rebuild(store: &Store, clock: MachineClock) -> Result<(), StartError> {
+    let broken = |error: StorageError| StartError::Broken(error.to_string());
+    if !store
+        .readers
+        .run(|snapshot| snapshot.needs_rebuild())
+        .await
+        .map_err(broken)?
+    {
+        return Ok(());
+    }
+    let now = clock.now();
+    let repaired = store
+        .writer
+        .run(move |tx| repair(tx, now, |_| {}).map_err(Failure::<Infallible>::Storage))
+        .await
+        .map_err(|failure| broken(failure.into()))?;
+    tracing::info!(
+        records = repaired.records,
+        "the shelves were made anew from the journal, in this version's form"
+    );
+    Ok(())
+}
+
 /// What tells this machine from others, so that a disk that was carried elsewhere is noticed.
 pub(crate) fn machine_id() -> String {
     std::fs::read_to_string(Path::new("/etc/machine-id"))
@@ -287,6 +320,7 @@ fn settings(config: &NodeConfig) -> Settings {
         unlisted_tax_class: config.sale.unlisted_tax_class.clone(),
         day_starts_at: config.sale.day_starts_at,
         backdate_days: config.sale.backdate_days,
+        holds: config.holds.settings(),
     }
 }
 

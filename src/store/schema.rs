@@ -12,6 +12,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0003_movements.sql")),
     M::up(include_str!("../../migrations/node/0004_room.sql")),
     M::up(include_str!("../../migrations/node/0005_feed_epochs.sql")),
+    M::up(include_str!("../../migrations/node/0006_shelves.sql")),
     M::up(include_str!("../../migrations/node/0008_relay.sql")),
 ];
 

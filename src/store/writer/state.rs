@@ -6,7 +6,9 @@ use crate::domain::ids::{Incarnation, ReceiptSeries, RegisterId, Sku};
 use crate::domain::journal::{Hash, Head};
 use crate::store::catalog::Priced;
 use crate::store::clock::Clock;
+use crate::store::holds::RunningClock;
 use crate::store::keys::{IncarnationIx, Position, ReceiptSeriesIx, count};
+use crate::store::shelves::ReplicaIx;
 
 /// Where the journal stands.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,10 @@ pub(in crate::store) struct State {
     /// None in a database that has no incarnation yet.
     pub tip: Option<Tip>,
     pub clock: Clock,
+    /// What holds run out by.
+    pub running: RunningClock,
+    /// The replica that the present incarnation is.
+    pub replica: Option<ReplicaIx>,
     pub receipt_series: HashMap<RegisterId, OpenReceiptSeries>,
     /// The version of the price feed.
     pub prices_version: Option<u64>,
@@ -79,6 +85,7 @@ impl State {
     pub(super) fn back_to(&mut self, mark: Mark) {
         self.tip = mark.tip;
         self.clock = mark.clock;
+        self.replica = None;
         self.receipt_series.clear();
         self.prices_version = None;
         self.prices.clear();
