@@ -7,5 +7,6 @@
 pub mod hub;
 pub mod hub_judge;
 pub mod node;
+pub mod rights;
 pub mod shelves;
 pub mod wire;
