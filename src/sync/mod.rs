@@ -9,5 +9,6 @@ pub mod hub;
 pub mod hub_judge;
 pub mod hub_read;
 pub mod node;
+pub mod rights;
 pub mod shelves;
 pub mod wire;
