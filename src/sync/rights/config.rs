@@ -41,8 +41,10 @@ pub struct RightsConfig {
     pub share_per_mille: u64,
     /// Stock for expected customers.
     pub stock: StockConfig,
-    /// A request for stock that got nothing is not repeated before this.
+    /// A request for stock that got nothing is not repeated before this; doubled each time.
     pub stock_retry_ms: u64,
+    /// The longest such pause.
+    pub stock_retry_ms_max: u64,
     /// Where surplus goes.
     pub surplus: Surplus,
     /// Rights must have lain idle for so long before they are surplus.
@@ -88,6 +90,7 @@ impl RightsConfig {
                 most: units(1_000_000),
             },
             stock_retry_ms: 10_000,
+            stock_retry_ms_max: 10 * MINUTE_MS,
             surplus: Surplus::Keep,
             return_after_ms: 30_000,
             debt_retry_ms: 2_000,

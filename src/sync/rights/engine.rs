@@ -73,9 +73,12 @@ impl RightsEngine {
             }
             Input::Wanted { need, lines } => self.on_wanted(now_ms, need, lines),
             Input::Closed { need } => self.close(need),
-            Input::Known { shelf, rights } => self.change(shelf, |book| {
-                book.known = rights.into_iter().map(|(of, amount)| (of, amount.parts())).collect();
-            }),
+            Input::Known { shelf, figures, rights } => {
+                self.change(shelf.clone(), |book| {
+                    book.known = rights.into_iter().map(|(of, amount)| (of, amount.parts())).collect();
+                });
+                self.note_row(shelf, figures);
+            }
             Input::Granted {
                 to,
                 shelf,
@@ -164,8 +167,8 @@ impl RightsEngine {
                 }
             }
             RightsMessage::Nothing(answer) => {
-                let retry_ms = now_ms + self.config.stock_retry_ms;
-                self.change(answer.shelf, |book| book.on_nothing(from, answer.id, retry_ms));
+                let config = self.config.clone();
+                self.change(answer.shelf, |book| book.on_nothing(now_ms, from, answer.id, &config));
             }
         }
     }
@@ -201,6 +204,7 @@ impl RightsEngine {
                 }
             }
             book.figures = figures;
+            book.is_read = true;
         });
     }
 
@@ -253,15 +257,7 @@ impl RightsEngine {
                 stamp: &mut self.stamp,
                 next_request: &mut self.next_request,
             };
-            book.held_back = false;
-            book.expire(desk);
-            book.serve(desk);
-            book.start_round(desk);
-            book.ask(desk);
-            book.serve_the_rest(desk);
-            book.keep_stock(desk);
-            book.deliver(desk);
-            let refused = book.hopeless_needs(desk);
+            let refused = book.work(desk);
             let due_ms = book.next_due(desk);
             let idle = book.is_idle(now_ms, &self.config);
             if let Some(old_ms) = book.due_ms.take() {

@@ -44,7 +44,8 @@ pub enum Output {
         /// What it has taken over already.
         after: Amount,
     },
-    /// Say what is known of the rights of children on a shelf; answer with [`super::Input::Known`].
+    /// Say what the own row of a shelf says, and what is known of the rights of children there; answer with
+    /// [`super::Input::Known`].
     LookUp {
         /// The shelf.
         shelf: ShelfKey,

@@ -154,6 +154,8 @@ impl World {
         if let Some(parent) = self.machines[at].parent {
             // What the other end has told is not on this disk any more.
             self.machines[parent].told.remove(&at);
+            let changes = self.machines[parent].changed.values_mut();
+            changes.filter(|change| change.from == Some(at)).for_each(|change| change.from = None);
         }
     }
 
@@ -190,13 +192,21 @@ impl World {
         }
     }
 
+    /// What a retired life has left to its parent and nobody may promise yet.
+    pub fn left_by(&self, parent: usize, life: Life, item: Item) -> u64 {
+        let me = &self.ids[self.machines[parent].life];
+        let memory = self.machines[parent].memory.as_ref();
+        let left = memory.and_then(|memory| {
+            let theirs = &memory.rows.retired.get(&life)?[item];
+            Some(theirs.given(me).above(memory.rows.own[item].accepted(&self.ids[life])).parts())
+        });
+        left.unwrap_or(0)
+    }
+
     /// An operator decides that a retired life's rights can be promised again.
     pub fn override_retired(&mut self, parent: usize, life: Life) {
-        let me = self.ids[self.machines[parent].life].clone();
         for item in 0..self.options.items {
-            let Some(memory) = self.machines[parent].memory.as_ref() else { return };
-            let Some(theirs) = memory.rows.retired.get(&life) else { return };
-            let n = theirs[item].given(&me).above(memory.rows.own[item].accepted(&self.ids[life])).parts();
+            let n = self.left_by(parent, life, item);
             if n > 0 {
                 self.do_simple(parent, Fact::Overridden { life, item, n });
             }

@@ -132,7 +132,7 @@ impl World {
             next += 1;
             for other in self.neighbours(from) {
                 let link = &self.links[self.link_of(from, other)];
-                let through = link.up && link.failed_ms < since_ms;
+                let through = link.up && link.failed_ms < since_ms && self.machines[other].is_running();
                 if through && !reached.contains(&other) {
                     reached.push(other);
                 }

@@ -235,12 +235,19 @@ impl World {
     }
 
     fn post_late(&mut self, to: usize, life: Life, fact: &Fact) -> Result<(), Stop> {
-        let facts: Vec<Fact> = match fact {
-            Fact::Taken { item, n } | Fact::Dispatched { item, n } => vec![Fact::LateTaken { life, item: *item, n: *n }],
-            Fact::GoodsIn { item, n } => vec![Fact::LateAdded { life, item: *item, n: *n }],
-            Fact::HoldSold { lines, .. } => lines.iter().map(|(item, _, out)| Fact::LateTaken { life, item: *item, n: *out }).collect(),
+        let outs: Vec<(Item, u64)> = match fact {
+            Fact::Taken { item, n } | Fact::Dispatched { item, n } => vec![(*item, *n)],
+            Fact::HoldSold { lines, .. } => lines.iter().map(|(item, _, out)| (*item, *out)).collect(),
             _ => Vec::new(),
         };
+        let mut facts = Vec::new();
+        for (item, n) in outs {
+            let drawn = self.left_by(to, life, item).min(n);
+            facts.push(Fact::LateTaken { life, item, n, drawn });
+        }
+        if let Fact::GoodsIn { item, n } = fact {
+            facts.push(Fact::LateAdded { life, item: *item, n: *n });
+        }
         // One record is one transaction: nobody dies in its middle.
         let falls = std::mem::take(&mut self.options.falls);
         for fact in facts {
@@ -343,7 +350,8 @@ impl World {
                     Some((self.ids[life].clone(), rights))
                 };
                 let rights = children.into_iter().filter_map(rights).collect();
-                self.feed(at, Input::Known { shelf, rights });
+                let figures = self.figures(at, item);
+                self.feed(at, Input::Known { shelf, figures, rights });
             }
             Output::Resolved { need, resolution } => self.resolved(at, need, resolution),
         }
@@ -458,13 +466,20 @@ impl World {
                 continue;
             }
             // What a child wrote its parent folds from its journal.
-            let news = machine.changed.iter().filter(|((life, _), version)| **version > told && !(to == parent && *life == machine.life));
+            let news = machine.changed.iter().filter(|((life, _), change)| {
+                change.version > told && change.from != Some(to) && !(to == parent && *life == machine.life)
+            });
             let rows = news.filter_map(|((life, item), _)| {
                 let row = machine.view[*item].row(&self.ids[*life])?;
                 Some((*life, *item, Rc::new(row.clone())))
             });
-            let message = Message::Rows { rows: rows.collect(), version: machine.version };
-            self.send(from, to, message);
+            let rows: Vec<_> = rows.collect();
+            let version = machine.version;
+            if rows.is_empty() {
+                self.machines[from].told.insert(to, version);
+            } else {
+                self.send(from, to, Message::Rows { rows, version });
+            }
         }
     }
 

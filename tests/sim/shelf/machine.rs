@@ -66,6 +66,13 @@ pub struct Memory {
     pub resends: bool,
 }
 
+/// When a row changed here, in versions, and whose word that was.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    pub version: u64,
+    pub from: Option<usize>,
+}
+
 /// A machine.
 #[derive(Debug)]
 pub struct Machine {
@@ -79,7 +86,7 @@ pub struct Machine {
     pub books: BTreeMap<Life, ChildBook>,
     /// What is known of all rows, by item, with the version of each change.
     pub view: Vec<Shelf>,
-    pub changed: BTreeMap<(Life, Item), u64>,
+    pub changed: BTreeMap<(Life, Item), Change>,
     pub version: u64,
     pub told: BTreeMap<usize, u64>,
     pub memory: Option<Memory>,
@@ -162,6 +169,7 @@ impl World {
         }
         let fact = Rc::new(fact);
         self.say(|world| format!("{} commits {fact:?}", world.name(at)));
+        self.committed_ms = self.now_ms;
         let machine = &mut self.machines[at];
         machine.journal.push(Rc::clone(&fact));
         let seq = machine.journal.len();
@@ -229,7 +237,7 @@ impl World {
             machine.view[item].merge_row(id, row);
         }
         machine.version += 1;
-        machine.changed.insert((life, item), machine.version);
+        machine.changed.insert((life, item), Change { version: machine.version, from });
         if from.is_some() {
             self.check_copy(at, life, item);
         }
