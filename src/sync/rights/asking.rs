@@ -148,8 +148,7 @@ impl Book {
             stamp: desk.next_stamp(),
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + share_ms,
-            // The answer needs time to come.
-            answer_ms: desk.now_ms + share_ms * 9 / 10,
+            answer_ms: desk.now_ms + share_ms.saturating_sub(desk.config.answer_margin_ms).max(share_ms / 2),
         };
         if self.say(desk, &mut ask) {
             *desk.next_request = desk.next_request.wrapping_add(1);

@@ -35,6 +35,8 @@ pub struct RightsConfig {
     pub wait_ms: u64,
     /// After so long a request that was not answered is repeated.
     pub repeat_ms: u64,
+    /// How much earlier than a customer gives up a neighbour is to have answered: what the answer needs on its way.
+    pub answer_margin_ms: u64,
     /// What is kept, of each shelf, from customers of others. The own ones may have it.
     pub floor: Amount,
     /// Of what is to spare, the most that one request for stock gets, in thousandths.
@@ -80,6 +82,7 @@ impl RightsConfig {
         Self {
             wait_ms: 2_000,
             repeat_ms: 400,
+            answer_margin_ms: 200,
             floor: Amount::ZERO,
             share_per_mille: 250,
             stock: StockConfig {

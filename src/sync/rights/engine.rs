@@ -19,7 +19,8 @@ const EVICTION_LOOKS: usize = 64;
 pub struct RightsEngine {
     pub(super) config: RightsConfig,
     pub(super) peers: Vec<(ReplicaId, Place)>,
-    pub(super) books: BTreeMap<ShelfKey, Book>,
+    /// Boxed, because each is taken out while it works.
+    pub(super) books: BTreeMap<ShelfKey, Box<Book>>,
     pub(super) needs: BTreeMap<u64, Need>,
     pub(super) outputs: VecDeque<Output>,
     /// Shelves whose work is not done yet.
@@ -216,7 +217,7 @@ impl RightsEngine {
         if self.books.len() >= self.config.shelves_max && !self.evict() {
             return false;
         }
-        self.books.insert(key.clone(), Book::default());
+        self.books.insert(key.clone(), Box::default());
         true
     }
 

@@ -34,8 +34,9 @@ pub enum Output {
         /// The request that it answers; none where surplus goes home.
         request: Option<u64>,
     },
-    /// Send a child every grant of this shelf to it that lies behind this total. No answer. Grants to a parent stand in
-    /// the journal, which reaches it by itself.
+    /// Send a child every grant of this shelf to it that lies behind this total. Where its journal shows that it has
+    /// taken them all over, say so with [`super::Input::TakenOver`] instead. Grants to a parent stand in the journal,
+    /// which reaches it by itself.
     SendGrants {
         /// To whom.
         to: ReplicaId,

@@ -171,11 +171,11 @@ impl World {
     }
 
     pub fn retire(&mut self, parent: usize, life: Life) {
-        let Some(book) = self.machines[parent].books.get(&life) else { return };
-        if book.retired.is_some() || !self.machines[parent].is_running() {
+        let book = self.book_of(parent, life);
+        let (retired, head) = (book.retired.is_some(), book.received);
+        if retired || !self.machines[parent].is_running() {
             return;
         }
-        let head = book.received;
         self.say(|world| format!("life {life} is retired at record {head} by {}", world.name(parent)));
         let before = self.machines[parent].journal.len();
         let result = self.commit(parent, Fact::Retired { life, head });
@@ -226,17 +226,19 @@ impl World {
 
     /// Operators look after what is left of lives that are over.
     pub fn tidy_up(&mut self) {
-        for parent in 0..self.machines.len() {
-            let lives: Vec<Life> = self.machines[parent].books.keys().copied().collect();
-            for life in lives {
-                let book = &self.machines[parent].books[&life];
-                let (retired, posted) = (book.retired.is_some(), book.posted);
-                let all = book.received == self.lives[life].journal.len();
-                if !retired && self.lives[life].over && all {
-                    self.retire(parent, life);
-                } else if posted {
-                    self.override_retired(parent, life);
-                }
+        for life in 0..self.lives.len() {
+            let over = self.lives[life].over;
+            let Some(parent) = self.machines[self.lives[life].machine].parent else { continue };
+            if !over && !self.model.is_retired(life) {
+                continue;
+            }
+            let all = self.lives[life].journal.len();
+            let book = self.book_of(parent, life);
+            let (retired, posted, received) = (book.retired.is_some(), book.posted, book.received);
+            if !retired && over && received == all {
+                self.retire(parent, life);
+            } else if posted {
+                self.override_retired(parent, life);
             }
         }
     }

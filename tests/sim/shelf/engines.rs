@@ -162,11 +162,16 @@ impl World {
         }
     }
 
+    /// What a parent has of a child.
+    pub fn book_of(&mut self, at: usize, life: Life) -> &ChildBook {
+        let own = vec![Row::default(); self.options.items];
+        let rows = super::facts::Rows { own, ..Default::default() };
+        self.machines[at].books.entry(life).or_insert(ChildBook { rows, ..ChildBook::default() })
+    }
+
     /// Records of a child reach its parent: each is taken in once, in order, with what it means here.
     pub fn on_records(&mut self, from: usize, to: usize, life: Life, first: usize, facts: Vec<Rc<Fact>>) {
-        let items = self.options.items;
-        let new_book = || ChildBook { rows: super::facts::Rows { own: vec![Row::default(); items], ..Default::default() }, ..ChildBook::default() };
-        self.machines[to].books.entry(life).or_insert_with(new_book);
+        self.book_of(to, life);
         for (n, fact) in facts.iter().enumerate() {
             let received = self.machines[to].books[&life].received;
             let lost = first + n > self.lives[life].journal.len();
@@ -330,7 +335,13 @@ impl World {
             }
             Output::Give { to, shelf, amount, request } => self.give(at, &to, shelf, amount, request),
             Output::SendGrants { to, shelf, after } => {
-                let (to, item) = (self.life_of(&to), self.item_of(&shelf));
+                let (id, to, item) = (to.clone(), self.life_of(&to), self.item_of(&shelf));
+                let taken = self.taken_by_child(at, to, item);
+                if self.machines[at].row(item).is_some_and(|row| row.given(&id) <= taken) {
+                    self.feed(at, Input::TakenOver { by: id, shelf, total: taken });
+                    return;
+                }
+                let after = after.max(taken);
                 let behind = |step: &Step| step.item == item && step.after > after.parts();
                 let wanted = |fact: &&Rc<Fact>| matches!(&***fact, Fact::Granted { to: life, steps, .. } if *life == to && steps.iter().any(behind));
                 let facts: Vec<Rc<Fact>> = self.machines[at].journal.iter().filter(wanted).cloned().collect();

@@ -160,7 +160,7 @@ impl World {
         if let Err(refusal) = fact.apply(me, &self.ids, &mut rows) {
             return Err(Stop::Refused(refusal));
         }
-        self.plant_in_rows(&fact, &memory.rows.clone(), &mut rows);
+        self.plant_in_rows(&fact, &memory.rows, &mut rows);
         let falls = self.faults_on && self.rng.chance(self.options.falls);
         if falls && self.rng.chance(500) {
             self.say(|world| format!("{} dies before it commits {fact:?}", world.name(at)));
@@ -217,6 +217,7 @@ impl World {
             self.take_in_row(at, life, item, &row, None);
         }
         self.dirty.insert(at);
+        self.moved.insert(at);
     }
 
     /// Merges a row into what is known at a machine.
@@ -258,6 +259,7 @@ impl World {
         let starts = self.machines[at].starts;
         self.at(self.now_ms + delay_ms, Event::Start { at, starts });
         self.dirty.insert(at);
+        self.moved.insert(at);
     }
 
     /// Starts the process from what is on disk.
@@ -304,6 +306,7 @@ impl World {
             self.connect(at, other);
         }
         self.dirty.insert(at);
+        self.moved.insert(at);
     }
 
     /// Holds run by this clock: it never jumps, except where the fault is planted.

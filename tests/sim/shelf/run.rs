@@ -8,8 +8,8 @@ use super::world::{Event, World};
 const PEACE_MS_MAX: u64 = 3_600_000;
 /// Rounds in which rows go from one end of the tree to the other, at most.
 const ROUNDS_MAX: u64 = 6;
-/// Messages between engines that nothing comes of, while there is silence.
-const MESSAGES_MAX: u64 = 100;
+/// Messages between engines that nothing comes of, by replica and item, while there is silence.
+const MESSAGES_MAX: u64 = 10;
 /// How often operators look after what is left, in peace.
 const TIDY_MS: u64 = 10_000;
 
@@ -65,7 +65,7 @@ fn play(world: &mut World) {
     let mut said = world.messages;
     // All must be equal within so many rounds after the last commit of anybody.
     let settled_ms = ROUNDS_MAX * (world.options.gossip_ms + world.options.delay_ms.1) + TIDY_MS;
-    while world.now_ms < world.committed_ms + settled_ms || world.model.promises() > 0 {
+    while world.now_ms < world.committed_ms + settled_ms || world.is_awaited() {
         if world.now_ms >= end_ms {
             world.fail(Rule::Quiet, format!("rights still move after {} s of peace", PEACE_MS_MAX / 1_000));
             return;
@@ -81,7 +81,8 @@ fn play(world: &mut World) {
         world.work();
         world.check();
     }
-    if world.messages > said + MESSAGES_MAX {
+    let shelves = (world.machines.len() * world.options.items) as u64;
+    if world.messages > said + MESSAGES_MAX * shelves {
         world.fail(Rule::Quiet, format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000));
     }
     world.check_healed();

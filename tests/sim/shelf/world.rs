@@ -66,6 +66,8 @@ pub struct World {
     pub faults_on: bool,
     /// Machines to be looked at after this step.
     pub dirty: BTreeSet<usize>,
+    /// Of them, those whose rows or customers have changed.
+    pub moved: BTreeSet<usize>,
     pub sums: Vec<Sums>,
     pub counts: Vec<CountJob>,
     pub requests_done: BTreeSet<(usize, Life, u64)>,
@@ -124,6 +126,7 @@ impl World {
             ids: Vec::new(),
             faults_on: true,
             dirty: BTreeSet::new(),
+            moved: BTreeSet::new(),
             counts: Vec::new(),
             requests_done: BTreeSet::new(),
             next_hold: 1,
