@@ -133,12 +133,33 @@ fn shelf(arguments: &Arguments) -> ExitCode {
     let mut total = sim::shelf::run::Summary::default();
     for seed in first..end {
         let options = sim::shelf::options::Options::of_seed(seed);
-        if arguments.trace { println!("{options:#?}"); }
+        if arguments.trace {
+            println!("{options:#?}");
+        }
         let (result, lines) = sim::shelf::run::run(options, None, arguments.trace);
-        for line in lines { println!("{line}"); }
+        for line in lines {
+            println!("{line}");
+        }
         match result {
-            Ok(s) => { total.steps += s.steps; total.held += s.held; total.refused += s.refused; total.messages += s.messages; }
-            Err(f) => { failures += 1; println!("seed {seed} step {} at {:.3}: {}: {}", f.step, f.at_ms as f64/1000.0, f.violation.rule, f.violation.what); if failures >= arguments.failures { break; } }
+            Ok(s) => {
+                total.steps += s.steps;
+                total.held += s.held;
+                total.refused += s.refused;
+                total.messages += s.messages;
+            }
+            Err(f) => {
+                failures += 1;
+                println!(
+                    "seed {seed} step {} at {:.3}: {}: {}",
+                    f.step,
+                    f.at_ms as f64 / 1000.0,
+                    f.violation.rule,
+                    f.violation.what
+                );
+                if failures >= arguments.failures {
+                    break;
+                }
+            }
         }
     }
     println!("{total:?} in {:?}, {failures} failed", started.elapsed());

@@ -180,7 +180,10 @@ impl Stream {
     }
 
     pub(super) fn on_loaded(&mut self, now_ms: u64, batch: &LoadedBatch) -> Loaded {
-        if batch.first != self.next || self.setting_aside.is_some() {
+        // What was read before smaller batches were asked for is no longer wanted; what another node sealed cannot be
+        // made smaller here.
+        let too_large = batch.count > self.records_max && self.kind != Kind::Relayed;
+        if batch.first != self.next || too_large || self.setting_aside.is_some() {
             return Loaded::Stale;
         }
         let behind = self.offered.unwrap_or(self.acked);

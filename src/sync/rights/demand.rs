@@ -59,7 +59,10 @@ mod tests {
         let mut demand = Demand::default();
         demand.note(0, 8_000, HALF_LIFE_MS);
         let now = |ms| demand.level(ms, HALF_LIFE_MS);
-        assert_eq!((now(0), now(60_000), now(120_000), now(90_000)), (8_000, 4_000, 2_000, 3_000));
+        assert_eq!(
+            (now(0), now(60_000), now(120_000), now(90_000)),
+            (8_000, 4_000, 2_000, 3_000)
+        );
         assert_eq!(now(u64::MAX), 0);
         assert_eq!(Demand::default().expected(5, 0, 5), 0);
     }

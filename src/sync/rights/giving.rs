@@ -9,14 +9,25 @@ use crate::domain::escrow::{Amount, ReplicaId};
 impl Book {
     pub(super) fn on_request(&mut self, now_ms: u64, from: &ReplicaId, request: &Request, stamp: u64) {
         let until_ms = now_ms + u64::from(request.wait_ms);
-        if let Some(claim) = self.claims.iter_mut().find(|claim| claim.from == *from && claim.id == request.id) {
+        if let Some(claim) = self
+            .claims
+            .iter_mut()
+            .find(|claim| claim.from == *from && claim.id == request.id)
+        {
             claim.until_ms = until_ms;
             return;
         }
-        if self.giving.iter().any(|giving| giving.to == *from && giving.request == Some(request.id)) {
+        if self
+            .giving
+            .iter()
+            .any(|giving| giving.to == *from && giving.request == Some(request.id))
+        {
             return;
         }
-        let known = self.answered.iter_mut().find(|old| old.to == *from && old.id == request.id);
+        let known = self
+            .answered
+            .iter_mut()
+            .find(|old| old.to == *from && old.id == request.id);
         if let Some(answered) = known {
             // A grant is repeated until it is taken over; that there is nothing has to be said again.
             if !answered.nothing {
@@ -38,7 +49,8 @@ impl Book {
     }
 
     pub(super) fn on_granted(&mut self, now_ms: u64, to: &ReplicaId, request: Option<u64>, total: Amount, child: bool) {
-        self.giving.retain(|giving| giving.to != *to || giving.request != request);
+        self.giving
+            .retain(|giving| giving.to != *to || giving.request != request);
         if !child {
             return;
         }
@@ -58,7 +70,8 @@ impl Book {
     }
 
     pub(super) fn on_not_given(&mut self, to: &ReplicaId, request: Option<u64>) {
-        self.giving.retain(|giving| giving.to != *to || giving.request != request);
+        self.giving
+            .retain(|giving| giving.to != *to || giving.request != request);
         // It was not answered after all: when it comes again it is looked at afresh.
         self.answered.retain(|answered| answered.to != *to);
     }
@@ -117,7 +130,11 @@ impl Book {
         if !self.figures.owed.is_zero() {
             return 0;
         }
-        let floor = if claim.purpose == Purpose::Debt { 0 } else { desk.config.floor.parts() };
+        let floor = if claim.purpose == Purpose::Debt {
+            0
+        } else {
+            desk.config.floor.parts()
+        };
         policy::spare_for_customer(self.available().saturating_sub(self.wanted()), floor)
     }
 

@@ -23,7 +23,10 @@ impl World {
     }
 
     pub fn item_of(&self, key: &ShelfKey) -> Item {
-        self.keys.iter().position(|known| known == key).expect("a shelf of this world")
+        self.keys
+            .iter()
+            .position(|known| known == key)
+            .expect("a shelf of this world")
     }
 
     pub fn figures(&self, at: usize, item: Item) -> Figures {
@@ -73,7 +76,9 @@ impl World {
     }
 
     fn disconnect(&mut self, at: usize, other: usize) {
-        let Some(memory) = self.machines[at].memory.as_mut() else { return };
+        let Some(memory) = self.machines[at].memory.as_mut() else {
+            return;
+        };
         if let Some((life, _)) = memory.connected.remove(&other) {
             let peer = self.ids[life].clone();
             self.feed(at, Input::Disconnected { peer });
@@ -82,7 +87,10 @@ impl World {
 
     /// The other end is gone; this one notices in its time.
     pub fn notice_loss_later(&mut self, at: usize, other: usize) {
-        let connected = self.machines[at].memory.as_ref().and_then(|memory| memory.connected.get(&other));
+        let connected = self.machines[at]
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.connected.get(&other));
         if let Some((_, era)) = connected.copied() {
             let delay_ms = self.rng.between(1, self.options.notice_ms_max);
             self.at(self.now_ms + delay_ms, Event::Notice { at, other, era });
@@ -90,7 +98,10 @@ impl World {
     }
 
     pub fn notice(&mut self, at: usize, other: usize, era: u64) {
-        let connected = self.machines[at].memory.as_ref().and_then(|memory| memory.connected.get(&other));
+        let connected = self.machines[at]
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.connected.get(&other));
         if connected.is_some_and(|(_, known)| *known == era) {
             self.disconnect(at, other);
         }
@@ -107,8 +118,24 @@ impl World {
                 let taken = self.taken_by_child(at, self.machines[child].life, item);
                 if total > taken {
                     let shelf = self.keys[item].clone();
-                    self.feed(at, Input::Granted { to: to.clone(), shelf: shelf.clone(), request: None, total, figures });
-                    self.feed(at, Input::TakenOver { by: to, shelf, total: taken });
+                    self.feed(
+                        at,
+                        Input::Granted {
+                            to: to.clone(),
+                            shelf: shelf.clone(),
+                            request: None,
+                            total,
+                            figures,
+                        },
+                    );
+                    self.feed(
+                        at,
+                        Input::TakenOver {
+                            by: to,
+                            shelf,
+                            total: taken,
+                        },
+                    );
                 }
             }
         }
@@ -138,7 +165,15 @@ impl World {
                 let end = all.min(stream.sent + RECORDS_MAX);
                 let facts = self.lives[stream.life].journal[stream.sent..end].to_vec();
                 self.machines[at].streams[n].sent = end;
-                self.send(at, parent, Message::Records { life: stream.life, first: stream.sent + 1, facts });
+                self.send(
+                    at,
+                    parent,
+                    Message::Records {
+                        life: stream.life,
+                        first: stream.sent + 1,
+                        facts,
+                    },
+                );
             }
             let resend_ms = self.now_ms + RESEND_MS;
             let behind = stream.acked < all;
@@ -165,7 +200,13 @@ impl World {
     /// Records of a child reach its parent: each is taken in once, in order, with what it means here.
     pub fn on_records(&mut self, from: usize, to: usize, life: Life, first: usize, facts: Vec<Rc<Fact>>) {
         let items = self.options.items;
-        let new_book = || ChildBook { rows: super::facts::Rows { own: vec![Row::default(); items], ..Default::default() }, ..ChildBook::default() };
+        let new_book = || ChildBook {
+            rows: super::facts::Rows {
+                own: vec![Row::default(); items],
+                ..Default::default()
+            },
+            ..ChildBook::default()
+        };
         self.machines[to].books.entry(life).or_insert_with(new_book);
         for (n, fact) in facts.iter().enumerate() {
             let received = self.machines[to].books[&life].received;
@@ -186,7 +227,9 @@ impl World {
     pub fn post_if_all(&mut self, at: usize, life: Life) {
         let all = self.lives[life].journal.len();
         let over = self.lives[life].over;
-        let Some(book) = self.machines[at].books.get_mut(&life) else { return };
+        let Some(book) = self.machines[at].books.get_mut(&life) else {
+            return;
+        };
         if book.retired.is_some() && over && book.received == all && !book.posted {
             book.posted = true;
             self.model.returned(life);
@@ -197,7 +240,11 @@ impl World {
         let me = self.machines[to].life;
         let late = self.machines[to].books[&life].retired.is_some();
         let before = self.machines[to].journal.len();
-        let result = if late { self.post_late(to, life, fact) } else { self.take_child_fact(to, life, fact) };
+        let result = if late {
+            self.post_late(to, life, fact)
+        } else {
+            self.take_child_fact(to, life, fact)
+        };
         // A crash after the commit has taken the record in; one before has not.
         if result == Err(Stop::Crashed) && self.machines[to].journal.len() == before {
             return result;
@@ -212,7 +259,11 @@ impl World {
         if late {
             return result;
         }
-        let rows: Vec<(Item, Row)> = fact.items().into_iter().map(|item| (item, self.machines[to].books[&life].rows.own[item].clone())).collect();
+        let rows: Vec<(Item, Row)> = fact
+            .items()
+            .into_iter()
+            .map(|item| (item, self.machines[to].books[&life].rows.own[item].clone()))
+            .collect();
         for (item, row) in rows {
             self.take_in_row(to, life, item, &row, Some(self.lives[life].machine));
         }
@@ -221,7 +272,14 @@ impl World {
         {
             for step in steps {
                 let (by, shelf) = (self.ids[life].clone(), self.keys[step.item].clone());
-                self.feed(to, Input::TakenOver { by, shelf, total: amount(step.after) });
+                self.feed(
+                    to,
+                    Input::TakenOver {
+                        by,
+                        shelf,
+                        total: amount(step.after),
+                    },
+                );
             }
         }
         result
@@ -236,9 +294,24 @@ impl World {
 
     fn post_late(&mut self, to: usize, life: Life, fact: &Fact) -> Result<(), Stop> {
         let facts: Vec<Fact> = match fact {
-            Fact::Taken { item, n } | Fact::Dispatched { item, n } => vec![Fact::LateTaken { life, item: *item, n: *n }],
-            Fact::GoodsIn { item, n } => vec![Fact::LateAdded { life, item: *item, n: *n }],
-            Fact::HoldSold { lines, .. } => lines.iter().map(|(item, _, out)| Fact::LateTaken { life, item: *item, n: *out }).collect(),
+            Fact::Taken { item, n } | Fact::Dispatched { item, n } => vec![Fact::LateTaken {
+                life,
+                item: *item,
+                n: *n,
+            }],
+            Fact::GoodsIn { item, n } => vec![Fact::LateAdded {
+                life,
+                item: *item,
+                n: *n,
+            }],
+            Fact::HoldSold { lines, .. } => lines
+                .iter()
+                .map(|(item, _, out)| Fact::LateTaken {
+                    life,
+                    item: *item,
+                    n: *out,
+                })
+                .collect(),
             _ => Vec::new(),
         };
         // One record is one transaction: nobody dies in its middle.
@@ -254,36 +327,75 @@ impl World {
 
     /// Takes over what a neighbour has granted, where it is next.
     pub fn accept(&mut self, at: usize, from: Life, fact: &Fact) -> Result<(), Stop> {
-        let Fact::Granted { steps, request, hold, .. } = fact else { return Ok(()) };
+        let Fact::Granted {
+            steps, request, hold, ..
+        } = fact
+        else {
+            return Ok(());
+        };
         let next = |step: &Step| {
-            let grant = Grant { before: amount(step.before), after: amount(step.after) };
+            let grant = Grant {
+                before: amount(step.before),
+                after: amount(step.after),
+            };
             let row = self.machines[at].row(step.item);
             row.is_some_and(|row| matches!(grant.step(row, &self.ids[from]), GrantStep::Take(_)))
         };
         if !steps.iter().all(next) {
             return Ok(());
         }
-        self.commit(at, Fact::Accepted { from, steps: steps.clone(), request: *request, hold: *hold })?;
+        self.commit(
+            at,
+            Fact::Accepted {
+                from,
+                steps: steps.clone(),
+                request: *request,
+                hold: *hold,
+            },
+        )?;
         if let Some(hold) = hold {
             self.set_expiry(at, hold.id, hold.left_ms);
         }
         for step in steps {
-            let (from, shelf, figures) = (self.ids[from].clone(), self.keys[step.item].clone(), self.figures(at, step.item));
-            self.feed(at, Input::Accepted { from, shelf, request: *request, figures });
+            let (from, shelf, figures) = (
+                self.ids[from].clone(),
+                self.keys[step.item].clone(),
+                self.figures(at, step.item),
+            );
+            self.feed(
+                at,
+                Input::Accepted {
+                    from,
+                    shelf,
+                    request: *request,
+                    figures,
+                },
+            );
         }
         Ok(())
     }
 
     pub fn on_rights(&mut self, from: usize, sender: Life, to: usize, message: RightsMessage) {
-        let connected = self.machines[to].memory.as_ref().and_then(|memory| memory.connected.get(&from));
+        let connected = self.machines[to]
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.connected.get(&from));
         if connected.is_some_and(|(life, _)| *life == sender) {
-            self.feed(to, Input::Received { from: self.ids[sender].clone(), message });
+            self.feed(
+                to,
+                Input::Received {
+                    from: self.ids[sender].clone(),
+                    message,
+                },
+            );
         }
     }
 
     pub fn wake(&mut self, at: usize) {
         let now_ms = self.now_ms;
-        let Some(memory) = self.machines[at].memory.as_mut() else { return };
+        let Some(memory) = self.machines[at].memory.as_mut() else {
+            return;
+        };
         if memory.wake_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             memory.wake_ms = None;
             self.feed(at, Input::Timeout);
@@ -294,11 +406,18 @@ impl World {
     pub fn work(&mut self) {
         let mut todo = self.dirty.clone();
         while let Some(at) = todo.pop_first() {
-            while let Some(output) = self.machines[at].memory.as_mut().and_then(|memory| memory.engine.poll()) {
+            while let Some(output) = self.machines[at]
+                .memory
+                .as_mut()
+                .and_then(|memory| memory.engine.poll())
+            {
                 self.do_output(at, output);
             }
             self.flush(at);
-            let deadline = self.machines[at].memory.as_ref().and_then(|memory| memory.engine.deadline());
+            let deadline = self.machines[at]
+                .memory
+                .as_ref()
+                .and_then(|memory| memory.engine.deadline());
             if let Some(due_ms) = deadline
                 && let Some(memory) = self.machines[at].memory.as_mut()
                 && memory.wake_ms.is_none_or(|wake_ms| wake_ms > due_ms)
@@ -311,7 +430,10 @@ impl World {
 
     fn connected_machine(&self, at: usize, life: Life) -> Option<usize> {
         let connected = &self.machines[at].memory.as_ref()?.connected;
-        connected.iter().find(|(_, (known, _))| *known == life).map(|(machine, _)| *machine)
+        connected
+            .iter()
+            .find(|(_, (known, _))| *known == life)
+            .map(|(machine, _)| *machine)
     }
 
     fn do_output(&mut self, at: usize, output: Output) {
@@ -321,7 +443,12 @@ impl World {
                     self.send(at, other, Message::Rights(message));
                 }
             }
-            Output::Give { to, shelf, amount, request } => self.give(at, &to, shelf, amount, request),
+            Output::Give {
+                to,
+                shelf,
+                amount,
+                request,
+            } => self.give(at, &to, shelf, amount, request),
             Output::SendGrants { to, shelf, after } => {
                 let (to, item) = (self.life_of(&to), self.item_of(&shelf));
                 let behind = |step: &Step| step.item == item && step.after > after.parts();
@@ -353,12 +480,28 @@ impl World {
         let (life, item) = (self.life_of(to), self.item_of(&shelf));
         let before = self.machines[at].row(item).map_or(0, |row| row.given(to).parts());
         let done = request.is_some_and(|request| self.requests_done.contains(&(at, life, request)));
-        let step = Step { item, before, after: before + n.parts() };
-        let fact = Fact::Granted { to: life, steps: vec![step], request, hold: None };
+        let step = Step {
+            item,
+            before,
+            after: before + n.parts(),
+        };
+        let fact = Fact::Granted {
+            to: life,
+            steps: vec![step],
+            request,
+            hold: None,
+        };
         if self.planted == Some(Fault::GrantBeforeCommit)
             && let Some(other) = self.connected_machine(at, life)
         {
-            self.send(at, other, Message::Grants { to: life, facts: vec![Rc::new(fact.clone())] });
+            self.send(
+                at,
+                other,
+                Message::Grants {
+                    to: life,
+                    facts: vec![Rc::new(fact.clone())],
+                },
+            );
             if self.faults_on && self.rng.chance(50) {
                 self.crash(at);
                 return;
@@ -373,16 +516,37 @@ impl World {
                     self.requests_done.insert((at, life, request));
                 }
                 let total = self.machines[at].row(item).map_or(Amount::ZERO, |row| row.given(&to));
-                self.feed(at, Input::Granted { to, shelf, request, total, figures });
+                self.feed(
+                    at,
+                    Input::Granted {
+                        to,
+                        shelf,
+                        request,
+                        total,
+                        figures,
+                    },
+                );
             }
-            Err(Stop::Refused(_)) => self.feed(at, Input::NotGiven { to, shelf, request, figures }),
+            Err(Stop::Refused(_)) => self.feed(
+                at,
+                Input::NotGiven {
+                    to,
+                    shelf,
+                    request,
+                    figures,
+                },
+            ),
             Err(Stop::Crashed) => {}
         }
     }
 
     fn resolved(&mut self, at: usize, need: u64, resolution: Resolution) {
-        let Some(memory) = self.machines[at].memory.as_mut() else { return };
-        let Some(n) = memory.waiting.iter().position(|waiting| waiting.need == need) else { return };
+        let Some(memory) = self.machines[at].memory.as_mut() else {
+            return;
+        };
+        let Some(n) = memory.waiting.iter().position(|waiting| waiting.need == need) else {
+            return;
+        };
         let waiting = memory.waiting.remove(n);
         let result = self.open_hold(at, need, &waiting.lines, waiting.lifetime_ms);
         if resolution == Resolution::Ready {
@@ -405,10 +569,21 @@ impl World {
     pub fn open_hold(&mut self, at: usize, id: HoldId, lines: &[(Item, u64)], lifetime_ms: u64) -> Result<(), Stop> {
         let machine = &self.machines[at];
         for (item, n) in lines {
-            let Some(row) = machine.row(*item) else { return Err(Stop::Crashed) };
-            row.clone().hold(amount(*n), &machine.view[*item]).map_err(Stop::Refused)?;
+            let Some(row) = machine.row(*item) else {
+                return Err(Stop::Crashed);
+            };
+            row.clone()
+                .hold(amount(*n), &machine.view[*item])
+                .map_err(Stop::Refused)?;
         }
-        self.commit(at, Fact::HoldOpened { id, lines: lines.to_vec(), lifetime_ms })?;
+        self.commit(
+            at,
+            Fact::HoldOpened {
+                id,
+                lines: lines.to_vec(),
+                lifetime_ms,
+            },
+        )?;
         self.held += 1;
         self.set_expiry(at, id, lifetime_ms);
         lines.iter().for_each(|(item, _)| self.tell_row(at, *item));
@@ -426,8 +601,12 @@ impl World {
     /// A machine checks whether a hold's time is over.
     pub fn expire(&mut self, at: usize, id: HoldId) {
         let now_ms = self.wall_ms(at);
-        let Some(memory) = self.machines[at].memory.as_ref() else { return };
-        let (Some(expires_ms), Some(hold)) = (memory.expires_ms.get(&id), memory.holds.get(&id)) else { return };
+        let Some(memory) = self.machines[at].memory.as_ref() else {
+            return;
+        };
+        let (Some(expires_ms), Some(hold)) = (memory.expires_ms.get(&id), memory.holds.get(&id)) else {
+            return;
+        };
         if *expires_ms > now_ms {
             return;
         }
@@ -446,11 +625,17 @@ impl World {
     /// Rows go round: both ways over a link, what the other has not said that it has.
     pub fn gossip(&mut self, link: usize) {
         self.at(self.now_ms + self.options.gossip_ms, Event::Gossip { link });
-        let Some(parent) = self.machines[link].parent else { return };
+        let Some(parent) = self.machines[link].parent else {
+            return;
+        };
         self.post_counts();
         for (from, to) in [(link, parent), (parent, link)] {
             let machine = &self.machines[from];
-            if !machine.memory.as_ref().is_some_and(|memory| memory.connected.contains_key(&to)) {
+            if !machine
+                .memory
+                .as_ref()
+                .is_some_and(|memory| memory.connected.contains_key(&to))
+            {
                 continue;
             }
             let told = machine.told.get(&to).copied().unwrap_or(0);
@@ -458,12 +643,18 @@ impl World {
                 continue;
             }
             // What a child wrote its parent folds from its journal.
-            let news = machine.changed.iter().filter(|((life, _), version)| **version > told && !(to == parent && *life == machine.life));
+            let news = machine
+                .changed
+                .iter()
+                .filter(|((life, _), version)| **version > told && !(to == parent && *life == machine.life));
             let rows = news.filter_map(|((life, item), _)| {
                 let row = machine.view[*item].row(&self.ids[*life])?;
                 Some((*life, *item, Rc::new(row.clone())))
             });
-            let message = Message::Rows { rows: rows.collect(), version: machine.version };
+            let message = Message::Rows {
+                rows: rows.collect(),
+                version: machine.version,
+            };
             self.send(from, to, message);
         }
     }
@@ -483,7 +674,10 @@ impl World {
     /// A row never falls, and can be one.
     pub fn check_row(&mut self, life: Life, item: Item, row: &Row) {
         if !row.covers(&self.lives[life].own_rows[item]) {
-            let what = format!("life {life}, item {item}: {row:?} after {:?}", self.lives[life].own_rows[item]);
+            let what = format!(
+                "life {life}, item {item}: {row:?} after {:?}",
+                self.lives[life].own_rows[item]
+            );
             self.fail(Rule::NeverFalls, what);
         }
         if let Err(broken) = row.check() {

@@ -36,28 +36,80 @@ pub struct HandedHold {
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    GoodsIn { item: Item, n: u64 },
-    HoldOpened { id: HoldId, lines: Vec<(Item, u64)>, lifetime_ms: u64 },
-    HoldExtended { id: HoldId, lifetime_ms: u64 },
-    HoldEnded { id: HoldId, lines: Vec<(Item, u64)>, expired: bool },
+    GoodsIn {
+        item: Item,
+        n: u64,
+    },
+    HoldOpened {
+        id: HoldId,
+        lines: Vec<(Item, u64)>,
+        lifetime_ms: u64,
+    },
+    HoldExtended {
+        id: HoldId,
+        lifetime_ms: u64,
+    },
+    HoldEnded {
+        id: HoldId,
+        lines: Vec<(Item, u64)>,
+        expired: bool,
+    },
     /// Item, held, came out at.
-    HoldSold { id: HoldId, lines: Vec<(Item, u64, u64)> },
+    HoldSold {
+        id: HoldId,
+        lines: Vec<(Item, u64, u64)>,
+    },
     /// A sale in hand or a loss.
-    Taken { item: Item, n: u64 },
+    Taken {
+        item: Item,
+        n: u64,
+    },
     /// Sent to another site.
-    Dispatched { item: Item, n: u64 },
+    Dispatched {
+        item: Item,
+        n: u64,
+    },
     /// What a count found: nothing moves, the books are put right.
-    Counted { item: Item, missing: u64, surplus: u64 },
-    Granted { to: Life, steps: Vec<Step>, request: Option<u64>, hold: Option<HandedHold> },
-    Accepted { from: Life, steps: Vec<Step>, request: Option<u64>, hold: Option<HandedHold> },
+    Counted {
+        item: Item,
+        missing: u64,
+        surplus: u64,
+    },
+    Granted {
+        to: Life,
+        steps: Vec<Step>,
+        request: Option<u64>,
+        hold: Option<HandedHold>,
+    },
+    Accepted {
+        from: Life,
+        steps: Vec<Step>,
+        request: Option<u64>,
+        hold: Option<HandedHold>,
+    },
     /// The parent's word about a child, at the last of its records that the parent has.
-    Retired { life: Life, head: usize },
+    Retired {
+        life: Life,
+        head: usize,
+    },
     /// What a retired child let out behind that head.
-    LateTaken { life: Life, item: Item, n: u64 },
+    LateTaken {
+        life: Life,
+        item: Item,
+        n: u64,
+    },
     /// What it took in.
-    LateAdded { life: Life, item: Item, n: u64 },
+    LateAdded {
+        life: Life,
+        item: Item,
+        n: u64,
+    },
     /// Rights of a retired child are promised again.
-    Overridden { life: Life, item: Item, n: u64 },
+    Overridden {
+        life: Life,
+        item: Item,
+        n: u64,
+    },
 }
 
 /// Rows as their writers see them: their own, and those of children that they retired.
@@ -186,7 +238,11 @@ impl Fact {
             Self::Granted { hold: Some(hold), .. } => {
                 holds.remove(&hold.id);
             }
-            Self::Accepted { hold: Some(hold), steps, .. } => {
+            Self::Accepted {
+                hold: Some(hold),
+                steps,
+                ..
+            } => {
                 let lines = steps.iter().map(|step| (step.item, step.amount())).collect();
                 let lifetime_ms = hold.left_ms;
                 holds.insert(hold.id, Hold { lines, lifetime_ms });

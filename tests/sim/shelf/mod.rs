@@ -9,9 +9,9 @@
 pub mod actions;
 pub mod calamities;
 pub mod checks;
-pub mod fault;
 pub mod engines;
 pub mod facts;
+pub mod fault;
 pub mod machine;
 pub mod model;
 pub mod network;

@@ -32,8 +32,17 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
     play(&mut world);
     let trace = world.trace.take().unwrap_or_default();
     let result = match world.violation {
-        Some(violation) => Err(Failure { step: world.steps, at_ms: world.now_ms, violation }),
-        None => Ok(Summary { steps: world.steps, held: world.held, refused: world.refused, messages: world.messages }),
+        Some(violation) => Err(Failure {
+            step: world.steps,
+            at_ms: world.now_ms,
+            violation,
+        }),
+        None => Ok(Summary {
+            steps: world.steps,
+            held: world.held,
+            refused: world.refused,
+            messages: world.messages,
+        }),
     };
     (result, trace)
 }
@@ -73,7 +82,11 @@ fn play(world: &mut World) {
     let silent_ms = world.now_ms + 2 * TIDY_MS;
     while world.step(silent_ms) {}
     if world.messages > said + 200 {
-        let what = format!("{} messages in {} s of silence", world.messages - said, 2 * TIDY_MS / 1_000);
+        let what = format!(
+            "{} messages in {} s of silence",
+            world.messages - said,
+            2 * TIDY_MS / 1_000
+        );
         world.fail(Rule::Quiet, what);
     }
     world.check_healed();
