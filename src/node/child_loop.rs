@@ -78,14 +78,9 @@ impl ChildLoop {
             let wake = engine.deadline_ms().map(|at_ms| self.clock.instant(at_ms));
             let mut inputs = Vec::new();
             tokio::select! {
+                // An acknowledgement was there before headquarters could say anything about what it acknowledges.
+                biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                event = self.events.recv() => match event {
-                    Some(event) => {
-                        inputs.extend(read(event, &mut connections));
-                        self.tell_online(&connections);
-                    }
-                    None => break,
-                },
                 Some(answer) = answered.recv() => match answer {
                     Answer::Engine(input) => inputs.push(input),
                     Answer::AtTop(node, session, heads) => {
@@ -95,6 +90,13 @@ impl ChildLoop {
                     }
                 },
                 Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
+                event = self.events.recv() => match event {
+                    Some(event) => {
+                        inputs.extend(read(event, &mut connections));
+                        self.tell_online(&connections);
+                    }
+                    None => break,
+                },
                 Ok(()) = self.commits.changed() => {
                     let committed = self.commits.borrow_and_update().catalogs;
                     if std::mem::replace(&mut catalogs, committed) != committed {
