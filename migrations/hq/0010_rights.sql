@@ -21,6 +21,8 @@ CREATE TABLE granted (
     after BIGINT NOT NULL,
     -- 64 bits, with their bits unchanged; nothing where none was asked.
     request BIGINT,
+    -- 1 where the node's journal shows that it has taken it over.
+    taken BIGINT NOT NULL,
     -- The fact, packed.
     fact BLOB NOT NULL,
     PRIMARY KEY (node, counter, random, site, sku, after)

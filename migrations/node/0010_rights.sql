@@ -6,5 +6,6 @@ CREATE TABLE granted (
     after    INTEGER NOT NULL, -- what was handed on to it in all, with this step
     request  INTEGER,          -- the request that it answers; 64 bits, stored as signed
     position INTEGER NOT NULL, -- the record that made it
+    taken    INTEGER NOT NULL, -- 1 where the receiver's journal shows that it has taken it over
     PRIMARY KEY (replica, sku, after)
 ) STRICT, WITHOUT ROWID;

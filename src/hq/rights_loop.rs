@@ -354,21 +354,32 @@ impl RightsLoop {
             } => Some(self.give(to, shelf, amount, request).await),
             Output::SendGrants { to, shelf, after } => {
                 let session = running.session_of(&to)?;
-                let receiver = to.clone();
-                let granted = self
-                    .ask(move |headquarters| headquarters.grants_behind(&receiver, &shelf.site, &shelf.sku, after))
-                    .await
-                    .filter(|granted| !granted.is_empty())?;
+                let (receiver, of) = (to.clone(), shelf.clone());
+                let (granted, total) = self
+                    .ask(move |headquarters| {
+                        let granted = headquarters.grants_behind(&receiver, &of.site, &of.sku, after)?;
+                        let total = headquarters.own_row(&of.site, &of.sku)?.given(&receiver);
+                        Ok::<_, super::storage::StorageError>((granted, total))
+                    })
+                    .await?;
+                if granted.is_empty() {
+                    return Some(Input::TakenOver { by: to, shelf, total });
+                }
                 let from = running.own.clone();
                 let _ = self
                     .to_nodes
                     .try_send((to.node, Down::Granted { session, from, granted }));
                 None
             }
-            // What its nodes hold is in their documents; without it the engine asks the one node that a site has.
+            // What its nodes hold is not looked up: a site has one node that is asked.
             Output::LookUp { shelf } => {
-                let rights = Vec::new();
-                Some(Input::Known { shelf, rights })
+                let rows = self.rows(shelf.site.clone(), vec![shelf.sku.clone()]).await;
+                let row = rows.into_iter().next().map(|(_, row)| row).unwrap_or_default();
+                Some(Input::Known {
+                    shelf,
+                    figures: (&row).into(),
+                    rights: Vec::new(),
+                })
             }
             Output::Resolved { need, resolution } => {
                 let waiting = running.waiting.remove(&(site.clone(), need));

@@ -95,16 +95,9 @@ impl ChildLoop {
             let wake = engine.deadline_ms().map(|at_ms| self.clock.instant(at_ms));
             let mut inputs = Vec::new();
             tokio::select! {
+                // An acknowledgement was there before headquarters could say anything about what it acknowledges.
+                biased;
                 () = told(&mut stop) => break,
-                event = self.events.recv() => match event {
-                    Some(event) => {
-                        let (input, word) = read(event, &mut connections);
-                        inputs.extend(input);
-                        self.tell_rights(word).await;
-                        self.tell_online(&connections);
-                    }
-                    None => break,
-                },
                 Some(answer) = answered.recv() => match answer {
                     Answer::Engine(input) => inputs.push(input),
                     Answer::Welcomed(Welcomed { child, session, at_top, replica }) => {
@@ -122,6 +115,15 @@ impl ChildLoop {
                         send(&mut connections, &node, &message);
                     }
                 }
+                event = self.events.recv() => match event {
+                    Some(event) => {
+                        let (input, word) = read(event, &mut connections);
+                        inputs.extend(input);
+                        self.tell_rights(word).await;
+                        self.tell_online(&connections);
+                    }
+                    None => break,
+                },
                 Ok(()) = self.commits.changed() => {
                     let committed = self.commits.borrow_and_update().catalogs;
                     if std::mem::replace(&mut catalogs, committed) != committed {

@@ -340,10 +340,7 @@ impl RightsLoop {
                 amount,
                 request,
             } => Some(self.give(to, shelf, amount, request).await),
-            Output::SendGrants { to, shelf, after } => {
-                self.send_grants(running, &to, &shelf, after).await;
-                None
-            }
+            Output::SendGrants { to, shelf, after } => self.send_grants(running, to, shelf, after).await,
             Output::LookUp { shelf } => {
                 let children: Vec<ReplicaId> = running.children.values().cloned().collect();
                 Some(self.look_up(shelf, children).await)
@@ -408,41 +405,51 @@ impl RightsLoop {
         }
     }
 
-    async fn send_grants(&self, running: &Running, to: &ReplicaId, shelf: &ShelfKey, after: Amount) {
-        let Some((session, _)) = running.children.iter().find(|(_, child)| *child == to) else {
-            return;
-        };
+    async fn send_grants(&self, running: &Running, to: ReplicaId, shelf: ShelfKey, after: Amount) -> Option<Input> {
+        let (session, _) = running.children.iter().find(|(_, child)| **child == to)?;
         let (session, receiver, sku) = (*session, to.clone(), shelf.sku.clone());
         let read = move |snapshot: &Snapshot<'_>| {
             let grants = grants_behind(snapshot, &receiver, &sku, after)?;
-            Ok::<_, StorageError>((own_replica(snapshot)?, grants))
+            let given = own_row(snapshot, &sku)?.given(&receiver);
+            Ok::<_, StorageError>((own_replica(snapshot)?, grants, given))
         };
         match self.store.readers.run(read).await {
-            Ok((_, granted)) if granted.is_empty() => {}
-            Ok((from, granted)) => {
+            Ok((_, granted, total)) if granted.is_empty() => Some(Input::TakenOver { by: to, shelf, total }),
+            Ok((from, granted, _)) => {
                 let _ = self.to_children.try_send(Down::Granted { session, from, granted });
+                None
             }
-            Err(error) => tracing::error!(%error, "rights that were handed on could not be read; they are sent later"),
+            Err(error) => {
+                tracing::error!(%error, "rights that were handed on could not be read; they are sent later");
+                None
+            }
         }
     }
 
     async fn look_up(&self, shelf: ShelfKey, children: Vec<ReplicaId>) -> Input {
         let sku = shelf.sku.clone();
-        let read = move |snapshot: &Snapshot<'_>| snapshot.shelf(crate::domain::stock::Place::Sellable, &sku);
-        let rights = match self.store.readers.run(read).await {
-            Ok(known) => children
-                .into_iter()
-                .filter_map(|child| {
+        let read = move |snapshot: &Snapshot<'_>| {
+            let known = snapshot.shelf(crate::domain::stock::Place::Sellable, &sku)?;
+            Ok::<_, StorageError>((own_row(snapshot, &sku)?, known))
+        };
+        let (own, rights) = match self.store.readers.run(read).await {
+            Ok((own, known)) => {
+                let rights = children.into_iter().filter_map(|child| {
                     let rights = known.row(&child)?.rights();
                     Some((child, Amount::new(u64::try_from(rights).ok()?)?))
-                })
-                .collect(),
+                });
+                (own, rights.collect())
+            }
             Err(error) => {
                 tracing::error!(%error, "a shelf could not be read");
-                Vec::new()
+                (Row::default(), Vec::new())
             }
         };
-        Input::Known { shelf, rights }
+        Input::Known {
+            shelf,
+            figures: (&own).into(),
+            rights,
+        }
     }
 }
 

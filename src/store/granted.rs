@@ -20,7 +20,8 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The records that handed rights on an item on to a replica behind a total, oldest first; at most `limit`.
+    /// The records that handed rights on an item on to a replica behind a total and that it has not taken over, oldest
+    /// first; at most `limit`.
     pub(crate) fn grants_behind(
         &self,
         replica: ReplicaIx,
@@ -28,7 +29,8 @@ impl Snapshot<'_> {
         total: Amount,
         limit: u32,
     ) -> Result<Vec<Position>, StorageError> {
-        let sql = "SELECT position FROM granted WHERE replica = ?1 AND sku = ?2 AND after > ?3 ORDER BY after LIMIT ?4";
+        let sql = "SELECT position FROM granted WHERE replica = ?1 AND sku = ?2 AND after > ?3 AND taken = 0 \
+            ORDER BY after LIMIT ?4";
         let total = row_count(total.parts());
         self.all(sql, (replica.0, sku.as_str(), total, limit), |row| {
             row.get(0).map(Position)
@@ -45,16 +47,19 @@ impl WriteTransaction<'_> {
         request: Option<u64>,
         position: Position,
     ) -> Result<(), StorageError> {
-        let sql = "INSERT OR REPLACE INTO granted (replica, sku, after, request, position) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT OR REPLACE INTO granted (replica, sku, after, request, position, taken) \
+            VALUES (?1, ?2, ?3, ?4, ?5, 0)";
         let after = row_count(after.parts());
         self.write(sql, (replica.0, sku.as_str(), after, request.map(signed), position.0))?;
         Ok(())
     }
 
-    /// Forgets the steps below a total, which the receiver has taken over. The last one stays: by it a request that comes
-    /// again is known.
+    /// Notes that the receiver has taken over the steps up to a total. The last one stays: by it a request that comes again
+    /// is known.
     pub(crate) fn forget_granted(&mut self, replica: ReplicaIx, sku: &Sku, total: Amount) -> Result<(), StorageError> {
         let sql = "DELETE FROM granted WHERE replica = ?1 AND sku = ?2 AND after < ?3";
+        self.write(sql, (replica.0, sku.as_str(), row_count(total.parts())))?;
+        let sql = "UPDATE granted SET taken = 1 WHERE replica = ?1 AND sku = ?2 AND after <= ?3";
         self.write(sql, (replica.0, sku.as_str(), row_count(total.parts())))?;
         Ok(())
     }

@@ -152,7 +152,7 @@ impl Node {
     pub async fn device(&self, what: As) -> Client {
         let now = at(self.clock_ms.fetch_add(1, Ordering::Relaxed));
         let new = NewDevice {
-            name: format!("device {}", now.unix_ms - NOON_MS),
+            name: format!("device-{}", now.unix_ms - NOON_MS),
             role: what.role,
             rights: what.rights,
             register: what.register.map(|register| register.parse().unwrap()),

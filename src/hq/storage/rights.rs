@@ -49,7 +49,7 @@ impl Reading<'_> {
         ))?)
     }
 
-    /// What was handed on to a replica of a shelf behind a total, oldest first.
+    /// What was handed on to a replica of a shelf behind a total and it has not taken over, oldest first.
     pub(in crate::hq) fn grants_behind(
         &self,
         to: &ReplicaId,
@@ -59,7 +59,7 @@ impl Reading<'_> {
     ) -> Result<Vec<Granted>, StorageError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT fact FROM granted WHERE node = ?1 AND counter = ?2 AND random = ?3 AND site = ?4 AND sku = ?5
-                 AND after > ?6 ORDER BY after LIMIT ?7",
+                 AND after > ?6 AND taken = 0 ORDER BY after LIMIT ?7",
         )?;
         let grants = statement.query_map(
             (
@@ -139,8 +139,8 @@ impl Writing<'_> {
     /// Notes each step of a grant.
     pub(in crate::hq) fn add_granted(&self, granted: &Granted) -> Result<(), StorageError> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO granted (node, counter, random, site, sku, after, request, fact)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO granted (node, counter, random, site, sku, after, request, taken, fact)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8)",
         )?;
         let fact = packed(granted)?;
         for line in &granted.lines {
@@ -158,25 +158,28 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Forgets the steps below a total, which the replica has taken over; the last one stays.
+    /// Notes that the replica has taken over the steps up to a total. Those below are forgotten; the last one stays.
     pub(in crate::hq) fn forget_granted(
         &self,
         to: &ReplicaId,
         (site, sku): (&SiteId, &Sku),
         total: Amount,
     ) -> Result<(), StorageError> {
-        let mut statement = self.connection.prepare_cached(
+        for sql in [
             "DELETE FROM granted WHERE node = ?1 AND counter = ?2 AND random = ?3 AND site = ?4 AND sku = ?5
                  AND after < ?6",
-        )?;
-        statement.execute((
-            to.node.as_str(),
-            to.incarnation.counter,
-            to.incarnation.random.cast_signed(),
-            site.as_str(),
-            sku.as_str(),
-            number(total.parts())?,
-        ))?;
+            "UPDATE granted SET taken = 1 WHERE node = ?1 AND counter = ?2 AND random = ?3 AND site = ?4 AND sku = ?5
+                 AND after <= ?6",
+        ] {
+            self.connection.prepare_cached(sql)?.execute((
+                to.node.as_str(),
+                to.incarnation.counter,
+                to.incarnation.random.cast_signed(),
+                site.as_str(),
+                sku.as_str(),
+                number(total.parts())?,
+            ))?;
+        }
         Ok(())
     }
 

@@ -233,11 +233,10 @@ impl Book {
             && self.figures.owed.is_zero()
     }
 
-    /// Nothing is lost by forgetting it. What may be promised here is remembered: a neighbour may ask for it.
+    /// Nothing is lost by forgetting it.
     pub fn is_idle(&self, now_ms: u64, config: &RightsConfig) -> bool {
         let stock = &config.stock;
         self.is_quiet()
-            && self.figures.rights.is_zero()
             && self.surplus_since_ms.is_none()
             && self.demand.expected(now_ms, stock.half_life_ms, stock.half_life_ms) == 0
     }
