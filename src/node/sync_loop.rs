@@ -23,6 +23,7 @@ use super::ack_saver::AckSaver;
 use super::clock::MachineClock;
 use super::randomness;
 use super::relays::{Grown, RelayEnds, Relays};
+use super::rights_loop::RightsEvent;
 use super::uplink::{Delivery, ParentLink, Uplink, UplinkEvent};
 
 /// What the loop is made of.
@@ -45,6 +46,10 @@ pub(super) struct SyncLoop {
     pub cut: watch::Receiver<bool>,
     /// Where the link stands, for people.
     pub report: watch::Sender<LinkReport>,
+    /// Is told of the parent, and of what it says of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What the parent is to be told of rights.
+    pub of_rights: mpsc::Receiver<Up>,
 }
 
 /// Whose engine: a kiosk's, or this node's own.
@@ -111,6 +116,7 @@ impl SyncLoop {
                 () = told(&mut stop) => break,
                 event = next_event(&mut running.link) => match event {
                     Some(event) => {
+                        self.tell_rights(&event, running.session).await;
                         trouble = match &event {
                             UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
                             UplinkEvent::Connected { .. } => None,
@@ -120,6 +126,7 @@ impl SyncLoop {
                     }
                     None => {
                         running.link = None;
+                        self.parent_is_gone().await;
                         running.everybody(&Input::Disconnected)
                     }
                 },
@@ -132,6 +139,10 @@ impl SyncLoop {
                     });
                     Vec::new()
                 }
+                Some(message) = self.of_rights.recv() => {
+                    running.send(None, message).await;
+                    Vec::new()
+                }
                 Some(Grown { node, head }) = next_grown(&mut grown) => vec![(Some(node), Input::Appended(head))],
                 () = changed(&mut online) => {
                     running.tell_children().await;
@@ -141,6 +152,7 @@ impl SyncLoop {
                     let cut = *self.cut.borrow_and_update();
                     tracing::info!(cut, "a person has cut or mended the link");
                     close(running.link.take()).await;
+                    self.parent_is_gone().await;
                     trouble = None;
                     if !cut {
                         running.link = self.open_link();
@@ -157,6 +169,28 @@ impl SyncLoop {
             self.tell(running.engine.link_state(), trouble.as_deref());
         }
         close(running.link).await;
+    }
+
+    /// Tells whoever moves rights what the link says of them.
+    async fn tell_rights(&self, event: &UplinkEvent, open: Option<u64>) {
+        let word = match event {
+            UplinkEvent::Disconnected(_) => RightsEvent::ParentGone,
+            UplinkEvent::Hub(state) if !state.online => RightsEvent::ParentGone,
+            // Another copy of this disk may share our name: what it is told is not ours.
+            UplinkEvent::Message(message) if message.session() == open => match message.clone() {
+                Down::Here { session, replica } => RightsEvent::Parent { session, replica },
+                Down::Rights { message, .. } => RightsEvent::FromParent(message),
+                Down::Granted { from, granted, .. } => RightsEvent::GrantedByParent { from, granted },
+                _ => return,
+            },
+            _ => return,
+        };
+        // Only a node that stops does not listen.
+        let _ = self.rights.send(word).await;
+    }
+
+    async fn parent_is_gone(&self) {
+        let _ = self.rights.send(RightsEvent::ParentGone).await;
     }
 
     /// Says where the link stands, where that is another place than before.

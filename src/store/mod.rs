@@ -14,6 +14,7 @@ mod devices;
 mod documents;
 mod error;
 mod feeds;
+mod granted;
 mod holds;
 mod idempotency;
 mod identity;

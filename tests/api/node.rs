@@ -99,6 +99,7 @@ impl Node {
             receipt_header: vec!["Corner shop".into(), "1 High Street".into()],
             clock: Arc::new(move || at(clock.fetch_add(1, Ordering::Relaxed))),
             running: store.running,
+            rights: None,
             commits,
             link: link_report,
             children: None,

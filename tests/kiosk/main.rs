@@ -23,4 +23,5 @@ mod facts;
 mod killed;
 mod pairing;
 mod relayed;
+mod rights;
 mod tree;

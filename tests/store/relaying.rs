@@ -63,14 +63,22 @@ fn take_batch(shop: &mut Shop, batch: &ChildBatch) -> Received {
             .core
             .run(|tx| relay::take_child_batch(tx, now, batch, &read))
             .unwrap(),
-        Err(outcome) => Received { outcome, grown: None },
+        Err(outcome) => Received {
+            outcome,
+            grown: None,
+            rights: Vec::new(),
+        },
     }
 }
 
 fn committed(acked: Head, grown: bool) -> Received {
     let outcome = Outcome::Committed { acked };
     let grown = grown.then_some(acked);
-    Received { outcome, grown }
+    Received {
+        outcome,
+        grown,
+        rights: Vec::new(),
+    }
 }
 
 /// What would go up: the head, and the first record that is kept.

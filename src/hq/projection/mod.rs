@@ -118,17 +118,26 @@ impl Headquarters {
                 self.watch.tell(happening);
             }
             if stock == sales {
-                self.take_in::<Stock>(stock, batches)?;
+                self.take_in_stock(stock, batches)?;
             }
             Ok(taken)
         } else if stock < sales {
             let batches = self.decode_behind(stock, sales)?;
             let taken = batches.len() as u64;
-            self.take_in::<Stock>(stock, batches)?;
+            self.take_in_stock(stock, batches)?;
             Ok(taken)
         } else {
             Ok(0)
         }
+    }
+
+    /// Takes batches into the stock figures. Rights that changed hands are told also while figures are made anew: whoever
+    /// hears of them twice knows them.
+    fn take_in_stock(&self, behind: u64, batches: Vec<Arc<DecodedBatch>>) -> Result<(), StorageError> {
+        for happening in self.take_in::<Stock>(behind, batches)? {
+            self.watch.tell(happening);
+        }
+        Ok(())
     }
 
     /// The next batches behind `position`, and none behind `last`.

@@ -14,6 +14,7 @@ mod movements;
 mod nodes;
 mod origins;
 mod projections;
+mod rights;
 mod sales;
 mod stock;
 mod tokens;
@@ -54,6 +55,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0007_feed_epochs.sql")),
     M::up(include_str!("../../../migrations/hq/0008_told.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
+    M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
 ];
 
 /// How many connections wait for readers between reads.
