@@ -33,6 +33,7 @@ mod storage;
 mod tokens;
 mod totals;
 mod verify;
+mod verify_rights;
 pub mod web;
 
 pub use backup::{CopyError, RestoredHq, back_up, database_path, restore};

@@ -45,6 +45,10 @@ pub enum RightsError {
     Storage(#[from] StorageError),
 }
 
+/// A shelf on which a node has not taken over all: what was handed on to it in all, the request of the last step, the own
+/// row.
+pub(super) type Outstanding = (SiteId, Sku, Amount, Option<u64>, Row);
+
 /// What was handed on, and where the own row stands then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
@@ -131,6 +135,22 @@ impl Headquarters {
     ) -> Result<Vec<Granted>, StorageError> {
         self.database
             .read(|reading| reading.grants_behind(to, (site, sku), total, STEPS_MAX))
+    }
+
+    /// What a node has not taken over: the shelf, what was handed on in all, the request of the last step, the own row.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub(super) fn grants_outstanding(&self, to: &ReplicaId) -> Result<Vec<Outstanding>, StorageError> {
+        self.database.read(|reading| {
+            let steps = reading.grants_outstanding(to)?.into_iter();
+            steps
+                .map(|(site, sku, total, request)| {
+                    let row = reading.own_row(&site, &sku)?;
+                    Ok((site, sku, total, request, row))
+                })
+                .collect()
+        })
     }
 
     /// An open hold of an online channel.

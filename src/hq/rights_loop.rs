@@ -206,8 +206,13 @@ impl RightsLoop {
                     replica: running.own.clone(),
                 };
                 let _ = self.to_nodes.send((replica.node.clone(), here)).await;
-                let (peer, place) = (replica, Place::Child);
-                vec![(site, Input::Connected { peer, place })]
+                let connected = Input::Connected {
+                    peer: replica.clone(),
+                    place: Place::Child,
+                };
+                let mut inputs = vec![(site, connected)];
+                inputs.extend(self.outstanding(replica).await);
+                inputs
             }
             RightsEvent::Gone { session } => {
                 let gone = running.peers.remove(&session);
@@ -252,6 +257,31 @@ impl RightsLoop {
                 rows.map(|(sku, row)| row_of(site.clone(), sku, &row)).collect()
             }
         }
+    }
+
+    /// What a node has not taken over, from before headquarters was started or the node was gone.
+    async fn outstanding(&self, to: ReplicaId) -> Vec<(SiteId, Input)> {
+        let node = to.clone();
+        let steps = self
+            .ask(move |headquarters| headquarters.grants_outstanding(&node))
+            .await;
+        let steps = steps.unwrap_or_default().into_iter();
+        steps
+            .map(|(site, sku, total, request, row)| {
+                let shelf = ShelfKey {
+                    site: site.clone(),
+                    sku,
+                };
+                let granted = Input::Granted {
+                    to: to.clone(),
+                    shelf,
+                    request,
+                    total,
+                    figures: (&row).into(),
+                };
+                (site, granted)
+            })
+            .collect()
     }
 
     async fn on_moved(&self, moved: RightsMoved) -> Vec<(SiteId, Input)> {

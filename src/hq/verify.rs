@@ -16,6 +16,7 @@ use crate::domain::ids::{Incarnation, NodeId, SiteId, Sku};
 use crate::domain::journal::{Hash, Head};
 use crate::domain::money::Currency;
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::HoldId;
 use crate::domain::time::BusinessDay;
 use crate::sync::hub_judge;
 use crate::sync::wire::{Batch, VerifyingKey};
@@ -86,6 +87,17 @@ pub enum HqDifference {
         /// As the ledger says.
         ledger: Quantity,
     },
+    /// A row of headquarters itself.
+    #[error("headquarters' own rights to {sku} at {site} are not as its journal says")]
+    OwnShelf {
+        /// The site.
+        site: SiteId,
+        /// The item.
+        sku: Sku,
+    },
+    /// A hold of an online channel.
+    #[error("whether the hold {0} of an online channel is open is not as headquarters' journal says")]
+    OwnHold(HoldId),
 }
 
 /// Checks the database of a data folder at one moment. The copy stands beside it meanwhile, so there must be room for
@@ -117,6 +129,9 @@ fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
     };
     let mut found = VerifiedHq::default();
     headquarters.database.read(|reading| ledger(reading, &mut found))?;
+    headquarters
+        .database
+        .read(|reading| super::verify_rights::compare(reading, &mut found.differences))?;
     headquarters.project()?;
     let stored = headquarters.database.read(Figures::read)?;
     for projection in Projection::ALL {

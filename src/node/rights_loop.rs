@@ -18,7 +18,7 @@ use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{GrantLine, Granted};
 use crate::http::{Ready, RightsAsk};
-use crate::operations::{accept, give, grants_behind, own_replica, own_row, own_rows, taken_over};
+use crate::operations::{accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over};
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
 use crate::sync::wire::{Down, Up};
@@ -253,8 +253,12 @@ impl RightsLoop {
             RightsEvent::Child { session, replica } => {
                 running.children.retain(|_, known| *known != replica);
                 running.children.insert(session, replica.clone());
-                let (peer, place) = (replica, Place::Child);
-                vec![Input::Connected { peer, place }]
+                let mut inputs = vec![Input::Connected {
+                    peer: replica.clone(),
+                    place: Place::Child,
+                }];
+                inputs.extend(self.outstanding(replica).await);
+                inputs
             }
             RightsEvent::ChildGone { session } => {
                 let gone = running.children.remove(&session);
@@ -276,6 +280,28 @@ impl RightsLoop {
                     other => other,
                 };
                 self.rows_of(skus).await.into_iter().map(accepted).collect()
+            }
+        }
+    }
+
+    /// What a kiosk has not taken over, from before this node was started or the kiosk was gone.
+    async fn outstanding(&self, to: ReplicaId) -> Vec<Input> {
+        let child = to.clone();
+        let read = move |snapshot: &Snapshot<'_>| grants_outstanding(snapshot, &child);
+        match self.store.readers.run(read).await {
+            Ok(steps) => steps
+                .into_iter()
+                .map(|(sku, total, request, row)| Input::Granted {
+                    to: to.clone(),
+                    shelf: self.shelf(&sku),
+                    request,
+                    total,
+                    figures: (&row).into(),
+                })
+                .collect(),
+            Err(error) => {
+                tracing::error!(%error, "rights that were handed on could not be read; they are sent when they are asked for");
+                Vec::new()
             }
         }
     }

@@ -185,6 +185,26 @@ pub fn grants_behind(
     Ok(grants)
 }
 
+/// What another replica has not taken over: the item, what was handed on in all, the request of the last step, the own row.
+pub type Outstanding = (Sku, Amount, Option<u64>, Row);
+
+/// The items on which another replica has not taken over all that was handed on to it.
+///
+/// # Errors
+/// Where they cannot be read.
+pub fn grants_outstanding(snapshot: &Snapshot<'_>, to: &ReplicaId) -> Result<Vec<Outstanding>, StorageError> {
+    let Some(receiver) = snapshot.replica_ix(to)? else {
+        return Ok(Vec::new());
+    };
+    let steps = snapshot.grants_outstanding(receiver)?.into_iter();
+    steps
+        .map(|(sku, total, request)| {
+            let row = own_row(snapshot, &sku)?;
+            Ok((sku, total, request, row))
+        })
+        .collect()
+}
+
 /// Notes that another replica has taken over what this one had handed on to it.
 ///
 /// # Errors

@@ -1,7 +1,8 @@
 //! Rights that this node has handed on and that their receiver has not taken over, as far as is known here.
 
-use super::keys::{Position, row_count, signed};
+use super::keys::{Position, count, row_count, signed, unsigned};
 use super::shelves::ReplicaIx;
+use super::snapshot::{parsed, unreadable};
 use super::{Snapshot, StorageError, WriteTransaction};
 use crate::domain::escrow::Amount;
 use crate::domain::ids::Sku;
@@ -34,6 +35,21 @@ impl Snapshot<'_> {
         let total = row_count(total.parts());
         self.all(sql, (replica.0, sku.as_str(), total, limit), |row| {
             row.get(0).map(Position)
+        })
+    }
+}
+
+impl Snapshot<'_> {
+    /// The items on which a replica has not taken over all that was handed on to it, with the total and the request of
+    /// the last step.
+    pub(crate) fn grants_outstanding(
+        &self,
+        replica: ReplicaIx,
+    ) -> Result<Vec<(Sku, Amount, Option<u64>)>, StorageError> {
+        let sql = "SELECT sku, max(after), request FROM granted WHERE replica = ?1 AND taken = 0 GROUP BY sku";
+        self.all(sql, (replica.0,), |row| {
+            let total = Amount::try_from(count(row.get(1)?)).map_err(|error| unreadable(1, error))?;
+            Ok((parsed(row, 0)?, total, row.get::<_, Option<i64>>(2)?.map(unsigned)))
         })
     }
 }

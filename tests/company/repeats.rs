@@ -42,7 +42,9 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
     // Goods that the web shop holds some of.
     let line = json!({"sku": SKU, "change": "100"});
     let goods = json!({"kind": "receipt", "lines": [line]}).to_string();
-    store.ask(Request::post("/v1/stock/movements", "goods", &goods)).ok(201);
+    store
+        .ask(Request::post("/v1/stock/movements", "for-the-web", &goods))
+        .ok(201);
     let line = json!({"sku": SKU, "quantity": "2"});
     let cart = json!({"site": "store-1", "channel": "web", "lines": [line]});
     let text = cart.to_string();

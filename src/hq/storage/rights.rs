@@ -76,6 +76,34 @@ impl Reading<'_> {
         Ok(grants.collect::<Result<_, _>>()?)
     }
 
+    /// The shelves on which a replica has not taken over all that was handed on to it, with the total and the request of
+    /// the last step.
+    pub(in crate::hq) fn grants_outstanding(
+        &self,
+        to: &ReplicaId,
+    ) -> Result<Vec<(SiteId, Sku, Amount, Option<u64>)>, StorageError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT site, sku, after, request FROM granted AS step
+             WHERE node = ?1 AND counter = ?2 AND random = ?3 AND taken = 0
+                 AND after = (SELECT max(after) FROM granted WHERE node = step.node AND counter = step.counter
+                                  AND random = step.random AND site = step.site AND sku = step.sku)
+             ORDER BY site, sku",
+        )?;
+        let steps = statement.query_map(
+            (
+                to.node.as_str(),
+                to.incarnation.counter,
+                to.incarnation.random.cast_signed(),
+            ),
+            |row| {
+                let total = Amount::try_from(unsigned(row, 2)?).map_err(|error| damaged(2, Type::Integer, &error))?;
+                let request: Option<i64> = row.get(3)?;
+                Ok((parsed(row, 0)?, parsed(row, 1)?, total, request.map(i64::cast_unsigned)))
+            },
+        )?;
+        Ok(steps.collect::<Result<_, _>>()?)
+    }
+
     /// An open hold.
     pub(in crate::hq) fn own_hold(&self, id: HoldId) -> Result<Option<Hold>, StorageError> {
         let mut statement = self
