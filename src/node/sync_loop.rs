@@ -251,7 +251,7 @@ impl SyncLoop {
     async fn send(&self, message: Up, link: &LinkHandle, answers: &mpsc::Sender<Input>) {
         let session = match &message {
             Up::Hello(hello) => hello.session,
-            Up::Batch { session, .. } | Up::FeedApplied { session, .. } => *session,
+            Up::Batch { session, .. } | Up::FeedApplied { session, .. } | Up::Shelves { session, .. } => *session,
         };
         let batch = batch_of(&message);
         let payload = message.encode();

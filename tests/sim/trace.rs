@@ -34,6 +34,7 @@ pub fn up(message: &Up) -> String {
         }
         Up::Batch { session: s, sealed } => format!("Batch in {} {}", session(*s), batch(sealed)),
         Up::FeedApplied { session: s, cursor: c } => format!("FeedApplied in {} {}", session(*s), cursor(c)),
+        Up::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
 }
 
@@ -65,6 +66,7 @@ pub fn down(message: &Down) -> String {
             fenced.set_back
         ),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
+        Down::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
 }
 

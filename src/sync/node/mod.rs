@@ -276,6 +276,8 @@ impl NodeEngine {
             Down::Resend(resend) => resend.session,
             Down::Refused(refused) => refused.session,
             Down::FeedPage(page) => page.session,
+            // The carrier's: it knows its own session.
+            Down::Shelves { .. } => return,
         };
         // Another copy of this disk may share our name: its answers are not ours.
         if self.session != Some(session) {
@@ -300,6 +302,7 @@ impl NodeEngine {
                 }
                 feeds::Step::Wait => {}
             },
+            Down::Shelves { .. } => {}
         }
     }
 

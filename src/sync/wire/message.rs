@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shelves::ShelfMessage;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::{Hash, Head};
 
@@ -30,6 +31,13 @@ pub enum Up {
         /// Which feed, and up to which version.
         cursor: FeedCursor,
     },
+    /// About the documents of shelves.
+    Shelves {
+        /// The sender's session.
+        session: u64,
+        /// What is said.
+        message: ShelfMessage,
+    },
 }
 
 /// From a parent to its node.
@@ -47,6 +55,13 @@ pub enum Down {
     Fenced(Fenced),
     /// A page of a feed.
     FeedPage(FeedPage),
+    /// About the documents of shelves.
+    Shelves {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: ShelfMessage,
+    },
 }
 
 /// A node's introduction.
