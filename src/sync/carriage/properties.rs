@@ -213,15 +213,17 @@ fn a_first_meeting_goes_over_in_parcels_and_in_bounds() {
 
 #[test]
 fn a_new_generation_takes_the_place_of_the_old_one_everywhere() {
-    let mut world = stocked(2);
-    let mut sales = 0;
+    let mut world = stocked(100);
+    let mut sync_points = 0;
     while world.members[1].disk.generation_max() == 0 {
-        sales += 1;
-        assert!(sales < 5_000, "a document that only ever grows");
-        world.trade(1, &sku(0), 1);
+        sync_points += 1;
+        assert!(sync_points < 200, "a document that only ever grows");
+        for item in 0..100 {
+            world.trade(1, &sku(item), 1);
+        }
         world.pass(2_000);
         while world.work(1, true, true) {}
-        if sales % 50 == 0 {
+        if sync_points % 7 == 0 {
             world.journals(1);
             world.settle();
         }
@@ -239,6 +241,7 @@ fn what_is_refused_is_told_once_and_costs_the_others_nothing() {
     let mut world = stocked(600);
     world.trade(1, &sku(1), 1);
     world.trade(1, &sku(400), 1);
+    world.pass(2_000);
     while world.work(1, true, true) {}
     // Somebody on the way changes one of the two documents in the parcel under a name of his own.
     let at = world
