@@ -7,6 +7,7 @@
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
 mod backup;
+mod carriage;
 pub mod config;
 mod counts;
 mod feeds;
@@ -25,6 +26,7 @@ mod projector;
 mod sales;
 mod set_aside;
 mod settle;
+mod shelves;
 mod start;
 mod stock;
 mod storage;
@@ -48,6 +50,7 @@ pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
 pub use settle::SettleError;
 pub use start::{RunningHq, StartError, run};
+pub use shelves::{ReplicaRow, SiteShelf};
 pub use stock::{StockCursor, StockCursorError, StockLine};
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
 pub use tokens::TokenError;

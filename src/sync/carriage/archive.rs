@@ -14,7 +14,7 @@ pub trait Archive {
     ///
     /// # Errors
     /// Where the disk cannot be read, as of all questions.
-    fn replica(&self) -> Result<ReplicaId, Self::Error>;
+    fn own_replica(&self) -> Result<ReplicaId, Self::Error>;
     /// A document with its content.
     ///
     /// # Errors

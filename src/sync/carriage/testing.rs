@@ -179,7 +179,7 @@ impl Disk {
 impl Archive for Disk {
     type Error = Infallible;
 
-    fn replica(&self) -> Result<ReplicaId, Infallible> {
+    fn own_replica(&self) -> Result<ReplicaId, Infallible> {
         Ok(self.replica.clone())
     }
 

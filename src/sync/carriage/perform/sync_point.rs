@@ -19,7 +19,7 @@ pub(super) fn write<A: Archive>(archive: &A) -> Result<Performed, PerformError<A
     if rows.is_empty() {
         return Ok(written.performed(None));
     }
-    let writer = archive.replica()?;
+    let writer = archive.own_replica()?;
     let mut sites: BTreeMap<SiteId, Vec<(Sku, Row)>> = BTreeMap::new();
     for (site, sku, row) in rows {
         sites.entry(site).or_default().push((sku, row));

@@ -59,7 +59,7 @@ pub(super) fn take<A: Archive>(
 
 /// Why a document is not taken from a neighbour, whatever it says.
 pub(super) fn unwelcome<A: Archive>(archive: &A, link: &Link, id: &DocumentId) -> Result<Option<String>, A::Error> {
-    if id.writer == archive.replica()? {
+    if id.writer == archive.own_replica()? {
         return Ok(Some("only this replica itself writes its documents".into()));
     }
     archive.unwelcome(link, id)
