@@ -83,12 +83,7 @@ impl Headquarters {
     ///
     /// # Errors
     /// Where storage fails.
-    pub fn site_shelves(
-        &self,
-        site: &SiteId,
-        after: Option<&Sku>,
-        limit: u32,
-    ) -> Result<Vec<SiteShelf>, StorageError> {
+    pub fn site_shelves(&self, site: &SiteId, after: Option<&Sku>, limit: u32) -> Result<Vec<SiteShelf>, StorageError> {
         self.database.read(|reading| {
             let skus = reading.registered(site, after, limit)?;
             skus.into_iter().map(|sku| SiteShelf::of(reading, site, sku)).collect()

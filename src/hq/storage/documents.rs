@@ -123,7 +123,10 @@ impl Archive for Reading<'_> {
             return Ok(Some("headquarters has no parent".into()));
         };
         if id.site != child.site {
-            return Ok(Some(format!("{} is of {} and not of {}", child.replica.node, child.site, id.site)));
+            return Ok(Some(format!(
+                "{} is of {} and not of {}",
+                child.replica.node, child.site, id.site
+            )));
         }
         if id.writer.node == child.replica.node || id.writer.node == self.own_replica()?.node {
             return Ok(None);
@@ -312,8 +315,7 @@ impl Writing<'_> {
 /// A row of [`KEPT`].
 fn kept(row: &SqlRow<'_>) -> rusqlite::Result<Kept> {
     let short = |column: usize| {
-        u32::try_from(unsigned(row, column)?)
-            .map_err(|error| damaged(column, rusqlite::types::Type::Integer, &error))
+        u32::try_from(unsigned(row, column)?).map_err(|error| damaged(column, rusqlite::types::Type::Integer, &error))
     };
     Ok(Kept {
         id: DocumentId {

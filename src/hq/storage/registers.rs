@@ -41,7 +41,11 @@ impl Reading<'_> {
             .connection
             .prepare_cached("SELECT id FROM replica WHERE node = ?1 AND counter = ?2 AND random = ?3")?;
         let incarnation = replica.incarnation;
-        let key = (replica.node.as_str(), incarnation.counter, incarnation.random.cast_signed());
+        let key = (
+            replica.node.as_str(),
+            incarnation.counter,
+            incarnation.random.cast_signed(),
+        );
         Ok(statement.query_row(key, |row| row.get(0).map(ReplicaIx)).optional()?)
     }
 
@@ -79,9 +83,9 @@ impl Reading<'_> {
         after: Option<&Sku>,
         limit: u32,
     ) -> Result<Vec<Sku>, StorageError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT DISTINCT sku FROM register WHERE site = ?1 AND sku > ?2 ORDER BY sku LIMIT ?3",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT DISTINCT sku FROM register WHERE site = ?1 AND sku > ?2 ORDER BY sku LIMIT ?3")?;
         let key = (site.as_str(), after.map_or("", Sku::as_str), limit);
         let skus = statement.query_map(key, |row| parsed(row, 0))?;
         Ok(skus.collect::<Result<_, _>>()?)
@@ -160,7 +164,11 @@ impl Writing<'_> {
              VALUES ((SELECT coalesce(max(id), 0) + 1 FROM replica), ?1, ?2, ?3) RETURNING id",
         )?;
         let incarnation = replica.incarnation;
-        let key = (replica.node.as_str(), incarnation.counter, incarnation.random.cast_signed());
+        let key = (
+            replica.node.as_str(),
+            incarnation.counter,
+            incarnation.random.cast_signed(),
+        );
         Ok(ReplicaIx(statement.query_row(key, |row| row.get(0))?))
     }
 
@@ -280,8 +288,9 @@ fn stored(row: &SqlRow<'_>) -> rusqlite::Result<Stored> {
     };
     let peers = match row.get_ref(6)? {
         rusqlite::types::ValueRef::Null => Vec::new(),
-        peers => postcard::from_bytes(peers.as_blob()?)
-            .map_err(|error| damaged(6, rusqlite::types::Type::Blob, &error))?,
+        peers => {
+            postcard::from_bytes(peers.as_blob()?).map_err(|error| damaged(6, rusqlite::types::Type::Blob, &error))?
+        }
     };
     let registers = Registers {
         added: amount(0)?,
