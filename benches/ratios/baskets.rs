@@ -52,6 +52,7 @@ pub fn settings() -> Outcome<Settings> {
         },
         day_starts_at: chrono::NaiveTime::default(),
         backdate_days: 7,
+        holds: finalmarket::operations::HoldSettings::default(),
         unlisted_tax_class: TAX_CLASS.parse()?,
     })
 }
@@ -128,6 +129,7 @@ impl Baskets {
             channel: "physical_store".parse()?,
             customer,
             staff: Some(format!("staff-{}", till % 5).parse()?),
+            hold: None,
             lines,
             basket_discount: None,
             tenders: Vec::new(),

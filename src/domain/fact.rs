@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
-use super::stock::{Movement, MovementId};
+use super::stock::{Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId};
 use super::time::Hlc;
 
 /// Something that has happened.
@@ -29,6 +29,16 @@ pub enum Fact {
     Correction(Correction),
     /// What is to be done with an incarnation that was set apart. Headquarters writes it.
     Settlement(Settlement),
+    /// Goods were promised to somebody.
+    HoldOpened(HoldOpened),
+    /// A promise lasts longer.
+    HoldExtended(HoldExtended),
+    /// A promise ended.
+    HoldEnded(HoldEnded),
+    /// Rights were handed on to another replica.
+    Granted(Granted),
+    /// Rights of another replica were taken over.
+    Accepted(Accepted),
 }
 
 /// The first record of an incarnation.
@@ -153,6 +163,11 @@ mod kind {
     pub const SETTLEMENT: u32 = 7;
     /// A movement's identity, then what a movement without one has.
     pub const MOVEMENT_WITH_ID: u32 = 8;
+    pub const HOLD_OPENED: u32 = 9;
+    pub const HOLD_EXTENDED: u32 = 10;
+    pub const HOLD_ENDED: u32 = 11;
+    pub const GRANTED: u32 = 12;
+    pub const ACCEPTED: u32 = 13;
 }
 
 impl Entry {
@@ -171,6 +186,11 @@ impl Entry {
             Fact::Rehomed(body) => encode(kind::REHOMED, recorded, body),
             Fact::Correction(body) => encode(kind::CORRECTION, recorded, body),
             Fact::Settlement(body) => encode(kind::SETTLEMENT, recorded, body),
+            Fact::HoldOpened(body) => encode(kind::HOLD_OPENED, recorded, body),
+            Fact::HoldExtended(body) => encode(kind::HOLD_EXTENDED, recorded, body),
+            Fact::HoldEnded(body) => encode(kind::HOLD_ENDED, recorded, body),
+            Fact::Granted(body) => encode(kind::GRANTED, recorded, body),
+            Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
         }
     }
 
@@ -201,6 +221,11 @@ impl Entry {
             kind::REHOMED => Fact::Rehomed(whole(kind, body)?),
             kind::CORRECTION => Fact::Correction(whole(kind, body)?),
             kind::SETTLEMENT => Fact::Settlement(whole(kind, body)?),
+            kind::HOLD_OPENED => Fact::HoldOpened(whole(kind, body)?),
+            kind::HOLD_EXTENDED => Fact::HoldExtended(whole(kind, body)?),
+            kind::HOLD_ENDED => Fact::HoldEnded(whole(kind, body)?),
+            kind::GRANTED => Fact::Granted(whole(kind, body)?),
+            kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })

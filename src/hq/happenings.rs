@@ -1,7 +1,7 @@
 //! What headquarters tells whoever watches: sales as they are counted, figures and nodes as they change. In memory only:
 //! whoever misses something reads the figures, which are on disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
@@ -13,6 +13,8 @@ use crate::domain::ids::NodeId;
 
 /// How many happenings wait for a slow watcher; it is told where it has missed some.
 const WAITING_MAX: usize = 1_024;
+/// How many kiosks of one store are kept in mind: more than a store's node lets in.
+const CHILDREN_MAX: usize = 1_000;
 
 /// Something that a watcher may want to show.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub enum Happening {
 pub(super) struct Watch {
     happenings: broadcast::Sender<Happening>,
     online: Mutex<HashMap<NodeId, bool>>,
+    /// By store's node the kiosks' nodes that are connected to it, as it says.
+    children: Mutex<HashMap<NodeId, HashSet<NodeId>>>,
     pub(super) troubles: LinkTroubles,
 }
 
@@ -38,6 +42,7 @@ impl Default for Watch {
         Self {
             happenings: broadcast::Sender::new(WAITING_MAX),
             online: Mutex::default(),
+            children: Mutex::default(),
             troubles: LinkTroubles::default(),
         }
     }
@@ -54,6 +59,14 @@ impl Watch {
         let online = self.online.lock().unwrap_or_else(PoisonError::into_inner);
         online.get(node).copied().unwrap_or_default()
     }
+
+    /// Whether a kiosk's node is there, as far as its parent has said, which must be there itself.
+    pub(super) fn is_online_at(&self, parent: &NodeId, node: &NodeId) -> bool {
+        let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = children.get(parent).is_some_and(|children| children.contains(node));
+        drop(children);
+        connected && self.is_online(parent)
+    }
 }
 
 impl Headquarters {
@@ -69,6 +82,17 @@ impl Headquarters {
         let before = nodes.insert(node.clone(), online);
         drop(nodes);
         if before != Some(online) {
+            self.watch.tell(Happening::Nodes);
+        }
+    }
+
+    /// Which kiosks' nodes are connected to a store's node, as that says.
+    pub fn children_present(&self, parent: &NodeId, online: impl IntoIterator<Item = NodeId>) {
+        let online: HashSet<NodeId> = online.into_iter().take(CHILDREN_MAX).collect();
+        let mut children = self.watch.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = children.insert(parent.clone(), online.clone());
+        drop(children);
+        if before.as_ref() != Some(&online) {
             self.watch.tell(Happening::Nodes);
         }
     }

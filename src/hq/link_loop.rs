@@ -17,7 +17,7 @@ use super::introduce::IntroduceError;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};
 use crate::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
-use crate::sync::wire::{Birth, FeedCursor, HubState, Up, WIRE_VERSION};
+use crate::sync::wire::{Birth, Down, FeedCursor, HubState, Up, WIRE_VERSION};
 
 /// How many batches are committed at once at most. Together they are a few megabytes.
 const GROUP_MAX: usize = 64;
@@ -37,6 +37,28 @@ pub struct LinkLoop {
     /// Numbers nobody guesses.
     pub random: fn() -> u64,
 }
+
+/// Where the engine's outputs go.
+struct Ways {
+    link: LinkHandle,
+    results: mpsc::Sender<Input>,
+    ledger: blocking::SyncSender<Waiting>,
+}
+
+/// How a kiosk's session is reached: through its store's node.
+#[derive(Debug, Clone)]
+struct Route {
+    via: NodeId,
+    /// When the store last had everything that the kiosk had told of, milliseconds since 1970; 0 for never.
+    complete_ms: u64,
+}
+
+/// The routes to kiosks' sessions.
+type Routes = HashMap<(NodeId, u64), Route>;
+
+/// How many routes are kept. Beyond that all are forgotten: stores introduce their kiosks again when they notice that
+/// nobody answers.
+const ROUTES_MAX: usize = 20_000;
 
 /// A batch on its way to the ledger, and what holds the broker back meanwhile.
 struct Waiting {
@@ -65,8 +87,10 @@ impl LinkLoop {
         let (link, mut events) = crate::mqtt::spawn(self.link.clone(), presence, self.random);
         let (results, mut resulted) = mpsc::channel(RESULTS_MAX);
         let ledger = start_ledger(Arc::clone(&self.headquarters), results.clone(), Arc::clone(&self.grown));
+        let ways = Ways { link, results, ledger };
         let mut engine = HubEngine::new(HubLimits::default());
         let mut session = None;
+        let mut routes = Routes::new();
         // The message that is being handled holds the broker back until what follows from it is under way.
         let mut token = None;
         loop {
@@ -85,7 +109,7 @@ impl LinkLoop {
                         session = None;
                         None
                     }
-                    Some(LinkEvent::Message(message)) => self.read(message, &mut token),
+                    Some(LinkEvent::Message(message)) => self.read(message, &mut token, &mut routes),
                 },
                 Some(input) = resulted.recv() => Some(input),
                 feed = self.published.recv() => feed.ok().map(|feed| Input::Published { feed }),
@@ -95,17 +119,38 @@ impl LinkLoop {
                 engine.handle(now_ms(), input);
             }
             while let Some(output) = engine.poll() {
-                self.act(output, &link, session, &results, &ledger, &mut token).await;
+                self.act(output, &ways, session, &mut token, &routes).await;
             }
             token = None;
         }
-        let _ = tokio::time::timeout(Duration::from_secs(10), link.stop()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), ways.link.stop()).await;
     }
 
     /// What a message means to the engine. One that cannot be read is told and passed.
-    fn read(&self, message: Message, token: &mut Option<AckToken>) -> Option<Input> {
+    fn read(&self, message: Message, token: &mut Option<AckToken>, routes: &mut Routes) -> Option<Input> {
         match message.topic {
             Topic::Up(node) => match Up::decode(&message.payload) {
+                Ok(Up::Children { online, .. }) => {
+                    self.headquarters.children_present(&node, online);
+                    None
+                }
+                Ok(Up::Relayed {
+                    node: child,
+                    complete_age_ms,
+                    message: relayed,
+                }) => {
+                    *token = Some(message.token);
+                    let message = unwrap(&node, &child, &relayed)?;
+                    if routes.len() >= ROUTES_MAX {
+                        routes.clear();
+                    }
+                    let route = Route {
+                        via: node,
+                        complete_ms: wall_ms().saturating_sub(complete_age_ms),
+                    };
+                    routes.insert((child.clone(), message.session()?), route);
+                    Some(Input::Received { node: child, message })
+                }
                 Ok(up) => {
                     *token = Some(message.token);
                     Some(Input::Received { node, message: up })
@@ -119,6 +164,9 @@ impl LinkLoop {
                 let birth = Birth::decode(&message.payload).ok()?;
                 self.headquarters.present(&node, birth.online);
                 let (headquarters, heard) = (Arc::clone(&self.headquarters), node.clone());
+                if !birth.online {
+                    routes.retain(|_, route| route.via != node);
+                }
                 if birth.online {
                     tokio::task::spawn_blocking(move || {
                         if let Err(error) = headquarters.heard(&heard, wall_ms()) {
@@ -138,19 +186,27 @@ impl LinkLoop {
     async fn act(
         &self,
         output: Output,
-        link: &LinkHandle,
+        ways: &Ways,
         session: Option<u64>,
-        results: &mpsc::Sender<Input>,
-        ledger: &blocking::SyncSender<Waiting>,
         token: &mut Option<AckToken>,
+        routes: &Routes,
     ) {
+        let Ways { link, results, ledger } = ways;
         let headquarters = Arc::clone(&self.headquarters);
         match output {
             Output::Send { node, message } => {
                 let Some(session) = session else { return };
+                let route = message.session().and_then(|of| routes.get(&(node.clone(), of)));
+                let (topic, message) = match route {
+                    None => (Topic::Down(node), message),
+                    Some(route) => {
+                        let message = message.encode();
+                        (Topic::Down(route.via.clone()), Down::Relayed { node, message })
+                    }
+                };
                 let publish = Publish {
                     session,
-                    topic: Topic::Down(node),
+                    topic,
                     payload: message.encode(),
                     retain: false,
                 };
@@ -161,7 +217,14 @@ impl LinkLoop {
             }
             Output::Introduce { node, hello } => {
                 let session = hello.session;
-                answer(results, move || match headquarters.introduce(&node, hello, wall_ms()) {
+                let route = routes.get(&(node.clone(), session)).cloned();
+                let introduce = move |node: &NodeId| match route {
+                    None => headquarters.introduce(node, hello, wall_ms()),
+                    Some(Route { via, complete_ms }) => {
+                        headquarters.introduce_relayed(&via, node, hello, complete_ms, wall_ms())
+                    }
+                };
+                answer(results, move || match introduce(&node) {
                     Ok(result) => Some(Input::Introduced { node, session, result }),
                     Err(IntroduceError::Storage(error)) => {
                         tracing::error!(%node, %error, "an introduction could not be looked up");
@@ -175,6 +238,7 @@ impl LinkLoop {
             }
             Output::Ingest { node, session, sealed } => {
                 let incoming = Incoming {
+                    relayed: routes.contains_key(&(node.clone(), session)),
                     sender: node,
                     session,
                     sealed,
@@ -219,6 +283,21 @@ impl LinkLoop {
                     page,
                 })
             }),
+        }
+    }
+}
+
+/// What a store's node passes on for a kiosk's. A message that cannot be read, or is passed on twice, is told and passed.
+fn unwrap(via: &NodeId, node: &NodeId, relayed: &[u8]) -> Option<Up> {
+    match Up::decode(relayed) {
+        Ok(Up::Relayed { .. } | Up::Children { .. }) => {
+            tracing::warn!(%via, %node, "a message that is passed on twice is passed over");
+            None
+        }
+        Ok(message) => Some(message),
+        Err(error) => {
+            tracing::warn!(%via, %node, %error, "a message is passed over");
+            None
         }
     }
 }

@@ -11,7 +11,7 @@ use super::money::Amount;
 use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::{Refund, RefundReason, Sale, Tender, TenderKind, TenderReference, Totals};
+use crate::domain::sale::{Fulfilment, Refund, RefundReason, Sale, Tender, TenderKind, TenderReference, Totals};
 use crate::domain::tax::{AppliedTax, TaxBasis, TaxClass, TaxRate};
 use crate::domain::time::{BusinessDay, LocalTime};
 use crate::store::Position;
@@ -116,6 +116,13 @@ pub struct SaleLineBody<'a> {
     amount: Amount,
     #[schema(value_type = String, example = "standard")]
     tax_class: Option<&'a TaxClass>,
+    /// How much of it was beyond the node's rights: debt, which later rights settle; left out where there is none.
+    #[schema(value_type = Option<String>, example = "1")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oversold: Option<Quantity>,
+    /// The hold that it came out of, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<String>,
 }
 
 /// One line of a refund.
@@ -195,6 +202,11 @@ impl<'a> From<&'a Sale> for SaleBody<'a> {
             // It was decided with an amount that fits.
             amount: money(sold.amount(sale.currency).unwrap_or_default()),
             tax_class: class(&sale.taxes, sold.tax),
+            oversold: Some(sold.fulfilment.debt()).filter(|debt| *debt != Quantity::ZERO),
+            hold: match sold.fulfilment {
+                Fulfilment::Promised { hold, .. } => Some(hold.to_string()),
+                Fulfilment::InHand { .. } => None,
+            },
         });
         Self {
             kind: "sale",

@@ -8,6 +8,7 @@
 
 pub(crate) mod body;
 mod caller;
+mod children;
 mod command;
 mod commits;
 mod devices;
@@ -17,6 +18,7 @@ mod events;
 pub(crate) mod guard;
 mod health;
 mod history;
+mod holds;
 mod imports;
 mod kept;
 mod link;
@@ -41,6 +43,7 @@ mod stock;
 pub(crate) mod sync;
 mod tenders;
 
+pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
 pub use rate::Rate;
 pub use router::router;

@@ -12,8 +12,8 @@ use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
 use super::{
-    devices, docs, events, health, history, imports, link, metrics, movements, pairing, products, receipts, refunds,
-    sales, status, stock, sync,
+    children, devices, docs, events, health, history, holds, imports, link, metrics, movements, pairing, products,
+    receipts, refunds, sales, status, stock, sync,
 };
 
 /// The whole API. Made once for a state.
@@ -50,6 +50,10 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(stock::list),
         routes!(stock::by_sku),
         routes!(movements::create),
+        routes!(holds::list, holds::create),
+        routes!(holds::by_id),
+        routes!(holds::extend),
+        routes!(holds::release),
         routes!(sales::create, history::list),
         routes!(history::by_identity),
         routes!(history::today),
@@ -57,7 +61,7 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(refunds::create),
         routes!(sync::show),
         routes!(events::stream),
-        routes!(link::switch),
+        routes!(link::switch, children::attach),
         routes!(status::show),
     ];
     let start = OpenApiRouter::with_openapi(Description::openapi());

@@ -19,6 +19,7 @@ use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::money::Price;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::Percent;
+use crate::domain::stock::HoldId;
 use crate::domain::time::LocalTime;
 use crate::operations::{ItemRef, SellCommand, SellLine, StatedDiscount, sell};
 use crate::store::Role;
@@ -43,6 +44,9 @@ pub struct SaleRequest {
     /// The sales channel; the device's own (`physical_store` or `kiosk`) where it is not given.
     #[schema(value_type = Option<String>)]
     channel: Option<ChannelId>,
+    /// The hold that it ends: goods on its lines come out of it. One that has ended already changes nothing.
+    #[schema(value_type = Option<String>, example = "09f3a1c2d4e5b687")]
+    hold: Option<HoldId>,
     /// What is sold; 1 to 1,000 lines.
     lines: Vec<SaleLineRequest>,
     /// Off the whole basket, after the lines' own discounts.
@@ -127,6 +131,7 @@ impl SaleRequest {
             },
             customer: self.customer,
             staff: self.staff,
+            hold: self.hold,
             lines: lines.collect::<Result<_, _>>()?,
             basket_discount: self.discount.map(DiscountRequest::into_stated),
             tenders: stated_tenders(self.tenders),
@@ -166,10 +171,10 @@ impl DiscountRequest {
 }
 
 /// The channel that a device sells in unless it says otherwise.
-fn own_channel(role: Role) -> Result<ChannelId, Problem> {
+pub(super) fn own_channel(role: Role) -> Result<ChannelId, Problem> {
     let name = match role {
         Role::Kiosk => "kiosk",
-        Role::Till | Role::Manager => "physical_store",
+        Role::Till | Role::Manager | Role::Node => "physical_store",
     };
     name.parse()
         .map_err(|error| Problem::fault(&kind::INTERNAL, "the device's channel has no name", error))

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use super::caller::Caller;
+use super::children::Children;
 use super::commits::Commits;
 use super::health::Readiness;
 use super::metrics::Metrics;
@@ -18,7 +19,7 @@ use super::problem::{Problem, kind};
 use super::rate::{Attempts, Meter, Rate};
 use super::sync::LinkReport;
 use crate::operations::Settings;
-use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, WriteTransaction, Writer};
+use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, RunningClock, WriteTransaction, Writer};
 
 /// Reads the clocks.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
@@ -80,10 +81,14 @@ pub struct ApiParts {
     pub receipt_header: Vec<String>,
     /// The clocks.
     pub clock: Clock,
+    /// What holds run out by.
+    pub running: RunningClock,
     /// What the store tells after its commits.
     pub commits: Commits,
     /// Where the link stands.
     pub link: watch::Receiver<LinkReport>,
+    /// Where kiosks' nodes are taken in; none where this node is no parent.
+    pub children: Option<Children>,
     /// Takes true to cut the link by hand and false to mend it, where there is one.
     pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.

@@ -10,7 +10,7 @@ use super::problem::{Problem, kind};
 use super::state::ApiState;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
-use crate::store::StorageError;
+use crate::store::{StockFigures, StorageError};
 
 /// Which part of the list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -25,13 +25,36 @@ pub struct StockQuery {
     cursor: Option<Sku>,
 }
 
-/// What there is of an item. Negative where more was sold than the node knew of.
+/// What there is of an item at this site, as far as this node knows.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StockBody {
     #[schema(value_type = String)]
     sku: Sku,
+    /// What is there. Negative where more was sold than the node knew of.
     #[schema(value_type = String, example = "12")]
     quantity: Quantity,
+    /// What is promised to somebody.
+    #[schema(value_type = String, example = "2")]
+    reserved: Quantity,
+    /// What is there and promised to nobody; never under 0.
+    #[schema(value_type = String, example = "10")]
+    available: Quantity,
+    /// What was sold beyond the rights to it and is not settled; left out where there is none.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owed: Option<Quantity>,
+}
+
+impl StockBody {
+    fn of(sku: Sku, figures: StockFigures) -> Self {
+        Self {
+            sku,
+            quantity: figures.on_hand,
+            reserved: figures.reserved,
+            available: figures.available(),
+            owed: Some(figures.owed).filter(|owed| *owed != Quantity::ZERO),
+        }
+    }
 }
 
 /// A page of stock.
@@ -56,15 +79,15 @@ pub(super) async fn by_sku(State(api): State<ApiState>, InPath(sku): InPath<Sku>
         .readers
         .run(move |snapshot| -> Result<_, StorageError> {
             match snapshot.stock(&asked)? {
-                Some(quantity) => Ok(Some(quantity)),
+                Some(figures) => Ok(Some(figures)),
                 // An item that never moved has none of it.
-                None => Ok(snapshot.item(&asked)?.map(|_| Quantity::ZERO)),
+                None => Ok(snapshot.item(&asked)?.map(|_| StockFigures::default())),
             }
         })
         .await?;
     let missing = || Problem::new(&kind::PRODUCT_NOT_FOUND, format!("no item has the SKU {sku}"));
-    let quantity = found.ok_or_else(missing)?;
-    Ok(Json(StockBody { sku, quantity }))
+    let figures = found.ok_or_else(missing)?;
+    Ok(Json(StockBody::of(sku, figures)))
 }
 
 /// What there is, in the order of SKUs.
@@ -83,7 +106,7 @@ pub(super) async fn list(
         .await?;
     let full = found.len() == limit as usize;
     let next = found.last().filter(|_| full).map(|(sku, _)| sku.clone());
-    let body = |(sku, quantity)| StockBody { sku, quantity };
-    let stock = found.into_iter().map(body).collect();
+    let stock = found.into_iter().map(|(sku, figures)| StockBody::of(sku, figures));
+    let stock = stock.collect();
     Ok(Json(StockPageBody { stock, next }))
 }

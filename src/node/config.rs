@@ -10,9 +10,12 @@ use serde::Deserialize;
 
 use crate::domain::ids::{NodeId, OrgId, SiteId};
 use crate::domain::money::{Currency, Rounding};
+use crate::domain::quantity::Quantity;
 use crate::domain::sale::SaleRules;
 use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
+use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
+use crate::operations::{HoldLimits, HoldSettings};
 
 /// A node's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,8 +35,13 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The broker; without one the node sells all the same and keeps everything for later.
     pub broker: Option<BrokerConfig>,
+    /// A kiosk's parent: its store's node, `http://HOST:PORT`, instead of a broker. `finalmarket join` pairs with it.
+    pub parent: Option<ParentAddress>,
     /// How sales are computed.
     pub sale: SaleConfig,
+    /// What holds are bounded by.
+    #[serde(default)]
+    pub holds: HoldsConfig,
     /// What stands above every receipt: name, address, tax number.
     #[serde(default)]
     pub receipt_header: Vec<String>,
@@ -72,6 +80,58 @@ pub struct SaleConfig {
     /// How many days back a till may date a sale that it made while it was cut off from the node.
     #[serde(default = "default_backdate_days")]
     pub backdate_days: u32,
+}
+
+/// What holds are bounded by, by the role of the device that asks. What is not given stays as it is by default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldsConfig {
+    /// At a till.
+    pub till: HoldBounds,
+    /// At a kiosk.
+    pub kiosk: HoldBounds,
+    /// A manager's.
+    pub manager: HoldBounds,
+}
+
+/// What the holds of one role are bounded by.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldBounds {
+    /// The most holds that one device has open.
+    pub open_max: Option<u64>,
+    /// The most lines of a hold.
+    pub lines_max: Option<usize>,
+    /// The most that one line holds, in units.
+    pub quantity_max: Option<Quantity>,
+    /// The longest that a hold lasts unless it is extended, in minutes.
+    pub minutes_max: Option<u32>,
+}
+
+impl HoldsConfig {
+    /// The bounds as operations want them.
+    #[must_use]
+    pub fn settings(&self) -> HoldSettings {
+        let shipped = HoldSettings::default();
+        HoldSettings {
+            till: self.till.over(shipped.till),
+            kiosk: self.kiosk.over(shipped.kiosk),
+            manager: self.manager.over(shipped.manager),
+        }
+    }
+}
+
+impl HoldBounds {
+    fn over(&self, shipped: HoldLimits) -> HoldLimits {
+        HoldLimits {
+            open_max: self.open_max.unwrap_or(shipped.open_max),
+            lines_max: self.lines_max.unwrap_or(shipped.lines_max),
+            quantity_max: self.quantity_max.unwrap_or(shipped.quantity_max),
+            lifetime_ms_max: self
+                .minutes_max
+                .map_or(shipped.lifetime_ms_max, |minutes| u64::from(minutes) * 60_000),
+        }
+    }
 }
 
 fn default_org() -> OrgId {
@@ -164,7 +224,9 @@ impl NodeConfig {
             site,
             listen: default_listen(),
             broker: None,
+            parent: None,
             sale,
+            holds: HoldsConfig::default(),
             receipt_header: Vec::new(),
             link_switch: false,
             keep_days: default_keep_days(),

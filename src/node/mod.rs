@@ -4,13 +4,17 @@
 //! while it runs is a matter of the part that failed; what is acknowledged outlives the process.
 
 mod ack_saver;
+mod child_loop;
 pub mod clock;
 pub mod config;
+mod holds;
 pub mod randomness;
+mod relays;
 mod start;
 mod sync_loop;
 pub mod tls;
 mod upkeep;
+mod uplink;
 
 pub use crate::operator;
 pub use config::NodeConfig;

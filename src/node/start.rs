@@ -1,24 +1,31 @@
 //! Starts a node and stops it.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
 use super::config::NodeConfig;
 use super::operator::{Operator, OperatorError};
 use super::randomness;
+use super::relays::RelayEnds;
 use super::sync_loop::SyncLoop;
+use super::uplink::ParentLink;
 use crate::domain::ids::NodeId;
-use crate::http::{ApiLimits, ApiParts, ApiState, Commits, Link, LinkReport, ServeLimits};
+use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, ServeLimits};
+use crate::lan::{ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
-use crate::operations::{PairingSeed, Settings, pair};
+use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
-    Device, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, Store, StoreOptions, TokenHash,
+    Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
+    StoreOptions, TokenHash,
 };
 
 /// Why a node does not start.
@@ -46,6 +53,19 @@ pub enum StartError {
     /// The operator's file cannot be written.
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    /// It has a broker and a parent: only one of them can be.
+    #[error("a node has a broker or a parent, not both: a kiosk's facts reach headquarters through its store")]
+    TwoParents,
+    /// It has a parent and was not paired with it.
+    #[error("there is no token for the parent {parent} in {file}: {source}; pair this node with `finalmarket join`")]
+    NotPaired {
+        /// The parent.
+        parent: String,
+        /// Where the token should be.
+        file: String,
+        /// Why it cannot be read.
+        source: std::io::Error,
+    },
     /// A part of the process broke while it started.
     #[error("the node could not start: {0}")]
     Broken(String),
@@ -64,6 +84,8 @@ pub struct Node {
 
 /// How many read-only connections a node has: reads are short, and the machine has few cores.
 const READERS: usize = 4;
+/// How many words may wait between the loop that talks to kiosks and the one that talks to headquarters.
+const BETWEEN_LOOPS_MAX: usize = 256;
 
 /// Runs a node until `stop` is true.
 ///
@@ -83,10 +105,12 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
         let store = open_store(&config, clock, commits.clone()).await?;
         let store = Arc::new(store);
+        rebuild(&store, clock).await?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen {
@@ -95,7 +119,7 @@ impl Node {
             })?;
         let operator = admit_operator(&config, &store, &listener)?;
         let (stop, stopped) = watch::channel(false);
-        let has_link = config.broker.is_some();
+        let has_link = parent.is_some();
         let report = LinkReport {
             state: if has_link { Link::Offline } else { Link::Disabled },
             since_ms: clock.now().unix_ms,
@@ -103,6 +127,9 @@ impl Node {
         };
         let (link, link_report) = watch::channel(report);
         let (cut, cut_by_person) = watch::channel(false);
+        // A kiosk's node is no parent itself: the tree has two levels below headquarters.
+        let is_parent = config.parent.is_none();
+        let (children, child_events) = Children::new();
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -112,8 +139,10 @@ impl Node {
             settings: settings(&config),
             receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
+            running: store.running,
             commits: commits.clone(),
             link: link_report.clone(),
+            children: is_parent.then_some(children),
             cut: has_link.then_some(cut),
             stop: stopped.clone(),
             limits: ApiLimits::default(),
@@ -127,23 +156,46 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
-        if let Some(broker) = config.broker.clone() {
+        let relays = is_parent.then(|| {
+            let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
+            let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
+            let (online, who_is) = watch::channel(BTreeSet::new());
+            let child_loop = ChildLoop {
+                store: Arc::clone(&store),
+                clock,
+                commits: commits.follow(),
+                events: child_events,
+                // Nobody would listen where there is no headquarters.
+                grown: has_link.then_some(grown),
+                from_above: word,
+                online,
+            };
+            tasks.push(tokio::spawn(child_loop.run(stopped.clone())));
+            RelayEnds {
+                grown: has_grown,
+                from_above,
+                online: who_is,
+            }
+        });
+        if let Some(parent) = parent {
             let sync_loop = SyncLoop {
                 node: config.node.clone(),
                 site: config.site.clone(),
                 store: Arc::clone(&store),
                 clock,
                 commits: commits.follow(),
-                link: LinkConfig {
-                    broker,
-                    org: config.org.clone(),
-                    role: Role::Node(config.node.clone()),
-                },
+                parent,
+                relays,
                 cut: cut_by_person,
                 report: link,
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
+        tasks.push(tokio::spawn(super::holds::run(
+            Arc::clone(&store),
+            clock,
+            stopped.clone(),
+        )));
         tasks.push(tokio::spawn(super::upkeep::run(
             Arc::clone(&store),
             clock,
@@ -179,6 +231,33 @@ impl Node {
     }
 }
 
+/// Who the node's parent is, where it has one.
+fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
+    match (&config.broker, &config.parent) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(StartError::TwoParents),
+        (Some(broker), None) => Ok(Some(ParentLink::Broker(LinkConfig {
+            broker: broker.clone(),
+            org: config.org.clone(),
+            role: Role::Node(config.node.clone()),
+        }))),
+        (None, Some(address)) => {
+            let token = read_token(&config.data).map_err(|source| StartError::NotPaired {
+                parent: address.to_string(),
+                file: token_path(&config.data).display().to_string(),
+                source,
+            })?;
+            Ok(Some(ParentLink::Store(ParentConfig {
+                address: address.clone(),
+                token,
+                org: config.org.clone(),
+                node: config.node.clone(),
+                site: config.site.clone(),
+            })))
+        }
+    }
+}
+
 async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) -> Result<Store, StartError> {
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
         folder: config.data.display().to_string(),
@@ -204,6 +283,30 @@ async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) 
     Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
 }
 
+/// Makes rows anew that an older version kept in another form, before anything is sold.
+async fn rebuild(store: &Store, clock: MachineClock) -> Result<(), StartError> {
+    let broken = |error: StorageError| StartError::Broken(error.to_string());
+    if !store
+        .readers
+        .run(|snapshot| snapshot.needs_rebuild())
+        .await
+        .map_err(broken)?
+    {
+        return Ok(());
+    }
+    let now = clock.now();
+    let repaired = store
+        .writer
+        .run(move |tx| repair(tx, now, |_| {}).map_err(Failure::<Infallible>::Storage))
+        .await
+        .map_err(|failure| broken(failure.into()))?;
+    tracing::info!(
+        records = repaired.records,
+        "the shelves were made anew from the journal, in this version's form"
+    );
+    Ok(())
+}
+
 /// What tells this machine from others, so that a disk that was carried elsewhere is noticed.
 pub(crate) fn machine_id() -> String {
     std::fs::read_to_string(Path::new("/etc/machine-id"))
@@ -217,6 +320,7 @@ fn settings(config: &NodeConfig) -> Settings {
         unlisted_tax_class: config.sale.unlisted_tax_class.clone(),
         day_starts_at: config.sale.day_starts_at,
         backdate_days: config.sale.backdate_days,
+        holds: config.holds.settings(),
     }
 }
 

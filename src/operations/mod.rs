@@ -6,20 +6,25 @@
 
 mod apply_feed_page;
 mod audit;
+mod hold;
 mod import_catalog;
 mod load_batch;
+mod open_holds;
 mod pair;
 mod prune;
 mod receive;
 mod refund;
 mod reincarnate;
+pub mod relay;
 mod repair;
 mod request;
 mod revoke;
 mod save_ack;
 mod sell;
+mod serve_feed;
 mod set_record_aside;
 mod settings;
+mod shelves;
 mod streams;
 mod tidy;
 mod till;
@@ -27,8 +32,10 @@ mod verify;
 
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
+pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};
 pub use import_catalog::import_catalog;
 pub use load_batch::{Packed, load_batch};
+pub use open_holds::{OpenHoldRefusal, expire_holds, extend_hold, release_hold};
 pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,
     redeem,
@@ -42,8 +49,9 @@ pub use request::Request;
 pub use revoke::{RevokeRefusal, revoke};
 pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
+pub use serve_feed::serve_feed;
 pub use set_record_aside::{SetAsideRefusal, set_record_aside};
-pub use settings::Settings;
+pub use settings::{HoldSettings, Settings};
 pub use streams::streams;
 pub use tidy::{TidiedTo, tidy};
 pub use till::{StatedDiscount, StatedTender, TillRefusal};

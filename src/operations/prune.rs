@@ -5,10 +5,11 @@
 
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Row, StockFold};
+use super::audit::{Dictionary, Row, RowsFold};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, RecordError};
 use crate::domain::journal::Hash;
-use crate::store::{IDEMPOTENCY_DAYS, IncarnationRow, JournalRow, Now, Position, StorageError, WriteTransaction};
+use crate::store::{IDEMPOTENCY_DAYS, IncarnationRow, JournalRow, Now, Position, Rows, StorageError, WriteTransaction};
 
 /// How many records go in one step.
 const STEP: u64 = 500;
@@ -48,14 +49,21 @@ pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64
         Ok::<_, StorageError>(ControlFlow::Continue(()))
     })?;
     let names = Dictionary::read(tx)?;
-    let mut stock = StockFold::default();
+    let replica = ReplicaId {
+        node: tx.known_identity()?.node,
+        incarnation: oldest.incarnation,
+    };
+    let replica = tx.known_replica(&replica)?;
+    let mut shelves = RowsFold::base(tx, replica)?;
     let mut through: Option<(u64, Hash)> = None;
     let mut gone = 0;
     for found in rows {
         match Entry::decode(&found.record) {
             Ok(entry) if entry.recorded.milliseconds() >= before_ms => break,
             Ok(entry) => {
-                stock.add_fact(&entry.fact);
+                if oldest.seq(found.position) <= oldest.offered() {
+                    shelves.add_fact(&entry.fact);
+                }
                 if let Some(document) = Row::of(&entry.fact).and_then(|row| row.document(&names, found.position)) {
                     tx.prune_document(&document)?;
                 }
@@ -69,8 +77,8 @@ pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64
         gone += 1;
     }
     if let Some((seq, hash)) = through {
-        for (sku, quantity) in stock.into_items() {
-            tx.add_stock_base(&sku, quantity)?;
+        for (place, sku, row) in shelves.into_rows() {
+            tx.put_shelf_row(Rows::Base, (place, &sku, replica), &row, oldest.position(seq))?;
         }
         tx.prune_records(oldest, seq, hash)?;
     }

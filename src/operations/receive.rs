@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::request::{Before, Request};
+use super::shelves::Shelves;
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
@@ -155,12 +156,12 @@ pub fn receive(
     }
     let recorded = tx.stamp(now);
     let fact = Fact::Movement(movement.clone());
+    let mut shelves = Shelves::default();
+    shelves.apply_fact(tx, &fact)?;
     let position = tx.append(&Entry { recorded, fact })?.position;
+    shelves.save(tx, position)?;
     if let Some(id) = id {
         tx.put_movement(id, position)?;
-    }
-    for line in &movement.lines {
-        tx.move_stock(&line.sku, line.change)?;
     }
     request.keep(tx, Answer::Record(position), now)?;
     tx.changed(Change::Movement(position));
@@ -213,7 +214,7 @@ fn changes(
         }
         let have = match left.get(sku) {
             Some(quantity) => *quantity,
-            None => snapshot.stock(sku)?.unwrap_or_default(),
+            None => snapshot.stock(sku)?.unwrap_or_default().on_hand,
         };
         let change = match stated.amount {
             ReceiveAmount::By(change) => Some(change),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::request::{Before, Request};
 use super::settings::Settings;
+use super::shelves::Shelves;
 use super::till::{self, StatedTender, TillRefusal};
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{ReceiptNumber, SaleId, StaffId};
@@ -124,7 +125,10 @@ pub fn refund(
     let refund = decide_refund(&sale, &already, draft, receipt.number).map_err(refused)?;
     let recorded = tx.stamp(now);
     let fact = Fact::Refund(refund.clone());
+    let mut shelves = Shelves::default();
+    shelves.apply_fact(tx, &fact)?;
     let appended = tx.append(&Entry { recorded, fact })?;
+    shelves.save(tx, appended.position)?;
     tx.insert_document(&Document {
         series: till.series_ix,
         counter: refund.id.counter,
@@ -138,7 +142,6 @@ pub fn refund(
     tx.take_receipt(&till.register);
     for line in &refund.lines {
         tx.add_refunded(sold_at, &RefundedLine::from(line))?;
-        tx.move_stock(&line.sku, line.quantity)?;
     }
     request.keep(tx, Answer::Record(appended.position), now)?;
     tx.changed(Change::Refund(appended.position));

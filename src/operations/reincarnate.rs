@@ -6,9 +6,11 @@
 
 use std::ops::ControlFlow;
 
+use super::shelves::{Shelves, impossible, rebuild_rows};
 use crate::domain::fact::{Entry, Fact, OpenedReason, Rehomed};
 use crate::domain::ids::Incarnation;
 use crate::domain::journal::Head;
+use crate::domain::stock::effects_of_copy;
 use crate::store::{Failure, IncarnationRow, IncarnationSeed, Left, Now, Position, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
@@ -49,6 +51,9 @@ pub fn reincarnate(
             copies: copies.max(row.left.map_or(Position::NONE, |left| left.copies)),
         };
         tx.set_left(row.ix, left)?;
+        if let Some(left) = tx.incarnation(incarnation)? {
+            rebuild_rows(tx, &left)?;
+        }
     }
     Ok(tx.head()?)
 }
@@ -84,8 +89,16 @@ fn rehome(
         })?;
         for copy in copies {
             let recorded = tx.stamp(now);
+            let copied = Entry::decode(&copy.record);
             let fact = Fact::Rehomed(copy);
             through = tx.append(&Entry { recorded, fact })?.position;
+            let mut shelves = Shelves::default();
+            for effect in copied.iter().flat_map(|entry| effects_of_copy(&entry.fact)) {
+                shelves
+                    .apply(tx, &effect)
+                    .map_err(|failure| impossible(&effect, failure))?;
+            }
+            shelves.save(tx, through)?;
         }
         next = last + 1;
     }

@@ -2,13 +2,15 @@
 //!
 //! The journal itself is never changed. What it cannot give back (a record that is damaged) is listed for a correction.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Row, StockFold};
+use super::audit::{Dictionary, Row};
+use super::shelves::{fold_of, rebuild_rows};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::Movement;
-use crate::store::{JournalRow, Now, StorageError, WriteTransaction};
+use crate::domain::stock::{Accepted, Hold, HoldId, Movement};
+use crate::store::{HoldRow, JournalRow, Now, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
 const STEP: u64 = 1_000;
@@ -24,7 +26,7 @@ pub struct Repaired {
     pub set_aside: u64,
 }
 
-/// Rebuilds documents, refunded lines and stock. Nothing else is written meanwhile.
+/// Rebuilds documents, refunded lines, shelves and holds. Nothing else is written meanwhile.
 ///
 /// # Errors
 /// Why the store could not keep it; everything is as before then.
@@ -35,7 +37,6 @@ pub fn repair(
 ) -> Result<Repaired, StorageError> {
     let mut rebuild = Rebuild {
         names: Dictionary::read(tx)?,
-        stock: StockFold::default(),
         done: Repaired::default(),
     };
     tx.clear_derived()?;
@@ -61,16 +62,17 @@ pub fn repair(
             progress(rebuild.done.records);
         }
     }
-    for (sku, quantity) in rebuild.stock.into_items() {
-        tx.add_stock_quietly(&sku, quantity)?;
+    for row in tx.incarnations()? {
+        rebuild_rows(tx, &row)?;
     }
+    rebuild_holds(tx, now)?;
+    tx.set_rebuilt()?;
     tx.catalog_changed();
     Ok(rebuild.done)
 }
 
 struct Rebuild {
     names: Dictionary,
-    stock: StockFold,
     done: Repaired,
 }
 
@@ -82,7 +84,6 @@ impl Rebuild {
             // A newer version's record moves nothing that this version knows.
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
-        self.stock.add_fact(&fact);
         if let Fact::Movement(Movement { id: Some(id), .. }) = &fact {
             tx.put_movement(*id, found.position)?;
         }
@@ -108,4 +109,59 @@ impl Rebuild {
         }
         Ok(())
     }
+}
+
+/// Makes the table of open holds anew: those that the journal opened and did not end. One that was known keeps its time;
+/// one that was not begins its time again, which only lengthens it.
+fn rebuild_holds(tx: &mut WriteTransaction<'_>, now: Now) -> Result<(), StorageError> {
+    let mut known = BTreeMap::new();
+    tx.walk_holds(|row| {
+        known.insert(row.hold.opened.id, row);
+    })?;
+    let Some(newest) = tx.incarnations()?.pop() else {
+        return Ok(());
+    };
+    let replica = tx.own_replica()?;
+    let open = fold_of(tx, &newest, replica)?;
+    let mut rebuilt: BTreeMap<HoldId, HoldRow> = BTreeMap::new();
+    let running_ms = tx.running_ms(now);
+    tx.walk_journal(
+        newest.position(newest.earliest_seq),
+        newest.position(newest.head.seq),
+        |found| {
+            let fact = Entry::decode(&found.record).map(|entry| entry.fact);
+            let opened = match fact {
+                Ok(Fact::HoldOpened(opened)) => Some(opened),
+                Ok(Fact::Accepted(Accepted { hold: Some(hold), .. })) => Some(hold.opened),
+                Ok(Fact::HoldExtended(extended)) => {
+                    if let Some(row) = rebuilt.get_mut(&extended.id) {
+                        row.hold.opened.lifetime_ms = extended.lifetime_ms;
+                        row.hold.expires_at_ms = running_ms.saturating_add(extended.lifetime_ms);
+                    }
+                    None
+                }
+                _ => None,
+            };
+            if let Some(opened) = opened.filter(|opened| open.open().contains(&opened.id)) {
+                let expires_at_ms = running_ms.saturating_add(opened.lifetime_ms);
+                let (id, position) = (opened.id, found.position);
+                let hold = Hold { opened, expires_at_ms };
+                let device = None;
+                rebuilt.insert(id, HoldRow { hold, device, position });
+            }
+            Ok::<_, StorageError>(ControlFlow::Continue(()))
+        },
+    )?;
+    tx.remove_holds()?;
+    for (id, row) in rebuilt {
+        tx.put_hold(known.get(&id).unwrap_or(&row))?;
+    }
+    // Those whose opening was pruned are known by their rows alone.
+    for row in known
+        .into_values()
+        .filter(|row| row.position < newest.position(newest.earliest_seq))
+    {
+        tx.put_hold(&row)?;
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod lines;
 mod repeat;
+mod take;
 
 use super::request::{Before, Request};
 use super::settings::Settings;
@@ -15,6 +16,7 @@ use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::money::{MoneyError, Price};
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Sale, SaleDraft, SaleRefusal, decide};
+use crate::domain::stock::HoldId;
 use crate::domain::time::LocalTime;
 use crate::store::{Answer, Change, Device, Document, DocumentKind, Failure, Now, Position, WriteTransaction};
 
@@ -31,6 +33,9 @@ pub struct SellCommand {
     pub customer: Option<CustomerRef>,
     /// Who sold, where known.
     pub staff: Option<StaffId>,
+    /// The hold that it ends, where its goods were promised. One that is no longer open changes nothing: the goods are in
+    /// the customer's hand.
+    pub hold: Option<HoldId>,
     /// What is sold.
     pub lines: Vec<SellLine>,
     /// Off the whole basket.
@@ -114,6 +119,9 @@ pub enum SellRefusal {
         /// The till's.
         stated: Price,
     },
+    /// A kiosk names a hold that another device opened.
+    #[error("the hold {0} was opened by another device")]
+    HoldOfAnother(HoldId),
     /// A kiosk states a discount: a customer would be giving it to himself.
     #[error("{}a kiosk may not give a discount", if *line == 0 { String::new() } else { format!("line {line}: ") })]
     DiscountStated {
@@ -143,6 +151,7 @@ impl SellRefusal {
             Self::UnknownGtin { .. } => "unknown-gtin",
             Self::AmbiguousGtin { .. } => "ambiguous-gtin",
             Self::PriceStated { .. } => "price-not-allowed",
+            Self::HoldOfAnother(_) => "hold-of-another",
             Self::DiscountStated { .. } => "discount-not-allowed",
             Self::DiscountAmount { .. } => "discount-amount",
             Self::Sale(refusal) => refusal.code(),
@@ -175,7 +184,7 @@ pub fn sell(
         return repeat::answer(tx, command, &document);
     }
     let at = till::made_at(command.at, device, settings, now).map_err(refused)?;
-    let draft = SaleDraft {
+    let mut draft = SaleDraft {
         id,
         at,
         business_day: settings.business_day(at),
@@ -187,11 +196,13 @@ pub fn sell(
         tenders: till::tenders(&command.tenders, settings.sale.currency).map_err(refused)?,
         price_version: lines::price_version(tx, command)?,
     };
+    let goods = take::take_goods(tx, device, command.hold, &mut draft)?;
     let receipt = tx.next_receipt(&till.register)?;
     let sale = decide(draft, receipt.number, &settings.sale).map_err(refused)?;
     let recorded = tx.stamp(now);
     let fact = Fact::Sale(sale.clone());
     let appended = tx.append(&Entry { recorded, fact })?;
+    goods.record(tx, now, appended.position)?;
     tx.insert_document(&Document {
         series: till.series_ix,
         counter: sale.id.counter,
@@ -203,9 +214,6 @@ pub fn sell(
         total: sale.totals.total,
     })?;
     tx.take_receipt(&till.register);
-    for line in &sale.lines {
-        tx.move_stock(&line.sku, -line.quantity)?;
-    }
     request.keep(tx, Answer::Record(appended.position), now)?;
     tx.changed(Change::Sale(appended.position));
     Ok(Sold {

@@ -2,9 +2,12 @@
 
 use chrono::{NaiveTime, TimeDelta};
 
+use super::hold::HoldLimits;
+use crate::domain::quantity::Quantity;
 use crate::domain::sale::SaleRules;
 use crate::domain::tax::TaxClass;
 use crate::domain::time::{BusinessDay, LocalTime};
+use crate::store::Role;
 
 /// What a node's sales follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,51 @@ pub struct Settings {
     /// How many days a till's time may be away from the node's, back or ahead: a till that was cut off reports late,
     /// and either clock may be wrong.
     pub backdate_days: u32,
+    /// What holds are bounded by.
+    pub holds: HoldSettings,
+}
+
+/// What holds are bounded by, by the role of the device that asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldSettings {
+    /// At a till.
+    pub till: HoldLimits,
+    /// At a kiosk.
+    pub kiosk: HoldLimits,
+    /// A manager's.
+    pub manager: HoldLimits,
+}
+
+impl HoldSettings {
+    /// Of a role.
+    #[must_use]
+    pub const fn of(&self, role: Role) -> HoldLimits {
+        match role {
+            Role::Till => self.till,
+            // A kiosk's own node holds through its own API; it asks for nothing here.
+            Role::Kiosk | Role::Node => self.kiosk,
+            Role::Manager => self.manager,
+        }
+    }
+}
+
+impl Default for HoldSettings {
+    /// A till parks carts for a day, a kiosk's cart lasts a quarter of an hour, a manager puts goods back for a month.
+    fn default() -> Self {
+        const MINUTE_MS: u64 = 60_000;
+        let limits = |open_max, lines_max, quantity_max, lifetime_ms_max| HoldLimits {
+            open_max,
+            lines_max,
+            quantity_max,
+            lifetime_ms_max,
+        };
+        let units = |units: i64| Quantity::from_thousandths(units * 1_000);
+        Self {
+            till: limits(200, 200, Quantity::LINE_MAX, 24 * 60 * MINUTE_MS),
+            kiosk: limits(2, 50, units(20), 15 * MINUTE_MS),
+            manager: limits(1_000, 1_000, Quantity::LINE_MAX, 30 * 24 * 60 * MINUTE_MS),
+        }
+    }
 }
 
 impl Settings {
@@ -62,6 +110,7 @@ mod tests {
             unlisted_tax_class: "standard".parse().unwrap(),
             day_starts_at: NaiveTime::from_hms_opt(4, 0, 0).unwrap(),
             backdate_days: 7,
+            holds: HoldSettings::default(),
         };
         let day = |at: &str| settings.business_day(at.parse().unwrap()).to_string();
         assert_eq!(day("2024-03-01T03:59:59+01:00"), "2024-02-29");

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Difference, Row, StockFold};
+use super::audit::{Dictionary, Difference, Row, ShelvesFold};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::Movement;
-use crate::store::{IncarnationRow, JournalRow, Position, Snapshot, StorageError};
+use crate::store::{IncarnationRow, JournalRow, Position, ReplicaIx, Snapshot, StorageError};
 
 /// How many differences are listed; more are only counted.
 const LISTED_MAX: usize = 1_000;
@@ -62,28 +63,36 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
     let total: u64 = incarnations.iter().map(kept).sum();
     let mut check = Check {
         names: Dictionary::read(snapshot)?,
-        stock: StockFold::default(),
+        shelves: ShelvesFold::default(),
         refunded: BTreeMap::new(),
         found: Verified::default(),
     };
-    snapshot.walk_stock_base(|sku, quantity| check.stock.add(&sku, quantity))?;
     for row in &incarnations {
         check.found.incarnations += 1;
         if row.earliest_seq == 1 && row.before_earliest != Hash::genesis(&node, row.incarnation) {
             check.found.differs(Difference::Genesis(row.incarnation));
         }
+        let replica = ReplicaId {
+            node: node.clone(),
+            incarnation: row.incarnation,
+        };
+        let ix = snapshot.replica_ix(&replica)?;
+        let ix = ix.ok_or_else(|| StorageError::Inconsistent(format!("{replica} has no short number")))?;
+        check.shelves = ShelvesFold::base(snapshot, ix)?;
         check.incarnation(snapshot, row, &mut |done| progress(done, total))?;
+        let newest = incarnations.last().is_some_and(|last| last.ix == row.ix);
+        check.shelves(snapshot, (ix, &replica), newest)?;
     }
     check.documents(snapshot)?;
     check.refunds(snapshot)?;
-    check.stock(snapshot)?;
     progress(check.found.records, total);
     Ok(check.found)
 }
 
 struct Check {
     names: Dictionary,
-    stock: StockFold,
+    /// Of the incarnation that is being read.
+    shelves: ShelvesFold,
     /// By sale and line, thousandths back.
     refunded: BTreeMap<(Position, u16), Quantity>,
     found: Verified,
@@ -154,7 +163,10 @@ impl Check {
                 return Ok(());
             }
         };
-        self.stock.add_fact(&fact);
+        // What is behind the place where both branches are the same counts where its copy stands.
+        if row.seq(found.position) <= row.offered() {
+            self.shelves.add_fact(&fact);
+        }
         if let Some(document) = Row::of(&fact) {
             self.found.documents += 1;
             self.document(snapshot, &document, found.position)?;
@@ -264,20 +276,17 @@ impl Check {
         }
     }
 
-    fn stock(&mut self, snapshot: &Snapshot<'_>) -> Result<(), StorageError> {
-        let (expected, found) = (&mut self.stock, &mut self.found);
-        snapshot.walk_stock(|sku, stored| {
-            let journal = expected.take(&sku).unwrap_or_default();
-            if stored != journal {
-                found.differs(Difference::Stock { sku, stored, journal });
-            }
-        })?;
-        for (sku, journal) in std::mem::take(expected).into_items() {
-            if journal != Quantity::ZERO {
-                let stored = Quantity::ZERO;
-                found.differs(Difference::Stock { sku, stored, journal });
-            }
+    /// The rows of an incarnation, and the holds of the newest one: no other has any.
+    fn shelves(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        (ix, replica): (ReplicaIx, &ReplicaId),
+        newest: bool,
+    ) -> Result<(), StorageError> {
+        let (shelves, found) = (std::mem::take(&mut self.shelves), &mut self.found);
+        if newest {
+            shelves.compare_holds(snapshot, ix, |difference| found.differs(difference))?;
         }
-        Ok(())
+        shelves.compare_rows(snapshot, (ix, replica), |difference| found.differs(difference))
     }
 }

@@ -5,7 +5,7 @@ use super::incarnations::IncarnationRow;
 use super::keys::{Position, ReceiptSeriesIx, SeriesIx, count, row_count};
 use super::snapshot::parsed;
 use super::{Snapshot, StorageError, WriteTransaction};
-use crate::domain::ids::{ReceiptSeries, Series, Sku};
+use crate::domain::ids::{ReceiptSeries, Series};
 use crate::domain::journal::Hash;
 use crate::domain::money::Minor;
 use crate::domain::quantity::Quantity;
@@ -30,25 +30,6 @@ pub(crate) struct RefundedRow {
 }
 
 impl Snapshot<'_> {
-    /// Every item's stock, in the order of SKUs.
-    pub(crate) fn walk_stock(&self, each: impl FnMut(Sku, Quantity)) -> Result<(), StorageError> {
-        self.walk_quantities("SELECT sku, quantity FROM stock ORDER BY sku", each)
-    }
-
-    /// What pruned records had moved, in the order of SKUs.
-    pub(crate) fn walk_stock_base(&self, each: impl FnMut(Sku, Quantity)) -> Result<(), StorageError> {
-        self.walk_quantities("SELECT sku, quantity FROM stock_base ORDER BY sku", each)
-    }
-
-    fn walk_quantities(&self, sql: &str, mut each: impl FnMut(Sku, Quantity)) -> Result<(), StorageError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(())?;
-        while let Some(row) = rows.next()? {
-            each(parsed(row, 0)?, Quantity::from_thousandths(row.get(1)?));
-        }
-        Ok(())
-    }
-
     /// The till series that were given out.
     pub(crate) fn all_series(&self) -> Result<Vec<(SeriesIx, Series)>, StorageError> {
         self.all("SELECT ix, name FROM series", (), |row| {
@@ -109,32 +90,11 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
-    /// Empties every table that follows from the journal, to be filled again in the same transaction.
+    /// Empties the tables of documents, which follow from the journal, to be filled again in the same transaction.
     pub(crate) fn clear_derived(&mut self) -> Result<(), StorageError> {
         self.state.receipt_series.clear();
         self.write("DELETE FROM document", ())?;
         self.write("DELETE FROM refunded", ())?;
-        self.write("DELETE FROM stock", ())?;
-        self.write(
-            "INSERT INTO stock (sku, quantity) SELECT sku, quantity FROM stock_base",
-            (),
-        )?;
-        Ok(())
-    }
-
-    /// Sets an item's stock without telling anybody: for rebuilding.
-    pub(crate) fn add_stock_quietly(&mut self, sku: &Sku, by: Quantity) -> Result<(), StorageError> {
-        let sql = "INSERT INTO stock (sku, quantity) VALUES (?1, ?2) \
-            ON CONFLICT (sku) DO UPDATE SET quantity = quantity + excluded.quantity";
-        self.write(sql, (sku.as_str(), by.thousandths()))?;
-        Ok(())
-    }
-
-    /// Adds what records that are being pruned had moved to the base.
-    pub(crate) fn add_stock_base(&mut self, sku: &Sku, by: Quantity) -> Result<(), StorageError> {
-        let sql = "INSERT INTO stock_base (sku, quantity) VALUES (?1, ?2) \
-            ON CONFLICT (sku) DO UPDATE SET quantity = quantity + excluded.quantity";
-        self.write(sql, (sku.as_str(), by.thousandths()))?;
         Ok(())
     }
 

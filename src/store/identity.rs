@@ -38,7 +38,7 @@ impl Snapshot<'_> {
     }
 
     /// Who the node is, where it must be known.
-    pub(super) fn known_identity(&self) -> Result<NewNode, StorageError> {
+    pub(crate) fn known_identity(&self) -> Result<NewNode, StorageError> {
         self.identity()?
             .ok_or_else(|| StorageError::Inconsistent("the database does not say whose it is".into()))
     }

@@ -8,6 +8,7 @@ use super::keys::{IncarnationIx, Position, count, row_count, signed, unsigned};
 use super::options::IncarnationSeed;
 use super::writer::Tip;
 use super::{Snapshot, StorageError, WriteTransaction};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, Opened, OpenedReason};
 use crate::domain::ids::Incarnation;
 use crate::domain::journal::{Hash, Head};
@@ -191,6 +192,14 @@ impl WriteTransaction<'_> {
             hash: genesis,
         });
         self.state.receipt_series.clear();
+        let replica = ReplicaId {
+            node: identity.node.clone(),
+            incarnation,
+        };
+        // Now, so that the first sale, which is sure, need not.
+        self.state.replica = Some(self.known_replica(&replica)?);
+        // What was promised was promised with rights that this incarnation does not have.
+        self.remove_holds()?;
         let opened = Opened {
             node: identity.node,
             site: identity.site,

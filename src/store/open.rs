@@ -21,7 +21,7 @@ use super::quarantine::{set_aside, set_aside_before};
 use super::readers::Readers;
 use super::schema::{self, Found};
 use super::writer::{State, Writer, WriterCore, WriterThread};
-use super::{Failure, OnCommit, Snapshot, StorageError};
+use super::{Failure, OnCommit, RunningClock, Snapshot, StorageError};
 use crate::domain::fact::{Entry, OpenedReason};
 use crate::domain::journal::Head;
 
@@ -108,6 +108,8 @@ pub struct Store {
     pub devices: Devices,
     /// What opening found and did.
     pub opening: Opening,
+    /// What holds run out by.
+    pub running: RunningClock,
     // Dropped last: it lets the jobs that wait finish, closes the database and gives the lock back.
     _thread: WriterThread,
 }
@@ -121,7 +123,7 @@ impl Store {
         let (mut core, opening) = WriterCore::open(options, now)?;
         core.on_commit(on_commit);
         let readers = Readers::open(&options.directory, options.vfs.as_deref(), options.readers)?;
-        let devices = core.devices();
+        let (devices, running) = (core.devices(), core.running());
         let (thread, writer) = WriterThread::start(core).map_err(|error| OpenError::Io {
             path: options.directory.clone(),
             error,
@@ -131,6 +133,7 @@ impl Store {
             readers,
             devices,
             opening,
+            running,
             _thread: thread,
         })
     }
@@ -165,18 +168,24 @@ impl WriterCore {
 
     fn open_file(path: &Path, options: &StoreOptions, now: Now, lock: Arc<Lock>) -> Result<(Self, Opening), OpenError> {
         let connection = prepare(path, options.vfs.as_deref(), options.faults, options.create.is_some())?;
-        let mut core = Self::over(connection, options.faults, lock)?;
+        let mut core = Self::over(connection, options.faults, lock, now)?;
+        core.begin_epoch(options.seed.random);
         let opening = core.settle_identity(options, now)?;
         Ok((core, opening))
     }
 
     /// A core over a database that is of this program's version.
-    pub(super) fn over(connection: Connection, faults: Faults, lock: Arc<Lock>) -> Result<Self, StorageError> {
+    pub(super) fn over(
+        connection: Connection,
+        faults: Faults,
+        lock: Arc<Lock>,
+        now: Now,
+    ) -> Result<Self, StorageError> {
         let snapshot = Snapshot {
             connection: &connection,
         };
         probe(&connection)?;
-        let state = load_state(&snapshot)?;
+        let state = load_state(&snapshot, now)?;
         let devices = Devices::load(&snapshot)?;
         // It can be read: its log may be written back when it is closed.
         connection
@@ -285,7 +294,7 @@ fn probe(connection: &Connection) -> Result<(), StorageError> {
         ("journal", "position"),
         ("document", "series"),
         ("document", "business_day"),
-        ("stock", "sku"),
+        ("shelf", "sku"),
         ("price", "sku"),
         ("item", "ix"),
         ("idempotency", "device"),
@@ -298,12 +307,13 @@ fn probe(connection: &Connection) -> Result<(), StorageError> {
     Ok(())
 }
 
-fn load_state(snapshot: &Snapshot<'_>) -> Result<State, StorageError> {
+fn load_state(snapshot: &Snapshot<'_>, now: Now) -> Result<State, StorageError> {
     // A last record that cannot be read costs the clock's memory and nothing else.
     let last = snapshot.last_row()?.and_then(|row| Entry::decode(&row.record).ok());
     Ok(State {
         tip: snapshot.load_tip()?,
         clock: Clock::after(last.map(|entry| entry.recorded).unwrap_or_default()),
+        running: snapshot.running_clock(now)?,
         ..State::default()
     })
 }

@@ -126,7 +126,7 @@ fn reopen(options: &RestoreOptions, copy: &Path, now: Now, lock: Arc<Lock>) -> R
     if checked != "ok" {
         return Err(damaged(checked));
     }
-    let mut core = WriterCore::over(connection, Faults::default(), lock)?;
+    let mut core = WriterCore::over(connection, Faults::default(), lock, now)?;
     let node = core.read(|snapshot| snapshot.identity())?;
     let node = node.ok_or_else(|| damaged("it does not say whose it is".into()))?;
     let machine = Machine::from_id(&options.machine_id);

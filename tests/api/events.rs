@@ -71,7 +71,10 @@ async fn sales_stock_and_the_link_are_told() {
     assert_eq!(events.expect("link").await.data["link"], "offline");
     let sold = till.sell(1).await.ok(201);
     let stock = events.expect("stock").await;
-    assert_eq!(stock.data, json!({"sku": "1001", "quantity": "-1"}));
+    assert_eq!(
+        stock.data,
+        json!({"sku": "1001", "quantity": "-1", "reserved": "0", "available": "0"})
+    );
     let sale = events.expect("sale").await;
     assert_eq!(
         (&sale.data["receipt"], &sale.data["seq"]),

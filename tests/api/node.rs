@@ -98,8 +98,10 @@ impl Node {
             settings: settings(),
             receipt_header: vec!["Corner shop".into(), "1 High Street".into()],
             clock: Arc::new(move || at(clock.fetch_add(1, Ordering::Relaxed))),
+            running: store.running,
             commits,
             link: link_report,
+            children: None,
             cut: Some(cut),
             stop: stopped.clone(),
             limits,
@@ -220,6 +222,7 @@ fn settings() -> Settings {
         day_starts_at: "04:00:00".parse().unwrap(),
         unlisted_tax_class: "standard".parse().unwrap(),
         backdate_days: 7,
+        holds: finalmarket::operations::HoldSettings::default(),
     }
 }
 

@@ -44,7 +44,10 @@ async fn a_sale_is_answered_with_its_receipt_totals_and_change() {
     }
     insta::assert_snapshot!("sale", format!("{sale:#}"));
     let stock = till.get("/v1/stock/1002").await.ok(200);
-    assert_eq!(stock, json!({"sku": "1002", "quantity": "-0.5"}));
+    assert_eq!(
+        stock,
+        json!({"sku": "1002", "quantity": "-0.5", "reserved": "0", "available": "0", "owed": "0.5"})
+    );
 }
 
 #[tokio::test]

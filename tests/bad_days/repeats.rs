@@ -69,6 +69,16 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     let description = connection.ask(Request::get("/openapi.json")).unwrap().ok(200);
     let paths = description["paths"].as_object().unwrap();
     let posts = paths.iter().filter(|(_, methods)| methods.get("post").is_some());
+    let receipt = json!({"kind": "receipt", "lines": [{"sku": SKU, "change": "100"}]}).to_string();
+    let request = Request::post("/v1/stock/movements", "goods", &receipt).by(&till.token);
+    connection.ask(request).unwrap().ok(201);
+    let cart = json!({"lines": [{"sku": SKU, "quantity": "2"}]});
+    let wanted = cart.to_string();
+    let held = ["to-extend", "to-release"].map(|key| {
+        let request = Request::post("/v1/holds", key, &wanted).by(&till.token);
+        let hold = connection.ask(request).unwrap().ok(201);
+        hold["id"].as_str().unwrap().to_owned()
+    });
     let mut case = |path: &String| {
         let (token, body) = match path.as_str() {
             "/v1/sales" => (&till.token, serde_json::from_str(&sale(2)).unwrap()),
@@ -90,11 +100,15 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
                 let offered = connection.ask(Request::post("/v1/pairing-codes", "other", &body).by(operator));
                 (&operator.to_owned(), json!({"code": offered.unwrap().ok(201)["code"]}))
             }
+            "/v1/holds" => (&till.token, cart.clone()),
+            "/v1/holds/{hold}/extend" => (&till.token, json!({"seconds": 80_000})),
+            "/v1/holds/{hold}/release" => (&till.token, json!({})),
             "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
             other => panic!("a new call: {other}. What would a client send?"),
         };
+        let of = if path.ends_with("extend") { &held[0] } else { &held[1] };
         Case {
-            path: path.clone(),
+            path: path.replace("{hold}", of),
             token: token.clone(),
             body: body.to_string(),
         }

@@ -30,6 +30,9 @@ struct Arguments {
     /// Real disks: the node's store and operations and headquarters' database, on files that lose power.
     #[arg(long)]
     full: bool,
+    /// The shelf level: fifty replicas on one shelf.
+    #[arg(long, conflicts_with = "full")]
+    shelf: bool,
     /// Plant a fault; then every seed that stays green is a seed that did not notice.
     #[arg(long, value_name = "NAME")]
     fault: Option<Planted>,
@@ -43,6 +46,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.shelf {
+        return shelf(&arguments);
+    }
     let level = if arguments.full { Level::Full } else { Level::Pure };
     if arguments.trace
         && let Some(seed) = arguments.seed
@@ -118,6 +124,46 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+fn shelf(arguments: &Arguments) -> ExitCode {
+    let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
+    let started = Instant::now();
+    let mut failures = 0;
+    let mut total = sim::shelf::run::Summary::default();
+    for seed in first..end {
+        let options = sim::shelf::options::Options::of_seed(seed);
+        if arguments.trace {
+            println!("{options:#?}");
+        }
+        let (result, lines) = sim::shelf::run::run(options, None, arguments.trace);
+        for line in lines {
+            println!("{line}");
+        }
+        match result {
+            Ok(s) => {
+                total.steps += s.steps;
+                total.held += s.held;
+                total.refused += s.refused;
+                total.messages += s.messages;
+            }
+            Err(f) => {
+                failures += 1;
+                println!(
+                    "seed {seed} step {} at {:.3}: {}: {}",
+                    f.step,
+                    f.at_ms as f64 / 1000.0,
+                    f.violation.rule,
+                    f.violation.what
+                );
+                if failures >= arguments.failures {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{total:?} in {:?}, {failures} failed", started.elapsed());
+    ExitCode::SUCCESS
 }
 
 fn trace(seed: u64, level: Level, fault: Option<Planted>) -> ExitCode {

@@ -33,6 +33,7 @@ pub fn up(message: &Up) -> String {
             )
         }
         Up::Batch { session: s, sealed } => format!("Batch in {} {}", session(*s), batch(sealed)),
+        other @ (Up::Relayed { .. } | Up::Children { .. }) => format!("{other:?}"),
         Up::FeedApplied { session: s, cursor: c } => format!("FeedApplied in {} {}", session(*s), cursor(c)),
         Up::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
@@ -65,6 +66,7 @@ pub fn down(message: &Down) -> String {
             fenced.common,
             fenced.set_back
         ),
+        other @ (Down::Relayed { .. } | Down::AckedAtTop(_)) => format!("{other:?}"),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
         Down::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
@@ -121,6 +123,7 @@ pub fn node_output(output: &node::Output) -> String {
             set_back,
         } => format!("rehome {} behind {common}, set back: {set_back}", life(*incarnation)),
         node::Output::ApplyFeed(page) => format!("apply {}", feed_page(page)),
+        other @ (node::Output::SaveTopAck(_) | node::Output::GiveBack { .. }) => format!("{other:?}"),
         node::Output::LoadStreams => "load streams".to_owned(),
     }
 }

@@ -77,9 +77,10 @@ fn a_shop_that_nobody_touched_is_clean() {
 #[test]
 fn every_change_behind_our_back_is_named_and_mended() {
     for (sql, named) in [
-        ("UPDATE stock SET quantity = quantity + 1", "the stock of 1001"),
+        ("UPDATE shelf SET added = added + 1", "the stock of 1001: `added`"),
+        ("UPDATE shelf SET debt = debt + 1", "the stock of 1001: `debt`"),
         ("DELETE FROM movement", "the movement"),
-        ("DELETE FROM stock", "the stock of 1001"),
+        ("DELETE FROM shelf", "the stock of 1001"),
         (
             "UPDATE document SET total = total + 1 WHERE counter = 2",
             "a row that says something else",

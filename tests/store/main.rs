@@ -7,6 +7,7 @@ mod backing_up;
 mod branching;
 mod disk;
 mod feeding;
+mod holding;
 mod opening;
 mod pairing;
 mod receiving;

@@ -123,7 +123,7 @@ impl Shop {
     pub fn stock(&self, sku: &str) -> i64 {
         let sku: Sku = sku.parse().unwrap();
         let stock = self.core.read(|snapshot| snapshot.stock(&sku)).unwrap();
-        stock.unwrap_or_default().thousandths()
+        stock.unwrap_or_default().on_hand.thousandths()
     }
 }
 
@@ -177,6 +177,7 @@ pub fn settings() -> Settings {
         day_starts_at: Default::default(),
         unlisted_tax_class: "standard".parse().unwrap(),
         backdate_days: 7,
+        holds: finalmarket::operations::HoldSettings::default(),
     }
 }
 
@@ -201,6 +202,7 @@ pub fn command(counter: u64) -> SellCommand {
         channel: "store".parse().unwrap(),
         customer: None,
         staff: None,
+        hold: None,
         lines: vec![line("1001", "1")],
         basket_discount: None,
         tenders: vec![StatedTender {

@@ -10,6 +10,7 @@ use self::layout::Page;
 use super::record::{Refund, Sale, SaleLine, Tender, TenderKind, Totals};
 use crate::domain::ids::{ReceiptNumber, RegisterId, Sku};
 use crate::domain::money::{Currency, Minor};
+use crate::domain::quantity::Quantity;
 use crate::domain::tax::TaxBasis;
 use crate::domain::time::{BusinessDay, LocalTime};
 
@@ -63,6 +64,10 @@ pub fn sale_receipt(sale: &Sale, style: &ReceiptStyle<'_>) -> String {
         page.row(&format!("  {} x {}", line.quantity, line.unit_price), &gross);
         if line.discount != Minor(0) {
             page.row("  Discount", &marks.off(line.discount));
+        }
+        let debt = line.fulfilment.debt();
+        if debt != Quantity::ZERO {
+            page.text(&format!("  Oversold: {debt}"));
         }
     }
     let of_basket = |line: &SaleLine| Decimal::from(line.basket_discount.0);

@@ -9,6 +9,7 @@ use super::words::{RefundReason, TenderReference};
 use crate::domain::ids::{ChannelId, CustomerRef, ReceiptNumber, SaleId, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::HoldId;
 use crate::domain::tax::{AppliedTax, TaxPolicy, TaxSum};
 use crate::domain::time::{BusinessDay, LocalTime};
 
@@ -73,11 +74,23 @@ pub enum Fulfilment {
         /// Beyond the node's rights; 0 where it had them.
         debt: Quantity,
     },
-    /// They had been promised by a hold.
+    /// They had been promised by a hold, which ended with the sale.
     Promised {
-        /// The hold's number on its node.
-        hold: u64,
+        /// The hold.
+        hold: HoldId,
+        /// Beyond what was held and beyond the node's rights: weighed goods come out heavier.
+        debt: Quantity,
     },
+}
+
+impl Fulfilment {
+    /// How much of the line was beyond the node's rights.
+    #[must_use]
+    pub const fn debt(&self) -> Quantity {
+        match self {
+            Self::InHand { debt } | Self::Promised { debt, .. } => *debt,
+        }
+    }
 }
 
 /// A means of payment.

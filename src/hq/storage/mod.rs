@@ -57,6 +57,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0007_feed_epochs.sql")),
     M::up(include_str!("../../../migrations/hq/0008_told.sql")),
     M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
+    M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
 ];
 
 /// How many connections wait for readers between reads.

@@ -9,6 +9,7 @@ use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Refund, Sale};
+use crate::domain::stock::{Accepted, Granted};
 use crate::store::{IncarnationRow, Position, Snapshot, StorageError};
 
 /// The most records that are read at once.
@@ -75,6 +76,8 @@ pub enum Document {
 pub struct StockNews {
     sku: Sku,
     quantity: Quantity,
+    reserved: Quantity,
+    available: Quantity,
 }
 
 impl Place {
@@ -140,13 +143,24 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Sale(sale) => sale.lines.iter().map(|line| &line.sku).collect(),
         Fact::Refund(refund) => refund.lines.iter().map(|line| &line.sku).collect(),
         Fact::Movement(movement) => movement.lines.iter().map(|line| &line.sku).collect(),
-        Fact::Opened(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => return Ok(None),
+        Fact::HoldOpened(opened) => opened.lines.iter().map(|line| &line.sku).collect(),
+        Fact::HoldEnded(ended) => ended.lines.iter().map(|line| &line.sku).collect(),
+        Fact::Granted(Granted { lines, .. }) | Fact::Accepted(Accepted { lines, .. }) => {
+            lines.iter().map(|line| &line.sku).collect()
+        }
+        Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => {
+            return Ok(None);
+        }
     };
     let mut stock = Vec::with_capacity(skus.len());
     for sku in skus {
-        let quantity = snapshot.stock(sku)?.unwrap_or_default();
-        let sku = sku.clone();
-        stock.push(StockNews { sku, quantity });
+        let figures = snapshot.stock(sku)?.unwrap_or_default();
+        stock.push(StockNews {
+            sku: sku.clone(),
+            quantity: figures.on_hand,
+            reserved: figures.reserved,
+            available: figures.available(),
+        });
     }
     let document = match fact {
         Fact::Sale(sale) => Some(Document::Sale(sale)),

@@ -98,15 +98,40 @@ kinds! {
     PAIRING_CODE_USED = FORBIDDEN "pairing-code-used" "The pairing code was used"
         "A code is good for one device. A repeat with the same Idempotency-Key gets the same token again; anyone else \
          needs a new code.";
+    HOLD_OF_ANOTHER = FORBIDDEN "hold-of-another" "Another device opened the hold"
+        "A kiosk may only use the holds that it opened itself. Staff at a till may use any.";
     TOO_MANY_REQUESTS = TOO_MANY_REQUESTS "too-many-requests" "Too many requests"
         "This device or address asks more often than it may. Wait as long as the header Retry-After says.";
 
+    OTHER_NODE = FORBIDDEN "other-node" "The token is not this node's"
+        "A kiosk's node is paired under its own name and belongs to the site of the store that it is paired with. What          it says of itself differs: look at `node` and `site` in its configuration, or pair it anew.";
+
     // What is not there.
+    NOT_A_PARENT = NOT_FOUND "not-a-parent" "The node takes no kiosks"
+        "Only a store's node is the parent of kiosks' nodes; a node that has a parent itself is not.";
     PRODUCT_NOT_FOUND = NOT_FOUND "product-not-found" "There is no such product"
         "The catalog of this node has no item with this number.";
     DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"
         "This node has recorded no sale or refund under this number. Documents of other nodes are at headquarters; \
          very old ones may have been pruned here.";
+    HOLD_NOT_OPEN = NOT_FOUND "hold-not-open" "There is no such open hold"
+        "The hold was sold, released or handed over, its time ran out, or this node never had it. What has ended is in \
+         the history of its items.";
+    HOLD_USED = CONFLICT "hold-used" "The hold was opened before"
+        "A hold's identity follows from the device and its Idempotency-Key, and this one is open already under another \
+         request. Use a new key.";
+    NOT_ENOUGH_TO_PROMISE = CONFLICT "not-enough-to-promise" "There is not enough to promise"
+        "A promise needs rights, and this node has too few for the lines that `short` lists; `promisable` says how much \
+         of each it could promise. Nothing is held. Goods in a customer's hand can be sold all the same.";
+    HOLD_QUANTITY = UNPROCESSABLE_ENTITY "hold-quantity" "The quantity cannot be held"
+        "A line holds more than 0, and at most as much as the device's role may.";
+    HOLD_LIFETIME = UNPROCESSABLE_ENTITY "hold-lifetime" "The hold would last too long"
+        "A hold lasts at least one second and at most as long as the device's role may; it can be extended while it is \
+         open.";
+    ITEM_REPEATED = UNPROCESSABLE_ENTITY "item-repeated" "An item is on two lines"
+        "Each item stands on one line, with all of its quantity.";
+    TOO_MANY_HOLDS = CONFLICT "too-many-holds" "The device has too many holds open"
+        "Sell or release some of them first. The bound keeps one device from locking the shop.";
     DEVICE_UNKNOWN = NOT_FOUND "device-unknown" "There is no such device"
         "No device is paired under this number.";
     NO_LINK = NOT_FOUND "no-link" "The node has no link"

@@ -5,7 +5,8 @@ use crate::domain::money::Money;
 use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
 use crate::operations::{
-    PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal, RevokeRefusal, SellRefusal, TillRefusal,
+    HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal, RevokeRefusal,
+    SellRefusal, TillRefusal,
 };
 use crate::store::Failure;
 
@@ -54,6 +55,7 @@ impl From<SellRefusal> for Problem {
                 let skus: Vec<String> = skus.into_iter().map(String::from).collect();
                 on_line(refused(code, detail), line, "/gtin").with("skus", skus)
             }
+            R::HoldOfAnother(_) => refused(code, detail).at("/hold"),
             R::PriceStated { line, price, .. } => {
                 on_line(refused(code, detail), line, "/unit_price").with("price", price.to_string())
             }
@@ -68,7 +70,7 @@ impl From<SellRefusal> for Problem {
 impl From<PairRefusal> for Problem {
     fn from(refusal: PairRefusal) -> Self {
         match refusal {
-            PairRefusal::Name => refused(refusal.code(), refusal.to_string()).at("/name"),
+            PairRefusal::Name | PairRefusal::NodeName => refused(refusal.code(), refusal.to_string()).at("/name"),
         }
     }
 }
@@ -138,6 +140,44 @@ impl From<ReceiveRefusal> for Problem {
                 on_line(problem, first, "/sku").with("skus", skus)
             }
             R::KeyReused | R::LongMade => problem,
+        }
+    }
+}
+
+impl From<HoldRefusal> for Problem {
+    fn from(refusal: HoldRefusal) -> Self {
+        use HoldRefusal as R;
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            R::NoLines | R::TooManyLines { .. } => problem.at("/lines"),
+            R::Quantity { line, .. } => on_line(problem, line, "/quantity"),
+            R::Repeated { line, .. } | R::UnknownSku { line, .. } => on_line(problem, line, "/sku"),
+            R::Lifetime { .. } => problem.at("/seconds"),
+            R::TooManyOpen { .. } | R::Used => problem,
+            R::NotEnough(short) => {
+                let lines: Vec<serde_json::Value> = short
+                    .into_iter()
+                    .map(|short| {
+                        serde_json::json!({
+                            "line": short.line,
+                            "sku": short.sku,
+                            "wanted": short.wanted,
+                            "promisable": short.promisable,
+                        })
+                    })
+                    .collect();
+                problem.at("/lines").with("short", lines)
+            }
+        }
+    }
+}
+
+impl From<OpenHoldRefusal> for Problem {
+    fn from(refusal: OpenHoldRefusal) -> Self {
+        let (code, detail) = (refusal.code(), refusal.to_string());
+        match refusal {
+            OpenHoldRefusal::NotOpen(_) | OpenHoldRefusal::OfAnother(_) => refused(code, detail),
+            OpenHoldRefusal::Hold(refusal) => refusal.into(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What can differ between the journal and what follows from it, named so that a person finds it.
 
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, ReceiptNumber, ReceiptSeries, SaleId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::MovementId;
+use crate::domain::stock::{HoldId, MovementId};
 
 /// One thing that is not as the journal says, or a place where the journal itself is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,14 +102,36 @@ pub enum Difference {
     /// A movement has no row, or its row points elsewhere.
     #[error("the movement {0} is not known by its identity")]
     Movement(MovementId),
-    /// An item's stock.
-    #[error("the stock of {sku} is {stored}, and {journal} by the journal")]
+    /// A register of an incarnation's row.
+    #[error("the stock of {sku}: `{register}` of {replica} is {stored}, and {journal} by the journal")]
     Stock {
         /// The item.
         sku: Sku,
+        /// Whose row.
+        replica: ReplicaId,
+        /// Which register.
+        register: &'static str,
         /// As stored.
         stored: Quantity,
         /// As the journal says.
         journal: Quantity,
+    },
+    /// A hold.
+    #[error("the hold {id} {found}")]
+    Hold {
+        /// The hold.
+        id: HoldId,
+        /// What is wrong with it.
+        found: &'static str,
+    },
+    /// What an item's open holds come to.
+    #[error("the open holds of {sku} come to {holds}, and {reserved} is reserved")]
+    Reserved {
+        /// The item.
+        sku: Sku,
+        /// By the open holds.
+        holds: Quantity,
+        /// By the row.
+        reserved: Quantity,
     },
 }

@@ -2,45 +2,51 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::fact::Fact;
+use crate::domain::escrow::{Row, Shelf};
+use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::Sku;
-use crate::domain::quantity::Quantity;
+use crate::domain::stock::{Effect, Place, effects, effects_of_copy};
+use crate::store::{ReplicaIx, Rows, Snapshot, StorageError};
 
-/// Stock, item by item.
+/// The rows of one incarnation, from what pruned records had done and the records behind them.
 #[derive(Debug, Default)]
-pub(in crate::operations) struct StockFold(BTreeMap<Sku, Quantity>);
+pub(in crate::operations) struct RowsFold(BTreeMap<(Sku, Place), Row>);
 
-impl StockFold {
-    pub(in crate::operations) fn add(&mut self, sku: &Sku, quantity: Quantity) {
-        match self.0.get_mut(sku) {
-            Some(sum) => *sum = [*sum, quantity].into_iter().sum(),
-            None => {
-                self.0.insert(sku.clone(), quantity);
-            }
-        }
+impl RowsFold {
+    /// What the pruned records of an incarnation had done.
+    pub(in crate::operations) fn base(snapshot: &Snapshot<'_>, replica: ReplicaIx) -> Result<Self, StorageError> {
+        let mut fold = Self::default();
+        snapshot.walk_rows(Rows::Base, replica, |place, sku, row| {
+            fold.0.insert((sku, place), row);
+        })?;
+        Ok(fold)
     }
 
+    /// Goes on with a record. An effect that the row refuses is no effect that this program recorded; the row stays, and
+    /// differs.
     pub(in crate::operations) fn add_fact(&mut self, fact: &Fact) {
-        for (sku, quantity) in stock_moves(fact) {
-            self.add(sku, quantity);
+        if let Fact::Rehomed(copy) = fact {
+            // What could not be read when it was copied moved nothing then either.
+            if let Ok(entry) = Entry::decode(&copy.record) {
+                effects_of_copy(&entry.fact).iter().for_each(|effect| self.add(effect));
+            }
+        } else {
+            effects(fact).iter().for_each(|effect| self.add(effect));
         }
     }
 
-    pub(in crate::operations) fn take(&mut self, sku: &Sku) -> Option<Quantity> {
-        self.0.remove(sku)
+    fn add(&mut self, effect: &Effect<'_>) {
+        let row = self.0.entry((effect.sku.clone(), effect.place)).or_default();
+        let _refused_differs = effect.verb.apply(row, &Shelf::default());
     }
 
-    pub(in crate::operations) fn into_items(self) -> impl Iterator<Item = (Sku, Quantity)> {
-        self.0.into_iter()
+    pub(in crate::operations) fn take(&mut self, place: Place, sku: &Sku) -> Row {
+        self.0.remove(&(sku.clone(), place)).unwrap_or_default()
     }
-}
 
-/// How a fact moves stock, item by item. A copy of a record moves nothing: the record itself stands in the journal.
-fn stock_moves(fact: &Fact) -> Vec<(&Sku, Quantity)> {
-    match fact {
-        Fact::Sale(sale) => sale.lines.iter().map(|line| (&line.sku, -line.quantity)).collect(),
-        Fact::Refund(refund) => refund.lines.iter().map(|line| (&line.sku, line.quantity)).collect(),
-        Fact::Movement(movement) => movement.lines.iter().map(|line| (&line.sku, line.change)).collect(),
-        Fact::Opened(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => Vec::new(),
+    /// The rows that are not empty.
+    pub(in crate::operations) fn into_rows(self) -> impl Iterator<Item = (Place, Sku, Row)> {
+        let rows = self.0.into_iter().filter(|(_, row)| !row.is_empty());
+        rows.map(|((sku, place), row)| (place, sku, row))
     }
 }

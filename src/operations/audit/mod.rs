@@ -3,7 +3,9 @@
 mod difference;
 mod fold;
 mod rows;
+mod shelves;
 
 pub use difference::Difference;
-pub(super) use fold::StockFold;
+pub(super) use fold::RowsFold;
 pub(super) use rows::{Dictionary, Row};
+pub(super) use shelves::ShelvesFold;

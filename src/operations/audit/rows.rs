@@ -41,7 +41,7 @@ impl<'f> Row<'f> {
                 business_day: refund.business_day,
                 total: refund.totals.total,
             }),
-            Fact::Opened(_) | Fact::Movement(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => None,
+            _ => None,
         }
     }
 

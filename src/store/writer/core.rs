@@ -10,6 +10,7 @@ use super::state::State;
 use super::transaction::{WriteTransaction, Writes};
 use crate::store::changes::{Change, OnCommit};
 use crate::store::devices::Devices;
+use crate::store::holds::RunningClock;
 use crate::store::lock::Lock;
 use crate::store::options::Faults;
 use crate::store::{Failure, Snapshot, StorageError};
@@ -101,6 +102,11 @@ impl WriterCore {
         }
     }
 
+    /// Gives versions of feeds out under this random number from now on.
+    pub(in crate::store) const fn begin_epoch(&mut self, epoch: u64) {
+        self.state.epoch = epoch;
+    }
+
     /// Closes the database and writes its log back, so that the file stands by itself.
     ///
     /// # Errors
@@ -120,6 +126,12 @@ impl WriterCore {
     #[must_use]
     pub fn devices(&self) -> Devices {
         self.devices.clone()
+    }
+
+    /// What holds run out by.
+    #[must_use]
+    pub fn running(&self) -> RunningClock {
+        self.state.running
     }
 
     /// Reads on the writer's own connection.

@@ -6,7 +6,9 @@ use crate::domain::ids::{Incarnation, ReceiptSeries, RegisterId, Sku};
 use crate::domain::journal::{Hash, Head};
 use crate::store::catalog::Priced;
 use crate::store::clock::Clock;
+use crate::store::holds::RunningClock;
 use crate::store::keys::{IncarnationIx, Position, ReceiptSeriesIx, count};
+use crate::store::shelves::ReplicaIx;
 
 /// Where the journal stands.
 #[derive(Debug, Clone, Copy)]
@@ -49,11 +51,19 @@ pub(in crate::store) struct State {
     /// None in a database that has no incarnation yet.
     pub tip: Option<Tip>,
     pub clock: Clock,
+    /// What holds run out by.
+    pub running: RunningClock,
+    /// The replica that the present incarnation is.
+    pub replica: Option<ReplicaIx>,
     pub receipt_series: HashMap<RegisterId, OpenReceiptSeries>,
     /// The version of the price feed.
     pub prices_version: Option<u64>,
     /// What was read of items that were sold. Whatever writes a price or the catalog empties it.
     pub prices: HashMap<Sku, Priced>,
+    /// The random number of this process, under which versions of feeds are given out.
+    pub epoch: u64,
+    /// The feeds of which it has given out any.
+    pub served: Vec<&'static str>,
 }
 
 /// What a job that is undone gives back.
@@ -75,8 +85,10 @@ impl State {
     pub(super) fn back_to(&mut self, mark: Mark) {
         self.tip = mark.tip;
         self.clock = mark.clock;
+        self.replica = None;
         self.receipt_series.clear();
         self.prices_version = None;
         self.prices.clear();
+        self.served.clear();
     }
 }

@@ -159,6 +159,8 @@ impl HubEngine {
                 self.outputs.push_back(Output::Introduce { node, hello });
             }
             Up::Batch { session, sealed } => self.outputs.push_back(Output::Ingest { node, session, sealed }),
+            // Who relays for whom, and who is there, is the transport's and the ledger's business.
+            Up::Relayed { .. } | Up::Children { .. } => {}
             Up::FeedApplied { session, cursor } => {
                 let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else {
                     return;

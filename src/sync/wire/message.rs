@@ -31,6 +31,24 @@ pub enum Up {
         /// Which feed, and up to which version.
         cursor: FeedCursor,
     },
+    /// What a node says to the parent of its parent, passed on by its parent.
+    Relayed {
+        /// The node.
+        node: NodeId,
+        /// How long ago the sender had all of that node's records that the node had told of by then, in milliseconds;
+        /// `u64::MAX` for never.
+        complete_age_ms: u64,
+        /// An encoded `Up` of that node. Kept as bytes, so that nobody can nest one in the other without end; one that
+        /// is itself relayed is not taken.
+        message: Vec<u8>,
+    },
+    /// Which of the sender's own nodes are connected to it now.
+    Children {
+        /// The sender's session.
+        session: u64,
+        /// Their names.
+        online: Vec<NodeId>,
+    },
     /// About the documents of shelves.
     Shelves {
         /// The sender's session.
@@ -55,6 +73,16 @@ pub enum Down {
     Fenced(Fenced),
     /// A page of a feed.
     FeedPage(FeedPage),
+    /// For a node of the receiver's, to whom it is passed on or for whom it is dealt with.
+    Relayed {
+        /// The node.
+        node: NodeId,
+        /// An encoded `Down` for it; one that is itself relayed is not taken.
+        message: Vec<u8>,
+    },
+    /// Headquarters has committed everything up to here. From a parent that is not headquarters itself, whose own
+    /// acknowledgement says only that it has the records and passes them on.
+    AckedAtTop(Ack),
     /// About the documents of shelves.
     Shelves {
         /// The node's session.
@@ -62,6 +90,38 @@ pub enum Down {
         /// What is said.
         message: ShelfMessage,
     },
+}
+
+impl Up {
+    /// The session that it speaks in; none for what is passed on for another node.
+    #[must_use]
+    pub const fn session(&self) -> Option<u64> {
+        match self {
+            Self::Hello(hello) => Some(hello.session),
+            Self::Batch { session, .. }
+            | Self::FeedApplied { session, .. }
+            | Self::Children { session, .. }
+            | Self::Shelves { session, .. } => Some(*session),
+            Self::Relayed { .. } => None,
+        }
+    }
+}
+
+impl Down {
+    /// The session that it answers; none for what is meant for another node.
+    #[must_use]
+    pub const fn session(&self) -> Option<u64> {
+        match self {
+            Self::Welcome(welcome) => Some(welcome.session),
+            Self::Ack(ack) | Self::AckedAtTop(ack) => Some(ack.session),
+            Self::Resend(resend) => Some(resend.session),
+            Self::Refused(refused) => Some(refused.session),
+            Self::Fenced(fenced) => Some(fenced.session),
+            Self::FeedPage(page) => Some(page.session),
+            Self::Shelves { session, .. } => Some(*session),
+            Self::Relayed { .. } => None,
+        }
+    }
 }
 
 /// A node's introduction.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use finalmarket::domain::fact::{Entry, Fact, RecordError, SettlementDecision};
 use finalmarket::domain::ids::{Incarnation, NodeId};
 use finalmarket::domain::journal::{Hash, RecordId};
-use finalmarket::domain::sale::{Refund, Sale};
+use finalmarket::domain::quantity::Quantity;
+use finalmarket::domain::sale::{Fulfilment, Refund, Sale};
 use finalmarket::sync::hub::Outcome;
 use finalmarket::sync::wire::{FeedCursor, FeedEntry, FeedPage, StreamState};
 
@@ -214,7 +215,12 @@ impl State {
                     .collect();
                 let doc = DocId::Sale(sale.id.clone());
                 let receipt = "X-000001".parse().expect("a receipt's number");
-                let content = Content::Sale(Box::new(Sale { receipt, ..sale }));
+                // What was beyond the rights is the node's, like the receipt's number.
+                let mut lines = sale.lines.clone();
+                for line in &mut lines {
+                    line.fulfilment = Fulfilment::InHand { debt: Quantity::ZERO };
+                }
+                let content = Content::Sale(Box::new(Sale { receipt, lines, ..sale }));
                 self.count(doc, id, amount, Some(day), &moved, content, planted);
             }
             Fact::Refund(refund) => {
@@ -254,7 +260,7 @@ impl State {
                     self.apply(id, &rehomed.record, Some(Planted::NoDedupeOfRepeats));
                 }
             }
-            Fact::Opened(_) | Fact::Correction(_) | Fact::Settlement(_) => {}
+            _ => {}
         }
     }
 

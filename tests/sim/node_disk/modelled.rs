@@ -48,6 +48,7 @@ impl ModelledDisk {
                 receipts: BTreeMap::new(),
                 refunded: BTreeMap::new(),
                 stock: BTreeMap::new(),
+                rights: BTreeMap::new(),
                 feeds: BTreeMap::from(feeds),
                 clock: Hlc::default(),
             },

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use finalmarket::domain::fact::{Entry, Fact, Opened, OpenedReason, Rehomed};
 use finalmarket::domain::ids::{Incarnation, NodeId, ReceiptNumber, SiteId};
 use finalmarket::domain::journal::{Hash, Head};
-use finalmarket::domain::sale::{RefundedLine, Sale, decide, decide_refund};
+use finalmarket::domain::quantity::Quantity;
+use finalmarket::domain::sale::{Fulfilment, RefundedLine, Sale, decide, decide_refund};
 use finalmarket::domain::time::Hlc;
 use finalmarket::sync::node::LocalStream;
 use finalmarket::sync::wire::{FeedCursor, FeedEntry, FeedPage, SigningKey, StreamHead};
@@ -66,6 +67,8 @@ pub(super) struct State {
     pub(super) receipts: BTreeMap<String, u64>,
     pub(super) refunded: BTreeMap<(DocId, u16), Vec<RefundedLine>>,
     pub(super) stock: BTreeMap<usize, i64>,
+    /// What the present life may promise of each item; below zero what it owes.
+    pub(super) rights: BTreeMap<String, i64>,
     pub(super) feeds: BTreeMap<String, Feed>,
     pub(super) clock: Hlc,
 }
@@ -144,6 +147,7 @@ impl State {
             },
             left_behind: None,
         });
+        self.rights.clear();
         self.record(Fact::Opened(opened), None, wall_ms, fresh);
     }
 
@@ -207,7 +211,16 @@ impl State {
         let receipt = self.next_receipt();
         let (fact, sale) = match &request.body {
             Body::Sale(asked) => {
-                let sale = decide(asked.draft(), receipt.clone(), &rules()).map_err(|refusal| refusal.code())?;
+                let mut draft = asked.draft();
+                let mut rights = self.rights.clone();
+                for line in &mut draft.lines {
+                    let right = rights.entry(line.sku.to_string()).or_default();
+                    let quantity = line.quantity.thousandths();
+                    let debt = Quantity::from_thousandths(quantity - quantity.min((*right).max(0)));
+                    line.fulfilment = Fulfilment::InHand { debt };
+                    *right -= quantity;
+                }
+                let sale = decide(draft, receipt.clone(), &rules()).map_err(|refusal| refusal.code())?;
                 (Fact::Sale(sale.clone()), Some(Rc::new(sale)))
             }
             Body::Refund(asked) => {
@@ -225,6 +238,7 @@ impl State {
             Body::Movement(asked) => (Fact::Movement(asked.movement()), None),
         };
         self.move_stock(&fact);
+        self.move_rights(&fact);
         if !matches!(fact, Fact::Movement(_)) {
             self.receipts.insert(receipt.series.to_string(), receipt.number);
         }
@@ -238,29 +252,14 @@ impl State {
         Ok(())
     }
 
+    fn move_rights(&mut self, fact: &Fact) {
+        for (sku, moved) in moves(fact) {
+            *self.rights.entry(sku).or_default() += moved;
+        }
+    }
+
     fn move_stock(&mut self, fact: &Fact) {
-        let moved: Vec<(String, i64)> = match fact {
-            Fact::Sale(sale) => {
-                let lines = sale.lines.iter();
-                lines
-                    .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
-                    .collect()
-            }
-            Fact::Refund(refund) => {
-                let lines = refund.lines.iter();
-                lines
-                    .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
-                    .collect()
-            }
-            Fact::Movement(movement) => {
-                let lines = movement.lines.iter();
-                lines
-                    .map(|line| (line.sku.to_string(), line.change.thousandths()))
-                    .collect()
-            }
-            _ => Vec::new(),
-        };
-        for (sku, change) in moved {
+        for (sku, change) in moves(fact) {
             let item = sku.trim_start_matches("item-").parse().expect("an item's number");
             *self.stock.entry(item).or_default() += change;
         }
@@ -298,7 +297,11 @@ impl State {
                 hash: row.hash,
                 record: row.record.to_vec(),
             };
+            let moved = Entry::decode(&row.record);
             self.record(Fact::Rehomed(rehomed), row.doc, wall_ms, fresh);
+            if let Ok(entry) = moved {
+                self.move_rights(&entry.fact);
+            }
         }
     }
 
@@ -332,5 +335,31 @@ impl Feed {
             version: self.version,
             epoch: self.epoch,
         }
+    }
+}
+
+/// How a fact moves stock, by item and in thousandths.
+fn moves(fact: &Fact) -> Vec<(String, i64)> {
+    match fact {
+        Fact::Sale(sale) => {
+            let lines = sale.lines.iter();
+            lines
+                .map(|line| (line.sku.to_string(), -line.quantity.thousandths()))
+                .collect()
+        }
+        Fact::Refund(refund) => {
+            let lines = refund.lines.iter();
+            lines
+                .map(|line| (line.sku.to_string(), line.quantity.thousandths()))
+                .collect()
+        }
+        Fact::Movement(movement) => {
+            let lines = movement.lines.iter();
+            lines
+                .map(|line| (line.sku.to_string(), line.change.thousandths()))
+                .collect()
+        }
+        Fact::Rehomed(copy) => Entry::decode(&copy.record).map_or(Vec::new(), |entry| moves(&entry.fact)),
+        _ => Vec::new(),
     }
 }

@@ -170,7 +170,7 @@ impl StoredDisk {
                 kept: streams.iter().map(kept).sum(),
                 stock: stock
                     .into_iter()
-                    .filter_map(|(sku, quantity)| Some((item(sku.as_str())?, quantity.thousandths())))
+                    .filter_map(|(sku, quantity)| Some((item(sku.as_str())?, quantity.on_hand.thousandths())))
                     .collect(),
             })
         });

@@ -275,6 +275,7 @@ fn settings() -> Settings {
         unlisted_tax_class: "standard".parse().expect("a tax class"),
         day_starts_at: chrono::NaiveTime::MIN,
         backdate_days: 7,
+        holds: finalmarket::operations::HoldSettings::default(),
     }
 }
 
@@ -292,6 +293,7 @@ fn sell_command(sale: &SaleAsked) -> SellCommand {
         channel: "store".parse().expect("a channel"),
         customer: None,
         staff: None,
+        hold: None,
         lines: sale.lines.iter().map(line).collect(),
         basket_discount: discount(sale.basket_discount),
         tenders: cash(sale.cash),

@@ -6,6 +6,7 @@ use crate::domain::ids::{ReceiptNumber, SaleId};
 use crate::domain::money::Minor;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{SaleLine, Tender};
+use crate::domain::stock::HoldId;
 use crate::domain::tax::{TaxBasis, TaxRoundingBy, TaxSum};
 use crate::domain::time::{BusinessDay, Hlc, LocalTime};
 use crate::sync::wire::{Slot, columns};
@@ -35,7 +36,7 @@ prop_compose! {
             basket_discount: Minor(discounts.1),
             tax,
             fulfilment: match debt {
-                7 => Fulfilment::Promised { hold: 12 },
+                7 => Fulfilment::Promised { hold: HoldId([0, 0, 0, 0, 0, 0, 0, 12]), debt: Quantity::ZERO },
                 debt => Fulfilment::InHand { debt: Quantity::from_thousandths(debt) },
             },
         }

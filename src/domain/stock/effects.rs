@@ -1,0 +1,248 @@
+//! What each fact does to its writer's own row of each shelf that it names. The one place where that is decided.
+//!
+//! Promises: the rows of a replica are the fold of its journal by these effects and by nothing else, so that whoever has
+//! the journal can recompute every figure. Must never: depend on another replica's row or on a clock.
+//!
+//! A sale of goods that were promised has no effect of its own: the end of the hold, recorded in the same transaction,
+//! says what was sold from it.
+
+use super::hold::{HoldEnd, HoldEnded, HoldLine};
+use super::movement::Movement;
+use super::place::Place;
+use super::rights::{Accepted, GrantLine, Granted};
+use crate::domain::escrow::{Amount, Refusal, ReplicaId, Row, Shelf, Taken};
+use crate::domain::fact::Fact;
+use crate::domain::ids::{SiteId, Sku};
+use crate::domain::quantity::Quantity;
+use crate::domain::sale::Fulfilment;
+
+/// One thing that a fact does to one shelf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect<'f> {
+    /// The site; none for the site of the node that wrote the fact.
+    pub site: Option<&'f SiteId>,
+    /// Where at the site.
+    pub place: Place,
+    /// The item.
+    pub sku: &'f Sku,
+    /// What it does to the writer's row.
+    pub verb: Verb<'f>,
+}
+
+/// What is done to a row: one for each operation of the escrow's table, by the name of the method that does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb<'f> {
+    /// [`Row::add`].
+    Add(Amount),
+    /// [`Row::take`].
+    Take(Amount),
+    /// [`Row::hold`].
+    Hold(Amount),
+    /// [`Row::release`].
+    Release(Amount),
+    /// [`Row::sell_held_as`].
+    SellHeld {
+        /// What was held.
+        held: Amount,
+        /// What was sold of it; more where weighed goods came out heavier.
+        sold: Amount,
+    },
+    /// [`Row::give`].
+    Give {
+        /// The receiver.
+        to: &'f ReplicaId,
+        /// How much.
+        amount: Amount,
+    },
+    /// [`Row::accept`].
+    Accept {
+        /// The giver.
+        from: &'f ReplicaId,
+        /// How much.
+        amount: Amount,
+    },
+    /// [`Row::hand_over`].
+    HandOver {
+        /// The receiver.
+        to: &'f ReplicaId,
+        /// How much.
+        amount: Amount,
+    },
+    /// [`Row::take_over`].
+    TakeOver {
+        /// The giver.
+        from: &'f ReplicaId,
+        /// How much.
+        amount: Amount,
+    },
+}
+
+impl Verb<'_> {
+    /// Does it to a row. `shelf` is what is known of all rows, for the one verb that looks at others' debt; whoever folds
+    /// a journal passes an empty one, because the promise was made already.
+    ///
+    /// # Errors
+    /// Why the row refuses it; nothing is changed then.
+    pub fn apply(&self, row: &mut Row, shelf: &Shelf) -> Result<Taken, Refusal> {
+        let without_debt = Taken { debt: Amount::ZERO };
+        match *self {
+            Self::Take(n) => return row.take(n),
+            Self::SellHeld { held, sold } => return row.sell_held_as(held, sold),
+            Self::Add(n) => row.add(n)?,
+            Self::Hold(n) => row.hold(n, shelf)?,
+            Self::Release(n) => row.release(n)?,
+            Self::Give { to, amount } => row.give(to, amount)?,
+            Self::Accept { from, amount } => row.accept(from, amount)?,
+            Self::HandOver { to, amount } => row.hand_over(to, amount)?,
+            Self::TakeOver { from, amount } => row.take_over(from, amount)?,
+        }
+        Ok(without_debt)
+    }
+}
+
+/// What a fact does, in the order in which it does it.
+///
+/// A copy of a record that was written under another branch's rights does nothing here; see [`effects_of_copy`].
+#[must_use]
+pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
+    match fact {
+        Fact::Sale(sale) => {
+            let in_hand = |fulfilment: &Fulfilment| matches!(fulfilment, Fulfilment::InHand { .. });
+            let lines = sale.lines.iter().filter(|line| in_hand(&line.fulfilment));
+            lines
+                .map(|line| here(&line.sku, Verb::Take(amount(line.quantity))))
+                .collect()
+        }
+        Fact::Refund(refund) => {
+            let lines = refund.lines.iter();
+            lines
+                .map(|line| here(&line.sku, Verb::Add(amount(line.quantity))))
+                .collect()
+        }
+        Fact::Movement(movement) => of_movement(movement),
+        Fact::HoldOpened(opened) => {
+            let held = |line| of_line(Some(&opened.site), line, Verb::Hold);
+            opened.lines.iter().map(held).collect()
+        }
+        Fact::HoldEnded(ended) => of_end(ended),
+        Fact::Granted(granted) => of_granted(granted),
+        Fact::Accepted(accepted) => of_accepted(accepted),
+        Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => {
+            Vec::new()
+        }
+    }
+}
+
+/// What the copy of a record does to the row of the incarnation that it was copied to: goods that moved have moved, and
+/// this incarnation, which had no rights to them, owes them. What the branch had promised or handed on was promised with
+/// rights that are not this incarnation's; it stays in the branch's own row.
+#[must_use]
+pub fn effects_of_copy(fact: &Fact) -> Vec<Effect<'_>> {
+    match fact {
+        Fact::Sale(_) | Fact::Refund(_) | Fact::Movement(_) => effects(fact),
+        Fact::HoldEnded(ended) => {
+            let HoldEnd::Sold { sold, .. } = &ended.end else {
+                return Vec::new();
+            };
+            let sold = ended.lines.iter().zip(sold);
+            sold.map(|(line, sold)| Effect {
+                site: Some(&ended.site),
+                ..here(&line.sku, Verb::Take(amount(*sold)))
+            })
+            .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_movement(movement: &Movement) -> Vec<Effect<'_>> {
+    let lines = movement.lines.iter().map(|line| {
+        let verb = if line.change < Quantity::ZERO {
+            Verb::Take(amount(-line.change))
+        } else {
+            Verb::Add(amount(line.change))
+        };
+        here(&line.sku, verb)
+    });
+    lines.collect()
+}
+
+fn of_end(ended: &HoldEnded) -> Vec<Effect<'_>> {
+    let site = Some(&ended.site);
+    match &ended.end {
+        HoldEnd::Released | HoldEnd::Expired => ended
+            .lines
+            .iter()
+            .map(|line| of_line(site, line, Verb::Release))
+            .collect(),
+        HoldEnd::Sold { sold, .. } => {
+            // A list that is too short sold nothing of the rest.
+            let sold = sold.iter().copied().chain(std::iter::repeat(Quantity::ZERO));
+            let lines = ended.lines.iter().zip(sold).map(|(line, sold)| {
+                let sold = amount(sold);
+                of_line(site, line, |held| Verb::SellHeld { held, sold })
+            });
+            lines.collect()
+        }
+    }
+}
+
+fn of_granted(granted: &Granted) -> Vec<Effect<'_>> {
+    let (to, handed) = (&granted.to, granted.hold.is_some());
+    let verb = |amount| {
+        if handed {
+            Verb::HandOver { to, amount }
+        } else {
+            Verb::Give { to, amount }
+        }
+    };
+    granted
+        .lines
+        .iter()
+        .map(|line| of_grant(&granted.site, line, &verb))
+        .collect()
+}
+
+fn of_accepted(accepted: &Accepted) -> Vec<Effect<'_>> {
+    let (from, handed) = (&accepted.from, accepted.hold.is_some());
+    let verb = |amount| {
+        if handed {
+            Verb::TakeOver { from, amount }
+        } else {
+            Verb::Accept { from, amount }
+        }
+    };
+    accepted
+        .lines
+        .iter()
+        .map(|line| of_grant(&accepted.site, line, &verb))
+        .collect()
+}
+
+fn here<'f>(sku: &'f Sku, verb: Verb<'f>) -> Effect<'f> {
+    Effect {
+        site: None,
+        place: Place::Sellable,
+        sku,
+        verb,
+    }
+}
+
+fn of_line<'f>(site: Option<&'f SiteId>, line: &'f HoldLine, verb: impl Fn(Amount) -> Verb<'f>) -> Effect<'f> {
+    Effect {
+        site,
+        ..here(&line.sku, verb(amount(line.quantity)))
+    }
+}
+
+fn of_grant<'f>(site: &'f SiteId, line: &'f GrantLine, verb: &impl Fn(Amount) -> Verb<'f>) -> Effect<'f> {
+    Effect {
+        site: Some(site),
+        ..here(&line.sku, verb(line.grant.amount()))
+    }
+}
+
+/// A quantity as an amount. Facts hold none below 0 here; one that did would move nothing.
+fn amount(quantity: Quantity) -> Amount {
+    Amount::try_from(quantity).unwrap_or_default()
+}

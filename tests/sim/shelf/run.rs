@@ -1,0 +1,93 @@
+//! A run: trouble, then peace, then a silence in which nothing may be said any more.
+
+use super::fault::{Fault, Rule, Violation};
+use super::options::Options;
+use super::world::{Event, World};
+
+/// How long peace may take until all is equal and settled.
+const PEACE_MS: u64 = 240_000;
+/// How often operators look after what is left, in peace.
+const TIDY_MS: u64 = 10_000;
+
+/// What a run came to.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    pub steps: u64,
+    pub held: u64,
+    pub refused: u64,
+    pub messages: u64,
+}
+
+/// A run that broke a rule.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub step: u64,
+    pub at_ms: u64,
+    pub violation: Violation,
+}
+
+/// Plays a seed.
+pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<Summary, Failure>, Vec<String>) {
+    let mut world = World::new(options, planted, tracing);
+    play(&mut world);
+    let trace = world.trace.take().unwrap_or_default();
+    let result = match world.violation {
+        Some(violation) => Err(Failure {
+            step: world.steps,
+            at_ms: world.now_ms,
+            violation,
+        }),
+        None => Ok(Summary {
+            steps: world.steps,
+            held: world.held,
+            refused: world.refused,
+            messages: world.messages,
+        }),
+    };
+    (result, trace)
+}
+
+fn play(world: &mut World) {
+    while world.actions_left > 0 {
+        if !world.step(u64::MAX) || world.violation.is_some() {
+            return;
+        }
+    }
+    world.say(|_| "peace".to_owned());
+    world.faults_on = false;
+    for link in 1..world.links.len() {
+        if !world.links[link].up {
+            world.mend(link);
+        }
+    }
+    for at in 0..world.machines.len() {
+        let starts = world.machines[at].starts;
+        if !world.machines[at].is_running() {
+            world.at(world.now_ms, Event::Start { at, starts });
+        }
+    }
+    let end_ms = world.now_ms + PEACE_MS;
+    while world.now_ms < end_ms {
+        let until_ms = (world.now_ms + TIDY_MS).min(end_ms);
+        while world.step(until_ms) {
+            if world.violation.is_some() {
+                return;
+            }
+        }
+        world.tidy_up();
+        world.work();
+        world.check();
+    }
+    let said = world.messages;
+    let silent_ms = world.now_ms + 2 * TIDY_MS;
+    while world.step(silent_ms) {}
+    if world.messages > said + 200 {
+        let what = format!(
+            "{} messages in {} s of silence",
+            world.messages - said,
+            2 * TIDY_MS / 1_000
+        );
+        world.fail(Rule::Quiet, what);
+    }
+    world.check_healed();
+}
