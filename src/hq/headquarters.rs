@@ -40,6 +40,8 @@ pub struct Headquarters {
     /// One at a time makes figures.
     pub(super) projecting: Mutex<()>,
     pub(super) watch: Watch,
+    /// Told whenever rows of headquarters' own were moved: they are to go down.
+    pub(super) own_rows: tokio::sync::Notify,
 }
 
 impl Headquarters {
@@ -78,6 +80,7 @@ impl Headquarters {
             admission,
             projecting: Mutex::new(()),
             watch: Watch::default(),
+            own_rows: tokio::sync::Notify::new(),
         };
         headquarters.project_waiting()?;
         Ok(headquarters)

@@ -8,6 +8,7 @@
 
 mod backup;
 mod carriage;
+mod carriage_loop;
 pub mod config;
 mod counts;
 mod feeds;

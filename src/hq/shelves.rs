@@ -106,8 +106,10 @@ impl Headquarters {
             let mut row = writing.register(&site, &sku, &own.0)?;
             change(&mut row)?;
             writing.save_own_register(&site, &sku, &own.0, &row, own.1)?;
-            Ok(())
-        })
+            Ok::<_, E>(())
+        })?;
+        self.own_rows.notify_one();
+        Ok(())
     }
 }
 

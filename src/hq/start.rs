@@ -8,6 +8,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::backup::database_path;
+use super::carriage_loop::CarriageLoop;
 use super::config::HqConfig;
 use super::headquarters::{Headquarters, Settings};
 use super::http::{HqApi, HqApiLimits, HqApiParts};
@@ -120,6 +121,7 @@ impl RunningHq {
         let (published, publications) = broadcast::channel(PUBLISHED_MAX);
         let (projected, projections) = watch::channel(0);
         let grown = Arc::new(Notify::new());
+        let (carriage_loop, carriage) = CarriageLoop::new(&headquarters);
         let link_loop = LinkLoop {
             headquarters: Arc::clone(&headquarters),
             link: LinkConfig {
@@ -129,6 +131,7 @@ impl RunningHq {
             },
             published: publications,
             grown: Arc::clone(&grown),
+            carriage,
             random,
         };
         let api = HqApi::new(HqApiParts {
@@ -150,6 +153,7 @@ impl RunningHq {
                 stopped.clone(),
             )),
             tokio::spawn(link_loop.run(stopped.clone())),
+            tokio::spawn(carriage_loop.run(stopped.clone())),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];
         Ok(Self {

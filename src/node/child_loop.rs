@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::clock::MachineClock;
+use super::carriage_loop::ChildEnd;
+use super::clock::{MachineClock, sleep_until};
 use super::relays::{FromAbove, Grown};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::NodeId;
 use crate::domain::journal::Head;
 use crate::http::{ChildEvent, Committed};
 use crate::operations::relay::{self, ChildBatch};
 use crate::operations::serve_feed;
 use crate::store::{CATALOG_FEED, Failure, PRICES_FEED, Snapshot, StorageError, Store, WriteTransaction};
+use crate::sync::carriage::{self, Child, Link, Neighbour};
 use crate::sync::hub::{HubEngine, HubLimits, Input, Output};
 use crate::sync::wire::{Ack, Down, FeedCursor, Fenced, Hello, Refused, Resend, Up};
 
@@ -42,6 +45,8 @@ pub(super) struct ChildLoop {
     pub from_above: mpsc::Receiver<FromAbove>,
     /// Which kiosks are connected.
     pub online: watch::Sender<BTreeSet<NodeId>>,
+    /// Where documents of shelves come from and go to.
+    pub carriage: ChildEnd,
 }
 
 /// A kiosk's connection.
@@ -50,6 +55,8 @@ struct Connection {
     outbox: mpsc::Sender<Vec<u8>>,
     /// The session that it speaks in, once it has said so.
     session: Option<u64>,
+    /// Who it is, as it said then.
+    child: Option<Child>,
 }
 
 /// What the disk answers.
@@ -94,6 +101,7 @@ impl ChildLoop {
                         }
                     }
                 },
+                Some((node, message)) = self.carriage.outgoing.recv() => send(&mut connections, &node, &message),
                 Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
                 Ok(()) = self.commits.changed() => {
                     let committed = self.commits.borrow_and_update().catalogs;
@@ -105,11 +113,23 @@ impl ChildLoop {
                 () = sleep_until(wake) => inputs.push(Input::Timeout),
             }
             for input in inputs {
+                let carried = about_documents(&input);
                 engine.handle(self.clock.monotonic_ms(), input);
                 while let Some(output) = engine.poll() {
+                    let welcomed = welcomed(&output, &connections);
                     self.act(output, &mut connections, &answers, &batches);
+                    self.carry(welcomed).await;
                 }
+                self.carry(carried).await;
             }
+        }
+    }
+
+    /// Tells the engine that carries documents.
+    async fn carry(&self, input: Option<carriage::Input>) {
+        if let Some(input) = input {
+            // That loop always listens, until it has ended.
+            let _ = self.carriage.inputs.send(input).await;
         }
     }
 
@@ -181,6 +201,45 @@ impl ChildLoop {
     }
 }
 
+/// What an input means to the engine that carries documents.
+fn about_documents(input: &Input) -> Option<carriage::Input> {
+    match input {
+        Input::Received {
+            node,
+            message: Up::Shelves { session, message },
+        } => Some(carriage::Input::Received {
+            from: Neighbour::Child(node.clone()),
+            session: *session,
+            message: message.clone(),
+        }),
+        Input::Gone { node, session } => Some(carriage::Input::Closed {
+            neighbour: Neighbour::Child(node.clone()),
+            session: *session,
+        }),
+        // Its batches are on disk: rows that waited for them may be counted.
+        Input::Ingested { .. } => Some(carriage::Input::JournalsGrew),
+        _ => None,
+    }
+}
+
+/// A kiosk that is being welcomed takes and brings documents from then on.
+fn welcomed(output: &Output, connections: &BTreeMap<u64, Connection>) -> Option<carriage::Input> {
+    let Output::Send {
+        node,
+        message: Down::Welcome(welcome),
+    } = output
+    else {
+        return None;
+    };
+    let of_session = connections
+        .values()
+        .find(|connection| connection.node == *node && connection.session == Some(welcome.session))?;
+    Some(carriage::Input::Opened {
+        link: Link::Child(of_session.child.clone()?),
+        session: welcome.session,
+    })
+}
+
 /// What an event means to the engine. A message that cannot be read is told and passed.
 fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Option<Input> {
     match event {
@@ -190,8 +249,15 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Optio
             outbox,
         } => {
             tracing::info!(%node, "a kiosk is connected");
-            let session = None;
-            connections.insert(connection, Connection { node, outbox, session });
+            connections.insert(
+                connection,
+                Connection {
+                    node,
+                    outbox,
+                    session: None,
+                    child: None,
+                },
+            );
             None
         }
         ChildEvent::Message { connection, payload } => {
@@ -205,6 +271,7 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Optio
             };
             if let Up::Hello(hello) = &message {
                 from.session = Some(hello.session);
+                from.child = child(&from.node, hello);
             }
             let node = from.node.clone();
             Some(Input::Received { node, message })
@@ -216,6 +283,18 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Optio
             gone.session.map(|session| Input::Gone { node, session })
         }
     }
+}
+
+/// A kiosk as it introduces itself; none where it has no incarnation.
+fn child(node: &NodeId, hello: &Hello) -> Option<Child> {
+    let incarnation = hello.streams.last()?.head.incarnation;
+    Some(Child {
+        site: hello.site.clone(),
+        replica: ReplicaId {
+            node: node.clone(),
+            incarnation,
+        },
+    })
 }
 
 /// Sends a message to the connection that speaks in its session. One that does not take it is cut off: the kiosk comes
@@ -367,12 +446,5 @@ async fn take_batches(
             }
             Err(error) => tracing::error!(%error, "batches could not be kept; their kiosks send them again"),
         }
-    }
-}
-
-async fn sleep_until(wake: Option<tokio::time::Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

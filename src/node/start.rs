@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::carriage_loop::CarriageLoop;
 use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
 use super::config::NodeConfig;
@@ -27,6 +28,7 @@ use crate::store::{
     Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
     StoreOptions, TokenHash,
 };
+use crate::sync::carriage::CarrierLimits;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +158,12 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
+        let carrier_limits = CarrierLimits {
+            sync_point_pause_ms: config.shelves_pause_ms,
+            ..CarrierLimits::default()
+        };
+        let (carriage, to_parent, to_children) = CarriageLoop::new(&store, clock, commits.follow(), carrier_limits);
+        tasks.push(tokio::spawn(carriage.run(stopped.clone())));
         let relays = is_parent.then(|| {
             let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
             let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
@@ -169,6 +177,7 @@ impl Node {
                 grown: has_link.then_some(grown),
                 from_above: word,
                 online,
+                carriage: to_children,
             };
             tasks.push(tokio::spawn(child_loop.run(stopped.clone())));
             RelayEnds {
@@ -186,6 +195,7 @@ impl Node {
                 commits: commits.follow(),
                 parent,
                 relays,
+                carriage: to_parent,
                 cut: cut_by_person,
                 report: link,
             };

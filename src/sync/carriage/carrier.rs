@@ -21,10 +21,12 @@ pub enum Input {
         /// Its session, which messages carry.
         session: u64,
     },
-    /// A neighbour is gone, or speaks in another session from now on.
+    /// A session is over.
     Closed {
-        /// Which.
+        /// Whose.
         neighbour: Neighbour,
+        /// Which.
+        session: u64,
     },
     /// A message of a neighbour.
     Received {
@@ -110,8 +112,10 @@ impl Carrier {
     pub fn handle(&mut self, now_ms: u64, input: Input) {
         match input {
             Input::Opened { link, session } => self.open(link, session),
-            Input::Closed { neighbour } => {
-                self.links.remove(&neighbour);
+            Input::Closed { neighbour, session } => {
+                if self.of_session(&neighbour, session).is_some() {
+                    self.links.remove(&neighbour);
+                }
             }
             Input::Received { from, session, message } => self.on_message(now_ms, &from, session, message),
             Input::Touched => self.pace.touched(),

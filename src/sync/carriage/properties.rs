@@ -7,7 +7,6 @@ use automerge::transaction::Transactable as _;
 use automerge::{ActorId, AutoCommit, ROOT};
 
 use super::testing::{World, sku};
-use super::{Input, Neighbour};
 use crate::sync::shelves::Parcel;
 use crate::sync::wire::ShelfMessage;
 
@@ -311,12 +310,6 @@ fn a_neighbour_that_never_answers_is_left_alone() {
         world.wire.clear();
     }
     assert!((2..20).contains(&sent), "{sent} messages to nobody");
-    world.tell(
-        1,
-        Input::Closed {
-            neighbour: Neighbour::Parent,
-        },
-    );
     world.cut(1);
     world.mend(1);
     world.journals(1);

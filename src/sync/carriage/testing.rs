@@ -312,18 +312,20 @@ impl World {
         let Some(parent) = self.members[child].parent else {
             return;
         };
-        if self.links.remove(&child).is_some() {
+        if let Some(session) = self.links.remove(&child) {
             let node = self.node(child);
             self.tell(
                 parent,
                 Input::Closed {
                     neighbour: Neighbour::Child(node),
+                    session,
                 },
             );
             self.tell(
                 child,
                 Input::Closed {
                     neighbour: Neighbour::Parent,
+                    session,
                 },
             );
             self.wire
