@@ -112,6 +112,7 @@ fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
         admission: Admission::Enrolled,
         projecting: Mutex::new(()),
         watch: Watch::default(),
+        own_rows: tokio::sync::Notify::new(),
     };
     let mut found = VerifiedHq::default();
     headquarters.database.read(|reading| ledger(reading, &mut found))?;
