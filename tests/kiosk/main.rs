@@ -21,4 +21,5 @@ mod disks;
 mod killed;
 mod pairing;
 mod relayed;
+mod shelves;
 mod tree;

@@ -44,6 +44,7 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/sales/{series}/{counter}", READ),
     rule(&Method::GET, "/v1/conflicts", READ),
     rule(&Method::GET, "/v1/stock", READ),
+    rule(&Method::GET, "/v1/shelves", READ),
     rule(&Method::GET, "/v1/set-aside", READ),
     rule(&Method::GET, "/v1/set-aside/{node}/{incarnation}/{seq}", READ),
     rule(&Method::GET, "/v1/set-aside/{node}/{incarnation}/{seq}/record", OPERATE),
