@@ -3,11 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use automerge::transaction::Transactable as _;
-use automerge::{ActorId, AutoCommit, ROOT};
-
-use super::testing::{World, sku};
-use crate::sync::shelves::Parcel;
+use super::testing::{Disk, World, sku};
+use crate::sync::shelves::{Parcel, foreign_change};
 use crate::sync::wire::ShelfMessage;
 
 /// Headquarters, a store with two kiosks, and another store.
@@ -81,7 +78,7 @@ proptest! {
     }
 }
 
-fn play(world: &mut World, kept: &mut Option<super::testing::Disk>, step: Step) {
+fn play(world: &mut World, kept: &mut Option<Disk>, step: Step) {
     let pick = |len: usize, at: usize| (len > 0).then(|| at % len);
     match step {
         Step::Trade { of, item } => world.trade(of, &sku(item), 1),
@@ -252,10 +249,7 @@ fn what_is_refused_is_told_once_and_costs_the_others_nothing() {
     };
     let mut parcel = Parcel::open(sealed).unwrap();
     assert_eq!(parcel.documents.len(), 2);
-    let mut other = AutoCommit::new().with_actor(ActorId::from(&[9u8; 16][..]));
-    other.put(ROOT, "through", 99u64).unwrap();
-    other.commit();
-    parcel.documents[0].2 = vec![other.get_last_local_change().unwrap().raw_bytes().to_vec()];
+    parcel.documents[0].2 = vec![foreign_change()];
     *sealed = parcel.seal().unwrap();
     let forged = world.wire[at.unwrap()].clone();
     world.wire.push(forged);

@@ -19,3 +19,5 @@ mod properties;
 pub use document::{Document, DocumentError, DocumentId, Heads, RepairState, SKUS_MAX};
 pub use packed::PackedError;
 pub use parcel::{Parcel, ParcelError};
+#[cfg(test)]
+pub(in crate::sync) use properties::foreign_change;

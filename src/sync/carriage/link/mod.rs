@@ -1,55 +1,17 @@
 //! One link: what goes over it, what is under way, and what is wrong.
 
+mod answers;
+mod limits;
+mod repairs;
+
 use std::collections::{BTreeMap, VecDeque};
 
+pub use self::limits::CarrierLimits;
 use super::carrier::Output;
 use super::routes::{Link, Neighbour};
 use super::work::{Changed, PackedParcel, Passed, Work};
 use crate::sync::shelves::{DocumentId, Heads, RepairState};
-use crate::sync::wire::{Offer, OfferedGroup, Repair, ShelfMessage, Standing, StandingGroup};
-
-/// What bounds a carrier.
-#[derive(Debug, Clone)]
-pub struct CarrierLimits {
-    /// How many parcels may be under way on a link.
-    pub in_flight_max: usize,
-    /// The most bytes of a sealed parcel.
-    pub parcel_bytes_max: usize,
-    /// The most documents that are asked for at once to be packed.
-    pub pack_documents_max: usize,
-    /// The most documents in an offer.
-    pub offer_documents_max: usize,
-    /// How long an answer may take before the question is repeated, in milliseconds; doubled each time.
-    pub answer_timeout_ms: u64,
-    /// How often in a row nobody may answer before the link is left alone until it is opened again.
-    pub tries_max: u32,
-    /// The longest that a document which is refused is left alone, in milliseconds.
-    pub refused_pause_max_ms: u64,
-    /// The least time between two sync points while rows are touched all the time, in milliseconds.
-    pub sync_point_pause_ms: u64,
-}
-
-impl Default for CarrierLimits {
-    fn default() -> Self {
-        Self {
-            in_flight_max: 4,
-            parcel_bytes_max: 60 << 10,
-            pack_documents_max: 256,
-            offer_documents_max: 4_000,
-            answer_timeout_ms: 5_000,
-            tries_max: 6,
-            refused_pause_max_ms: 600_000,
-            sync_point_pause_ms: 2_000,
-        }
-    }
-}
-
-impl CarrierLimits {
-    /// How long to wait the `tries`-th time.
-    fn pause_ms(&self, tries: u32) -> u64 {
-        (self.answer_timeout_ms << tries.min(16)).min(self.refused_pause_max_ms)
-    }
-}
+use crate::sync::wire::{Offer, OfferedGroup, ShelfMessage};
 
 /// Where a link stands.
 #[derive(Debug)]
@@ -102,16 +64,11 @@ struct Talk {
     due_ms: u64,
 }
 
-/// How many documents of a link may be in repair at once. Others wait.
-const TALKS_MAX: usize = 16;
-/// So often a document may stumble before it is repaired by the sync protocol.
-const STUMBLES_BEFORE_REPAIR: u32 = 3;
-
 /// A link and its session.
 #[derive(Debug)]
-pub(super) struct LinkState {
-    pub(super) link: Link,
-    pub(super) session: u64,
+pub(in crate::sync::carriage) struct LinkState {
+    pub(in crate::sync::carriage) link: Link,
+    pub(in crate::sync::carriage) session: u64,
     phase: Phase,
     documents: BTreeMap<DocumentId, Progress>,
     flights: BTreeMap<u64, Flight>,
@@ -125,7 +82,7 @@ pub(super) struct LinkState {
 }
 
 impl LinkState {
-    pub(super) fn new(link: Link, session: u64, outputs: &mut VecDeque<Output>) -> Self {
+    pub(in crate::sync::carriage) fn new(link: Link, session: u64, outputs: &mut VecDeque<Output>) -> Self {
         let state = Self {
             link,
             session,
@@ -143,7 +100,7 @@ impl LinkState {
         state
     }
 
-    pub(super) const fn is_dead(&self) -> bool {
+    pub(in crate::sync::carriage) const fn is_dead(&self) -> bool {
         matches!(self.phase, Phase::Dead)
     }
 
@@ -158,7 +115,7 @@ impl LinkState {
         }));
     }
 
-    pub(super) fn send(&self, message: ShelfMessage, outputs: &mut VecDeque<Output>) {
+    pub(in crate::sync::carriage) fn send(&self, message: ShelfMessage, outputs: &mut VecDeque<Output>) {
         outputs.push_back(Output::Send {
             to: self.neighbour(),
             session: self.session,
@@ -167,7 +124,7 @@ impl LinkState {
     }
 
     /// The disk failed to do what this link asked for.
-    pub(super) fn on_failed(&mut self, now_ms: u64, limits: &CarrierLimits, work: &Work) {
+    pub(in crate::sync::carriage) fn on_failed(&mut self, now_ms: u64, limits: &CarrierLimits, work: &Work) {
         let due_ms = now_ms + limits.answer_timeout_ms;
         match work {
             Work::Survey { .. } => self.phase = Phase::Surveying { due_ms: Some(due_ms) },
@@ -183,7 +140,7 @@ impl LinkState {
     }
 
     /// What goes over the link is known: it is offered.
-    pub(super) fn on_surveyed(
+    pub(in crate::sync::carriage) fn on_surveyed(
         &mut self,
         now_ms: u64,
         limits: &CarrierLimits,
@@ -225,107 +182,6 @@ impl LinkState {
         self.phase = Phase::Offering { due_ms };
     }
 
-    /// The offer is answered: the link is open.
-    pub(super) fn on_holds(
-        &mut self,
-        now_ms: u64,
-        limits: &CarrierLimits,
-        groups: Vec<StandingGroup>,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        if !matches!(self.phase, Phase::Offering { .. }) {
-            return;
-        }
-        for (id, held) in groups.iter().flat_map(held) {
-            // What is held and not known here is found out by the sync protocol.
-            self.documents.entry(id).or_insert(Progress {
-                have: Heads::default(),
-                acked: held,
-                state: State::Idle,
-                stumbles: 0,
-            });
-        }
-        self.tries = 0;
-        self.phase = Phase::Open;
-        for group in groups {
-            self.on_group(now_ms, limits, group, outputs);
-        }
-    }
-
-    /// A parcel is answered.
-    pub(super) fn on_taken(
-        &mut self,
-        now_ms: u64,
-        limits: &CarrierLimits,
-        number: u64,
-        group: StandingGroup,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        self.tries = 0;
-        self.on_group(now_ms, limits, group, outputs);
-        if self.flights.remove(&number).is_some() {
-            self.land(number);
-        }
-    }
-
-    /// What was in a parcel and was not answered for is due again.
-    fn land(&mut self, number: u64) {
-        for progress in self.documents.values_mut() {
-            if progress.state == State::Flying(number) {
-                progress.state = State::Idle;
-            }
-        }
-    }
-
-    fn on_group(&mut self, now_ms: u64, limits: &CarrierLimits, group: StandingGroup, outputs: &mut VecDeque<Output>) {
-        let StandingGroup {
-            site,
-            writer,
-            documents,
-        } = group;
-        let mut acked = Vec::new();
-        for (bucket, generation, standing) in documents {
-            let id = DocumentId {
-                site: site.clone(),
-                writer: writer.clone(),
-                bucket,
-                generation,
-            };
-            let Some(progress) = self.documents.get_mut(&id) else {
-                continue;
-            };
-            match standing {
-                Standing::Holds(heads) => {
-                    progress.acked = heads.into_iter().collect();
-                    progress.stumbles = 0;
-                    if !matches!(progress.state, State::Repairing) {
-                        progress.state = State::Idle;
-                    }
-                    acked.push((id, progress.acked.clone()));
-                }
-                Standing::Newer(_) => {
-                    progress.acked = progress.have.clone();
-                    progress.state = State::Idle;
-                    acked.push((id, progress.acked.clone()));
-                }
-                Standing::Lacks(heads) => {
-                    progress.acked = heads.into_iter().collect();
-                    progress.stumbles += 1;
-                    progress.state = State::Idle;
-                    acked.push((id.clone(), progress.acked.clone()));
-                    if progress.stumbles >= STUMBLES_BEFORE_REPAIR {
-                        self.begin_repair(now_ms, limits, id, outputs);
-                    }
-                }
-                Standing::Refused(reason) => {
-                    self.stumble(now_ms, limits, &id);
-                    self.report(Some(id), format!("the neighbour refuses it: {reason}"), outputs);
-                }
-            }
-        }
-        self.save_acked(acked, outputs);
-    }
-
     fn save_acked(&self, acked: Vec<(DocumentId, Heads)>, outputs: &mut VecDeque<Output>) {
         if !acked.is_empty() {
             outputs.push_back(Output::Work(Work::SaveAcked {
@@ -345,7 +201,12 @@ impl LinkState {
     }
 
     /// Tells people of a document, once a session.
-    pub(super) fn report(&mut self, id: Option<DocumentId>, reason: String, outputs: &mut VecDeque<Output>) {
+    pub(in crate::sync::carriage) fn report(
+        &mut self,
+        id: Option<DocumentId>,
+        reason: String,
+        outputs: &mut VecDeque<Output>,
+    ) {
         if !self.reported.contains(&id) {
             self.reported.push(id.clone());
             outputs.push_back(Output::Report {
@@ -357,7 +218,7 @@ impl LinkState {
     }
 
     /// Parcels are packed: they go.
-    pub(super) fn on_packed(
+    pub(in crate::sync::carriage) fn on_packed(
         &mut self,
         now_ms: u64,
         limits: &CarrierLimits,
@@ -415,7 +276,7 @@ impl LinkState {
     }
 
     /// A document is other than before, here. Where the neighbour itself has brought it, it has it.
-    pub(super) fn on_changed(&mut self, changed: &Changed) {
+    pub(in crate::sync::carriage) fn on_changed(&mut self, changed: &Changed) {
         if matches!(self.phase, Phase::Surveying { .. } | Phase::Dead) {
             return;
         }
@@ -435,131 +296,17 @@ impl LinkState {
         }
     }
 
-    pub(super) fn on_gone(&mut self, id: &DocumentId) {
+    pub(in crate::sync::carriage) fn on_gone(&mut self, id: &DocumentId) {
         self.documents.remove(id);
         self.talks.remove(id);
     }
 
-    fn begin_repair(&mut self, now_ms: u64, limits: &CarrierLimits, id: DocumentId, outputs: &mut VecDeque<Output>) {
-        if self.talks.len() >= TALKS_MAX || self.talks.contains_key(&id) {
-            self.stumble(now_ms, limits, &id);
-            return;
-        }
-        if let Some(progress) = self.documents.get_mut(&id) {
-            progress.state = State::Repairing;
-        }
-        self.talk(now_ms, limits, id, RepairState::default(), None, outputs);
-    }
-
-    fn talk(
+    pub(in crate::sync::carriage) fn on_timeout(
         &mut self,
         now_ms: u64,
         limits: &CarrierLimits,
-        id: DocumentId,
-        state: RepairState,
-        message: Option<Vec<u8>>,
         outputs: &mut VecDeque<Output>,
     ) {
-        let due_ms = now_ms + limits.pause_ms(1);
-        self.talks.insert(id.clone(), Talk { state: None, due_ms });
-        outputs.push_back(Output::Work(Work::Repair {
-            link: self.link.clone(),
-            session: self.session,
-            id,
-            state,
-            message,
-        }));
-    }
-
-    /// The neighbour says something in a repair, and may begin one.
-    pub(super) fn on_repair(
-        &mut self,
-        now_ms: u64,
-        limits: &CarrierLimits,
-        repair: Repair,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        let id = DocumentId {
-            site: repair.site,
-            writer: repair.writer,
-            bucket: repair.bucket,
-            generation: repair.generation,
-        };
-        let full = self.talks.len() >= TALKS_MAX;
-        let state = match self.talks.get_mut(&id) {
-            Some(talk) => talk.state.take(),
-            None if full => None,
-            None => Some(RepairState::default()),
-        };
-        // Where a step is being made already, the neighbour speaks out of turn; its timer brings the talk again.
-        if let Some(state) = state {
-            self.talk(now_ms, limits, id, state, Some(repair.sync), outputs);
-        }
-    }
-
-    /// A step of a repair was made.
-    #[expect(clippy::too_many_arguments, reason = "what the work came to, field by field")]
-    pub(super) fn on_repaired(
-        &mut self,
-        now_ms: u64,
-        limits: &CarrierLimits,
-        id: DocumentId,
-        state: RepairState,
-        reply: Option<Vec<u8>>,
-        heads: Heads,
-        refused: Option<String>,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        if let Some(reason) = refused {
-            // The next try sends everything: what was left out cannot be left out again.
-            if let Some(progress) = self.documents.get_mut(&id) {
-                progress.acked = Heads::default();
-            }
-            self.stumble(now_ms, limits, &id);
-            self.report(Some(id), reason, outputs);
-            return;
-        }
-        let agreed = state.theirs().as_ref() == Some(&heads);
-        let over = reply.is_none();
-        match self.talks.get_mut(&id) {
-            Some(_) if over => {
-                self.talks.remove(&id);
-            }
-            Some(talk) => talk.state = Some(state),
-            None => return,
-        }
-        if let Some(sync) = reply {
-            let DocumentId {
-                site,
-                writer,
-                bucket,
-                generation,
-            } = id.clone();
-            let repair = Repair {
-                site,
-                writer,
-                bucket,
-                generation,
-                sync,
-            };
-            self.send(ShelfMessage::Repair(repair), outputs);
-        }
-        if let Some(progress) = self.documents.get_mut(&id) {
-            progress.have = heads.clone();
-            if agreed {
-                progress.acked = heads.clone();
-                progress.stumbles = 0;
-            }
-            if agreed || over {
-                progress.state = State::Idle;
-            }
-            if agreed {
-                self.save_acked(vec![(id, heads)], outputs);
-            }
-        }
-    }
-
-    pub(super) fn on_timeout(&mut self, now_ms: u64, limits: &CarrierLimits, outputs: &mut VecDeque<Output>) {
         match &self.phase {
             Phase::Surveying { due_ms: Some(due_ms) } if now_ms >= *due_ms => {
                 self.phase = Phase::Surveying { due_ms: None };
@@ -599,7 +346,7 @@ impl LinkState {
         }
     }
 
-    pub(super) fn deadline_ms(&self) -> Option<u64> {
+    pub(in crate::sync::carriage) fn deadline_ms(&self) -> Option<u64> {
         let phase = match self.phase {
             Phase::Surveying { due_ms } => due_ms,
             Phase::Offering { due_ms } => Some(due_ms),
@@ -619,7 +366,12 @@ impl LinkState {
     }
 
     /// Asks for the next parcels where some may go.
-    pub(super) fn pump(&mut self, now_ms: u64, limits: &CarrierLimits, outputs: &mut VecDeque<Output>) {
+    pub(in crate::sync::carriage) fn pump(
+        &mut self,
+        now_ms: u64,
+        limits: &CarrierLimits,
+        outputs: &mut VecDeque<Output>,
+    ) {
         let room = limits.in_flight_max.saturating_sub(self.flights.len());
         if !matches!(self.phase, Phase::Open) || self.packing || room == 0 || now_ms < self.paused_until_ms {
             return;
@@ -642,18 +394,4 @@ impl LinkState {
             parcels_max: room,
         }));
     }
-}
-
-/// The documents of a group that a neighbour has something of.
-fn held(group: &StandingGroup) -> impl Iterator<Item = (DocumentId, Heads)> {
-    group.documents.iter().filter_map(|(bucket, generation, standing)| {
-        let Standing::Holds(heads) = standing else { return None };
-        let id = DocumentId {
-            site: group.site.clone(),
-            writer: group.writer.clone(),
-            bucket: *bucket,
-            generation: *generation,
-        };
-        (!heads.is_empty()).then(|| (id, heads.iter().copied().collect()))
-    })
 }
