@@ -26,6 +26,9 @@ pub(in crate::hq) struct Register {
 /// A replica, what was handed on to it and what was taken over from it.
 type Peer = (i64, Amount, Amount);
 
+/// A row of an item at a site.
+type SiteRow = (SiteId, Sku, Row);
+
 /// A row whose replicas are still numbers.
 struct Stored {
     registers: Registers,
@@ -120,7 +123,7 @@ impl Reading<'_> {
     }
 
     /// Rows of a replica that were touched since they were last put into documents, and the newest mark.
-    pub(super) fn touched_rows(&self, of: ReplicaIx) -> Result<(i64, Vec<(SiteId, Sku, Row)>), StorageError> {
+    pub(super) fn touched_rows(&self, of: ReplicaIx) -> Result<(i64, Vec<SiteRow>), StorageError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {REGISTERS}, site, sku, touched FROM register WHERE replica = ?1 AND touched > 0
                  AND touched > coalesce((SELECT mark FROM shelf_mark WHERE replica = ?1), 0) ORDER BY site, sku"

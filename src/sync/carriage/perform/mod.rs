@@ -41,7 +41,7 @@ pub enum PerformError<E> {
         /// Which.
         id: Box<DocumentId>,
         /// Why.
-        error: DocumentError,
+        error: Box<DocumentError>,
     },
 }
 
@@ -49,7 +49,7 @@ impl<E> PerformError<E> {
     fn of(id: &DocumentId, error: DocumentError) -> Self {
         Self::Document {
             id: Box::new(id.clone()),
-            error,
+            error: Box::new(error),
         }
     }
 }
@@ -121,6 +121,9 @@ fn survey<A: Archive>(archive: &A, link: &Link, session: u64) -> Result<Performe
     })
 }
 
+/// By site and writer, where documents stand: bucket, generation and standing.
+type Standings = BTreeMap<(SiteId, ReplicaId), Vec<(u32, u32, Standing)>>;
+
 /// Where documents that are offered stand otherwise than the neighbour believes, and what it does not know that it has
 /// sent once.
 fn compare<A: Archive>(archive: &A, neighbour: Neighbour, session: u64, offer: &Offer) -> Result<Performed, A::Error> {
@@ -128,7 +131,7 @@ fn compare<A: Archive>(archive: &A, neighbour: Neighbour, session: u64, offer: &
     for kept in archive.documents(None)? {
         here.insert(kept.id.clone(), kept);
     }
-    let mut standings: BTreeMap<(SiteId, ReplicaId), Vec<(u32, u32, Standing)>> = BTreeMap::new();
+    let mut standings = Standings::new();
     let mut offered = BTreeSet::new();
     for group in &offer.groups {
         for &(bucket, generation, believed) in &group.documents {

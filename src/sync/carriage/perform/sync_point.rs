@@ -43,6 +43,9 @@ pub(super) fn write<A: Archive>(archive: &A) -> Result<Performed, PerformError<A
     Ok(written.performed(Some(mark)))
 }
 
+/// Rows by the bucket that they are in.
+type ByBucket = BTreeMap<u32, Vec<(Sku, Row)>>;
+
 /// This replica's documents of one site.
 struct Own {
     site: SiteId,
@@ -86,8 +89,8 @@ impl Own {
         archive: &A,
         rows: Vec<(Sku, Row)>,
         keep: &mut Vec<Keep>,
-    ) -> Result<BTreeMap<u32, Vec<(Sku, Row)>>, A::Error> {
-        let mut buckets: BTreeMap<u32, Vec<(Sku, Row)>> = BTreeMap::new();
+    ) -> Result<ByBucket, A::Error> {
+        let mut buckets = ByBucket::new();
         let mut placed: BTreeMap<u32, Vec<Sku>> = BTreeMap::new();
         let mut last = self.newest.last_key_value().map(|(bucket, _)| *bucket);
         for (sku, row) in rows {
@@ -190,9 +193,13 @@ impl Written {
                     .extend(rows.iter().map(|(sku, _)| (sku.clone(), error.to_string())));
                 false
             }
-            Err(_) => rows.iter().fold(false, |changed, one| {
-                self.write(document, std::slice::from_ref(one), through) || changed
-            }),
+            Err(_) => {
+                let mut changed = false;
+                for one in rows {
+                    changed |= self.write(document, std::slice::from_ref(one), through);
+                }
+                changed
+            }
         }
     }
 

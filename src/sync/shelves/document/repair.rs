@@ -11,7 +11,7 @@ use crate::domain::ids::Sku;
 
 /// How far two neighbours have come with one document. Kept while they talk and then forgotten.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RepairState(State);
+pub struct RepairState(Box<State>);
 
 impl RepairState {
     /// What the neighbour has, as it said; nothing before it has said anything.
