@@ -55,7 +55,7 @@ CREATE TABLE shelf_bucket (
 );
 
 CREATE TABLE register (
-    -- A replica's row of an item on sale at a site: sums over all time, in thousandths of the item's unit.
+    -- Another replica's row of an item on sale at a site: sums over all time, in thousandths of the item's unit.
     site TEXT NOT NULL,
     sku TEXT NOT NULL,
     replica BIGINT NOT NULL REFERENCES replica (id),
@@ -69,15 +69,11 @@ CREATE TABLE register (
     peers BLOB,
     -- The last record of the replica's journal that is in it for certain.
     through BIGINT NOT NULL,
-    -- For headquarters' own rows: the mark of its last change; 0 for others'.
-    touched BIGINT NOT NULL,
     PRIMARY KEY (site, sku, replica)
 );
 
-CREATE INDEX register_touched ON register (replica, touched) WHERE touched > 0;
-
 CREATE TABLE shelf_mark (
-    -- Up to which mark headquarters' own rows are in its documents.
+    -- Up to which record of its journal headquarters' own rows are in its documents.
     replica BIGINT NOT NULL PRIMARY KEY REFERENCES replica (id),
     mark BIGINT NOT NULL
 );

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::headquarters::Headquarters;
-use crate::domain::ids::NodeId;
-use crate::sync::carriage::{Carrier, CarrierLimits, Input, Neighbour, Output};
-use crate::sync::wire::Down;
+use crate::domain::escrow::ReplicaId;
+use crate::domain::ids::{NodeId, SiteId};
+use crate::sync::carriage::{Carrier, CarrierLimits, Child, Input, Link, Neighbour, Output};
+use crate::sync::wire::{Down, ShelfMessage};
 
 /// How many inputs may wait for the engine, and how many messages for the link.
 const WAITING_MAX: usize = 1_024;
@@ -26,8 +27,7 @@ pub(super) struct CarriageLoop {
 
 /// The loop's end at the link.
 pub(super) struct CarriageEnd {
-    /// Takes what happens there.
-    pub inputs: mpsc::Sender<Input>,
+    inputs: mpsc::Sender<Input>,
     /// What is to be sent.
     pub outgoing: mpsc::Receiver<(NodeId, Down)>,
 }
@@ -113,6 +113,43 @@ impl CarriageLoop {
                 tracing::error!(%sku, reason, "a row of headquarters' own is in no document; the others are");
             }
         }
+    }
+}
+
+/// Tells the loop of nodes that can be reached, and of ledgers that grew. What is lost where too much waits is said
+/// again: by the engines, and at each introduction.
+#[derive(Debug, Clone)]
+pub(super) struct Teller(mpsc::Sender<Input>);
+
+impl Teller {
+    /// A node that is known is there.
+    pub(super) fn opened(&self, site: SiteId, replica: ReplicaId, session: u64) {
+        let link = Link::Child(Child { site, replica });
+        let _ = self.0.try_send(Input::Opened { link, session });
+    }
+
+    /// Records are in the ledger: rows that waited for them may be counted.
+    pub(super) fn journals_grew(&self) {
+        let _ = self.0.try_send(Input::JournalsGrew);
+    }
+}
+
+impl CarriageEnd {
+    /// One who tells.
+    pub(super) fn teller(&self) -> Teller {
+        Teller(self.inputs.clone())
+    }
+
+    /// A node says something.
+    pub(super) fn received(&self, node: NodeId, session: u64, message: ShelfMessage) {
+        let from = Neighbour::Child(node);
+        let _ = self.inputs.try_send(Input::Received { from, session, message });
+    }
+
+    /// A node has left.
+    pub(super) fn closed(&self, node: NodeId, session: u64) {
+        let neighbour = Neighbour::Child(node);
+        let _ = self.inputs.try_send(Input::Closed { neighbour, session });
     }
 }
 

@@ -11,15 +11,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc, watch};
 
-use super::carriage_loop::CarriageEnd;
+use super::carriage_loop::{CarriageEnd, Teller};
 use super::headquarters::Headquarters;
 use super::ingest::{Incoming, Ingested};
 use super::introduce::IntroduceError;
+use super::rights_loop::RightsEvent;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};
-use crate::sync::carriage::{self, Child, Link, Neighbour};
-use crate::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
+use crate::sync::hub::{HubEngine, HubLimits, Input, Introduction, Outcome, Output};
 use crate::sync::wire::{Birth, Down, FeedCursor, HubState, Up, WIRE_VERSION};
 
 /// How many batches are committed at once at most. Together they are a few megabytes.
@@ -39,6 +39,10 @@ pub struct LinkLoop {
     pub grown: Arc<tokio::sync::Notify>,
     /// Where documents of shelves come from and go to.
     pub(super) carriage: CarriageEnd,
+    /// Is told of nodes that can be reached, and of what they say of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What nodes are to be told of rights.
+    pub of_rights: mpsc::Receiver<(NodeId, Down)>,
     /// Numbers nobody guesses.
     pub random: fn() -> u64,
 }
@@ -94,14 +98,12 @@ impl LinkLoop {
         let ledger = start_ledger(
             Arc::clone(&self.headquarters),
             results.clone(),
-            Arc::clone(&self.grown),
-            self.carriage.inputs.clone(),
+            (Arc::clone(&self.grown), self.carriage.teller()),
         );
         let ways = Ways { link, results, ledger };
         let mut engine = HubEngine::new(HubLimits::default());
         let mut session = None;
         let mut routes = Routes::new();
-        let mut children = Children::new();
         // The message that is being handled holds the broker back until what follows from it is under way.
         let mut token = None;
         loop {
@@ -122,34 +124,32 @@ impl LinkLoop {
                     }
                     Some(LinkEvent::Message(message)) => self.read(message, &mut token, &mut routes),
                 },
-                Some(input) = resulted.recv() => Some(input),
-                Some((node, message)) = self.carriage.outgoing.recv() => {
-                    publish(&ways.link, session, &routes, node, message).await;
+                Some((node, message)) = self.of_rights.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
                     None
                 }
+                Some((node, message)) = self.carriage.outgoing.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
+                    None
+                }
+                Some(input) = resulted.recv() => Some(input),
                 feed = self.published.recv() => feed.ok().map(|feed| Input::Published { feed }),
                 () = sleep_until(wake) => Some(Input::Timeout),
             };
             if let Some(input) = input {
-                self.carry(about_documents(&input, &routes)).await;
                 engine.handle(now_ms(), input);
             }
             while let Some(output) = engine.poll() {
-                let welcomed = welcomed(&output, &routes, &mut children);
                 self.act(output, &ways, session, &mut token, &routes).await;
-                self.carry(welcomed).await;
             }
             token = None;
         }
         let _ = tokio::time::timeout(Duration::from_secs(10), ways.link.stop()).await;
     }
 
-    /// Tells the engine that carries documents.
-    async fn carry(&self, input: Option<carriage::Input>) {
-        if let Some(input) = input {
-            // That loop always listens, until it has ended.
-            let _ = self.carriage.inputs.send(input).await;
-        }
+    /// Tells whoever moves rights. What is lost where too much waits is said again.
+    fn tell_rights(&self, event: RightsEvent) {
+        let _ = self.rights.try_send(event);
     }
 
     /// What a message means to the engine. One that cannot be read is told and passed.
@@ -177,6 +177,14 @@ impl LinkLoop {
                     routes.insert((child.clone(), message.session()?), route);
                     Some(Input::Received { node: child, message })
                 }
+                Ok(Up::Shelves { session, message }) => {
+                    self.carriage.received(node, session, message);
+                    None
+                }
+                Ok(Up::Rights { session, message }) => {
+                    self.tell_rights(RightsEvent::Received { session, message });
+                    None
+                }
                 Ok(up) => {
                     *token = Some(message.token);
                     Some(Input::Received { node, message: up })
@@ -200,6 +208,11 @@ impl LinkLoop {
                         }
                     });
                 }
+                if !birth.online {
+                    let session = birth.session;
+                    self.carriage.closed(node.clone(), session);
+                    self.tell_rights(RightsEvent::Gone { session });
+                }
                 (!birth.online).then_some(Input::Gone {
                     node,
                     session: birth.session,
@@ -220,10 +233,34 @@ impl LinkLoop {
         let Ways { link, results, ledger } = ways;
         let headquarters = Arc::clone(&self.headquarters);
         match output {
-            Output::Send { node, message } => publish(link, session, routes, node, message).await,
+            Output::Send { node, message } => {
+                let Some(session) = session else { return };
+                let route = message.session().and_then(|of| routes.get(&(node.clone(), of)));
+                let (topic, message) = match route {
+                    None => (Topic::Down(node), message),
+                    Some(route) => {
+                        let message = message.encode();
+                        (Topic::Down(route.via.clone()), Down::Relayed { node, message })
+                    }
+                };
+                let publish = Publish {
+                    session,
+                    topic,
+                    payload: message.encode(),
+                    retain: false,
+                };
+                // What does not arrive is asked for again by the node.
+                if let Ok(receipt) = link.publish(publish).await {
+                    drop(receipt);
+                }
+            }
             Output::Introduce { node, hello } => {
                 let session = hello.session;
                 let route = routes.get(&(node.clone(), session)).cloned();
+                // Kiosks have their rights of their store.
+                let newest = hello.streams.last().filter(|_| route.is_none());
+                let newest = newest.map(|stream| (hello.site.clone(), stream.head.incarnation));
+                let (rights, carriage) = (self.rights.clone(), self.carriage.teller());
                 let introduce = move |node: &NodeId| match route {
                     None => headquarters.introduce(node, hello, wall_ms()),
                     Some(Route { via, complete_ms }) => {
@@ -231,7 +268,16 @@ impl LinkLoop {
                     }
                 };
                 answer(results, move || match introduce(&node) {
-                    Ok(result) => Some(Input::Introduced { node, session, result }),
+                    Ok(result) => {
+                        if let (Introduction::Known(_), Some((site, incarnation))) = (&result, newest) {
+                            let node = node.clone();
+                            let replica = ReplicaId { node, incarnation };
+                            // Where too much waits, the next introduction tells it.
+                            carriage.opened(site.clone(), replica.clone(), session);
+                            let _ = rights.try_send(RightsEvent::Connected { session, site, replica });
+                        }
+                        Some(Input::Introduced { node, session, result })
+                    }
                     Err(IntroduceError::Storage(error)) => {
                         tracing::error!(%node, %error, "an introduction could not be looked up");
                         None
@@ -293,95 +339,6 @@ impl LinkLoop {
     }
 }
 
-/// Returns when headquarters is to stop, or nobody could say so any more.
-async fn told(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// Sends a message to a node, by its store's where it is a kiosk's.
-async fn publish(link: &LinkHandle, session: Option<u64>, routes: &Routes, node: NodeId, message: Down) {
-    let Some(session) = session else { return };
-    let route = message.session().and_then(|of| routes.get(&(node.clone(), of)));
-    let (topic, message) = match route {
-        None => (Topic::Down(node), message),
-        Some(route) => {
-            let message = message.encode();
-            (Topic::Down(route.via.clone()), Down::Relayed { node, message })
-        }
-    };
-    let publish = Publish {
-        session,
-        topic,
-        payload: message.encode(),
-        retain: false,
-    };
-    // What does not arrive is asked for again by the node.
-    if let Ok(receipt) = link.publish(publish).await {
-        drop(receipt);
-    }
-}
-
-/// Nodes that introduce themselves, until they are welcomed.
-type Children = HashMap<(NodeId, u64), Child>;
-
-/// How many are kept. Those that are not answered introduce themselves again.
-const CHILDREN_MAX: usize = 10_000;
-
-/// What an input means to the engine that carries documents.
-fn about_documents(input: &Input, routes: &Routes) -> Option<carriage::Input> {
-    match input {
-        // A kiosk's documents come with its store's.
-        Input::Received { node, message }
-            if message
-                .session()
-                .is_some_and(|of| routes.contains_key(&(node.clone(), of))) =>
-        {
-            None
-        }
-        Input::Received {
-            node,
-            message: Up::Shelves { session, message },
-        } => Some(carriage::Input::Received {
-            from: Neighbour::Child(node.clone()),
-            session: *session,
-            message: message.clone(),
-        }),
-        Input::Gone { node, session } => Some(carriage::Input::Closed {
-            neighbour: Neighbour::Child(node.clone()),
-            session: *session,
-        }),
-        _ => None,
-    }
-}
-
-/// A node that is welcomed takes and brings documents from then on.
-fn welcomed(output: &Output, routes: &Routes, children: &mut Children) -> Option<carriage::Input> {
-    match output {
-        Output::Introduce { node, hello } if !routes.contains_key(&(node.clone(), hello.session)) => {
-            let incarnation = hello.streams.last()?.head.incarnation;
-            if children.len() >= CHILDREN_MAX {
-                children.clear();
-            }
-            let replica = ReplicaId {
-                node: node.clone(),
-                incarnation,
-            };
-            let site = hello.site.clone();
-            children.insert((node.clone(), hello.session), Child { site, replica });
-            None
-        }
-        Output::Send {
-            node,
-            message: Down::Welcome(welcome),
-        } => {
-            let session = welcome.session;
-            let link = Link::Child(children.remove(&(node.clone(), session))?);
-            Some(carriage::Input::Opened { link, session })
-        }
-        _ => None,
-    }
-}
-
 /// What a store's node passes on for a kiosk's. A message that cannot be read, or is passed on twice, is told and passed.
 fn unwrap(via: &NodeId, node: &NodeId, relayed: &[u8]) -> Option<Up> {
     match Up::decode(relayed) {
@@ -412,8 +369,7 @@ fn answer(results: &mpsc::Sender<Input>, work: impl FnOnce() -> Option<Input> + 
 fn start_ledger(
     headquarters: Arc<Headquarters>,
     results: mpsc::Sender<Input>,
-    grown: Arc<tokio::sync::Notify>,
-    carriage: mpsc::Sender<carriage::Input>,
+    (grown, carriage): (Arc<tokio::sync::Notify>, Teller),
 ) -> blocking::SyncSender<Waiting> {
     let (queue, waiting) = blocking::sync_channel::<Waiting>(4 * GROUP_MAX);
     tokio::task::spawn_blocking(move || {
@@ -428,8 +384,7 @@ fn start_ledger(
                 Ok(ingested) => {
                     if ingested.iter().any(|batch| batch.taken > 0) {
                         grown.notify_one();
-                        // Rows that waited for these records may be counted.
-                        let _ = carriage.blocking_send(carriage::Input::JournalsGrew);
+                        carriage.journals_grew();
                     }
                     for input in latest(ingested) {
                         let _ = results.blocking_send(input);
@@ -487,4 +442,9 @@ async fn sleep_until(wake: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// Returns when headquarters is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -6,6 +6,7 @@ use super::storage::{Reading, Register, StorageError};
 use crate::domain::escrow::{ReplicaId, Row, Shelf};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::quantity::Quantity;
+use crate::sync::carriage::Archive as _;
 use crate::sync::wire::StreamState;
 
 /// An item on sale at a site, as far as its replicas have told.
@@ -45,7 +46,9 @@ impl SiteShelf {
     fn of(reading: &Reading<'_>, site: &SiteId, sku: Sku) -> Result<Self, StorageError> {
         let mut shelf = Shelf::default();
         let mut replicas = Vec::new();
-        for Register { replica, row, through } in reading.registers_of(site, &sku)? {
+        let mut registers = reading.registers_of(site, &sku)?;
+        registers.extend(own(reading, site, &sku)?);
+        for Register { replica, row, through } in registers {
             let origin = reading.origin(&replica.node, replica.incarnation)?;
             let state = origin.as_ref().map_or(StreamState::SetApart, |origin| origin.state);
             if counts(state) {
@@ -89,28 +92,18 @@ impl Headquarters {
             skus.into_iter().map(|sku| SiteShelf::of(reading, site, sku)).collect()
         })
     }
+}
 
-    /// Moves headquarters' own row of an item at a site, which goes down with the next sync point. `change` gets the row
-    /// as it stands.
-    ///
-    /// # Errors
-    /// Where `change` refuses, or storage fails; nothing is changed then.
-    pub fn move_own_row<E: From<StorageError> + Send + 'static>(
-        &self,
-        site: SiteId,
-        sku: Sku,
-        change: impl FnOnce(&mut Row) -> Result<(), E> + Send + 'static,
-    ) -> Result<(), E> {
-        self.database.write(move |writing| {
-            let own = writing.own()?;
-            let mut row = writing.register(&site, &sku, &own.0)?;
-            change(&mut row)?;
-            writing.save_own_register(&site, &sku, &own.0, &row, own.1)?;
-            Ok::<_, E>(())
-        })?;
-        self.own_rows.notify_one();
-        Ok(())
+/// Headquarters' own row, which is always as its journal says.
+fn own(reading: &Reading<'_>, site: &SiteId, sku: &Sku) -> Result<Option<Register>, StorageError> {
+    let row = reading.own_row(site, sku)?;
+    if row.is_empty() {
+        return Ok(None);
     }
+    let replica = reading.own_replica()?;
+    let origin = reading.origin(&replica.node, replica.incarnation)?;
+    let through = origin.map_or(0, |origin| origin.acked.seq);
+    Ok(Some(Register { replica, row, through }))
 }
 
 /// Sums beyond what a quantity can be are cut to the largest that can.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use super::backup::{CopyError, copy_private, database_path, remove};
 use super::happenings::Watch;
@@ -113,6 +114,7 @@ fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
         projecting: Mutex::new(()),
         watch: Watch::default(),
         own_rows: tokio::sync::Notify::new(),
+        running: (0, Instant::now()),
     };
     let mut found = VerifiedHq::default();
     headquarters.database.read(|reading| ledger(reading, &mut found))?;

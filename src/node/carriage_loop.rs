@@ -10,12 +10,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::{MachineClock, sleep_until};
 use super::uplink::UplinkEvent;
-use crate::domain::ids::NodeId;
+use crate::domain::escrow::ReplicaId;
+use crate::domain::ids::{NodeId, SiteId};
 use crate::http::Committed;
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::carriage::{
-    Carrier, CarrierLimits, Input, Link, Neighbour, Output, PerformError, Performed, Work, perform,
+    Carrier, CarrierLimits, Child, Input, Link, Neighbour, Output, PerformError, Performed, Work, perform,
 };
+use crate::sync::hub;
 use crate::sync::node::LinkState;
 use crate::sync::wire::{Down, Up};
 
@@ -38,6 +40,8 @@ pub(super) struct ParentEnd {
     inputs: mpsc::Sender<Input>,
     /// What is to be sent.
     pub outgoing: mpsc::Receiver<Up>,
+    /// The session of the connection.
+    session: Option<u64>,
     /// The session in which the link was opened.
     open: Option<u64>,
     /// Whether the link was seen online since it last was not.
@@ -48,8 +52,8 @@ pub(super) struct ParentEnd {
 
 /// The loop's end at the links to kiosks.
 pub(super) struct ChildEnd {
-    /// Takes what happens there.
-    pub inputs: mpsc::Sender<Input>,
+    site: SiteId,
+    inputs: mpsc::Sender<Input>,
     /// What is to be sent.
     pub outgoing: mpsc::Receiver<(NodeId, Down)>,
 }
@@ -77,12 +81,17 @@ impl CarriageLoop {
         let parent = ParentEnd {
             inputs: inputs.clone(),
             outgoing: to_parent,
+            session: None,
             open: None,
             online: false,
             run: None,
         };
-        let outgoing = to_children;
-        (carriage, parent, ChildEnd { inputs, outgoing })
+        let children = ChildEnd {
+            site: store.opening.node.site.clone(),
+            inputs,
+            outgoing: to_children,
+        };
+        (carriage, parent, children)
     }
 
     /// Runs until `stop` is true.
@@ -171,11 +180,56 @@ async fn carry(store: &Store, work: Work) -> Result<crate::sync::carriage::Done,
     Ok(done)
 }
 
+impl ChildEnd {
+    /// A kiosk that is welcomed takes and brings documents from then on.
+    pub(super) async fn welcomed(&self, replica: ReplicaId, session: u64) {
+        let site = self.site.clone();
+        let link = Link::Child(Child { site, replica });
+        self.tell(Input::Opened { link, session }).await;
+    }
+
+    /// Looks at what happens to the engine of the kiosks.
+    pub(super) async fn see(&self, input: &hub::Input) {
+        match input {
+            hub::Input::Received {
+                node,
+                message: Up::Shelves { session, message },
+            } => {
+                let received = Input::Received {
+                    from: Neighbour::Child(node.clone()),
+                    session: *session,
+                    message: message.clone(),
+                };
+                self.tell(received).await;
+            }
+            hub::Input::Gone { node, session } => {
+                let closed = Input::Closed {
+                    neighbour: Neighbour::Child(node.clone()),
+                    session: *session,
+                };
+                self.tell(closed).await;
+            }
+            // Its batches are on disk: rows that waited for them may be counted.
+            hub::Input::Ingested { .. } => self.tell(Input::JournalsGrew).await,
+            _ => {}
+        }
+    }
+
+    async fn tell(&self, input: Input) {
+        // The loop always listens, until it has ended.
+        let _ = self.inputs.send(input).await;
+    }
+}
+
 impl ParentEnd {
     /// Looks at what happens on the link.
     pub(super) async fn see(&mut self, event: &UplinkEvent) {
         let hub = match event {
             UplinkEvent::Message(Down::Shelves { session, message }) => {
+                // A parent speaks of shelves as soon as it has welcomed this node, which may be the next message.
+                if self.session == Some(*session) {
+                    self.open(*session).await;
+                }
                 let received = Input::Received {
                     from: Neighbour::Parent,
                     session: *session,
@@ -184,7 +238,14 @@ impl ParentEnd {
                 return self.tell(received).await;
             }
             UplinkEvent::Hub(state) => Some(state),
-            UplinkEvent::Connected { hub, .. } => hub.as_ref(),
+            UplinkEvent::Connected { session, hub } => {
+                self.session = Some(*session);
+                hub.as_ref()
+            }
+            UplinkEvent::Disconnected(_) => {
+                self.session = None;
+                None
+            }
             _ => None,
         };
         // A parent that has started anew knows nothing of the session.
@@ -199,13 +260,21 @@ impl ParentEnd {
     pub(super) async fn follow(&mut self, state: LinkState, session: Option<u64>) {
         let was_online = std::mem::replace(&mut self.online, state == LinkState::Online);
         match (state, session) {
-            (LinkState::Online, Some(session)) if !was_online || self.open != Some(session) => {
-                self.open = Some(session);
-                let link = Link::Parent;
-                self.tell(Input::Opened { link, session }).await;
+            // Told again after each introduction: the link may have been left alone.
+            (LinkState::Online, Some(session)) if !was_online => {
+                self.open = None;
+                self.open(session).await;
             }
             (LinkState::Offline | LinkState::WaitingForParent, _) => self.close().await,
             _ => {}
+        }
+    }
+
+    async fn open(&mut self, session: u64) {
+        if self.open != Some(session) {
+            self.open = Some(session);
+            let link = Link::Parent;
+            self.tell(Input::Opened { link, session }).await;
         }
     }
 

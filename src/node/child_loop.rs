@@ -11,15 +11,15 @@ use tokio::sync::{mpsc, watch};
 use super::carriage_loop::ChildEnd;
 use super::clock::{MachineClock, sleep_until};
 use super::relays::{FromAbove, Grown};
+use super::rights_loop::RightsEvent;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::NodeId;
 use crate::domain::journal::Head;
 use crate::http::{ChildEvent, Committed};
-use crate::operations::relay::{self, ChildBatch};
-use crate::operations::serve_feed;
+use crate::operations::relay::{self, ChildBatch, ChildRights};
+use crate::operations::{own_replica, serve_feed};
 use crate::store::{CATALOG_FEED, Failure, PRICES_FEED, Snapshot, StorageError, Store, WriteTransaction};
-use crate::sync::carriage::{self, Child, Link, Neighbour};
-use crate::sync::hub::{HubEngine, HubLimits, Input, Output};
+use crate::sync::hub::{HubEngine, HubLimits, Input, Introduction, Output};
 use crate::sync::wire::{Ack, Down, FeedCursor, Fenced, Hello, Refused, Resend, Up};
 
 /// How many batches are put on disk together at most.
@@ -47,6 +47,10 @@ pub(super) struct ChildLoop {
     pub online: watch::Sender<BTreeSet<NodeId>>,
     /// Where documents of shelves come from and go to.
     pub carriage: ChildEnd,
+    /// Is told of kiosks that can be reached, and of rights that change hands.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What kiosks are to be told of rights.
+    pub of_rights: mpsc::Receiver<Down>,
 }
 
 /// A kiosk's connection.
@@ -55,15 +59,24 @@ struct Connection {
     outbox: mpsc::Sender<Vec<u8>>,
     /// The session that it speaks in, once it has said so.
     session: Option<u64>,
-    /// Who it is, as it said then.
-    child: Option<Child>,
 }
 
 /// What the disk answers.
 enum Answer {
     Engine(Input),
-    /// What headquarters has of a kiosk's incarnations, to be told behind the welcome.
-    AtTop(NodeId, u64, Vec<Head>),
+    /// What a kiosk is told behind the welcome.
+    Welcomed(Welcomed),
+}
+
+/// What a kiosk is told behind the welcome.
+struct Welcomed {
+    /// The kiosk, as it introduced itself.
+    child: ReplicaId,
+    session: u64,
+    /// What headquarters has of its incarnations.
+    at_top: Vec<Head>,
+    /// Which replica this node is.
+    replica: ReplicaId,
 }
 
 impl ChildLoop {
@@ -76,7 +89,7 @@ impl ChildLoop {
             self.clock,
             waiting,
             answers.clone(),
-            self.grown.clone(),
+            (self.grown.clone(), self.rights.clone()),
         ));
         let mut engine = HubEngine::new(HubLimits::default());
         let mut connections: BTreeMap<u64, Connection> = BTreeMap::new();
@@ -85,24 +98,37 @@ impl ChildLoop {
             let wake = engine.deadline_ms().map(|at_ms| self.clock.instant(at_ms));
             let mut inputs = Vec::new();
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                // An acknowledgement was there before headquarters could say anything about what it acknowledges.
+                biased;
+                () = told(&mut stop) => break,
+                Some(answer) = answered.recv() => match answer {
+                    Answer::Engine(input) => inputs.push(input),
+                    Answer::Welcomed(Welcomed { child, session, at_top, replica }) => {
+                        for acked in at_top {
+                            send(&mut connections, &child.node, &Down::AckedAtTop(Ack { session, acked }));
+                        }
+                        send(&mut connections, &child.node, &Down::Here { session, replica });
+                        self.carriage.welcomed(child.clone(), session).await;
+                        self.tell_rights(Some(RightsEvent::Child { session, replica: child })).await;
+                    }
+                },
+                Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
+                Some((node, message)) = self.carriage.outgoing.recv() => send(&mut connections, &node, &message),
+                Some(message) = self.of_rights.recv() => {
+                    let spoken_in = |connection: &&Connection| connection.session == message.session();
+                    if let Some(node) = connections.values().find(spoken_in).map(|connection| connection.node.clone()) {
+                        send(&mut connections, &node, &message);
+                    }
+                }
                 event = self.events.recv() => match event {
                     Some(event) => {
-                        inputs.extend(read(event, &mut connections));
+                        let (input, word) = read(event, &mut connections);
+                        inputs.extend(input);
+                        self.tell_rights(word).await;
                         self.tell_online(&connections);
                     }
                     None => break,
                 },
-                Some(answer) = answered.recv() => match answer {
-                    Answer::Engine(input) => inputs.push(input),
-                    Answer::AtTop(node, session, heads) => {
-                        for acked in heads {
-                            send(&mut connections, &node, &Down::AckedAtTop(Ack { session, acked }));
-                        }
-                    }
-                },
-                Some((node, message)) = self.carriage.outgoing.recv() => send(&mut connections, &node, &message),
-                Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
                 Ok(()) = self.commits.changed() => {
                     let committed = self.commits.borrow_and_update().catalogs;
                     if std::mem::replace(&mut catalogs, committed) != committed {
@@ -113,23 +139,19 @@ impl ChildLoop {
                 () = sleep_until(wake) => inputs.push(Input::Timeout),
             }
             for input in inputs {
-                let carried = about_documents(&input);
+                self.carriage.see(&input).await;
                 engine.handle(self.clock.monotonic_ms(), input);
                 while let Some(output) = engine.poll() {
-                    let welcomed = welcomed(&output, &connections);
                     self.act(output, &mut connections, &answers, &batches);
-                    self.carry(welcomed).await;
                 }
-                self.carry(carried).await;
             }
         }
     }
 
-    /// Tells the engine that carries documents.
-    async fn carry(&self, input: Option<carriage::Input>) {
-        if let Some(input) = input {
-            // That loop always listens, until it has ended.
-            let _ = self.carriage.inputs.send(input).await;
+    async fn tell_rights(&self, word: Option<RightsEvent>) {
+        if let Some(word) = word {
+            // Only a node that stops does not listen.
+            let _ = self.rights.send(word).await;
         }
     }
 
@@ -201,47 +223,8 @@ impl ChildLoop {
     }
 }
 
-/// What an input means to the engine that carries documents.
-fn about_documents(input: &Input) -> Option<carriage::Input> {
-    match input {
-        Input::Received {
-            node,
-            message: Up::Shelves { session, message },
-        } => Some(carriage::Input::Received {
-            from: Neighbour::Child(node.clone()),
-            session: *session,
-            message: message.clone(),
-        }),
-        Input::Gone { node, session } => Some(carriage::Input::Closed {
-            neighbour: Neighbour::Child(node.clone()),
-            session: *session,
-        }),
-        // Its batches are on disk: rows that waited for them may be counted.
-        Input::Ingested { .. } => Some(carriage::Input::JournalsGrew),
-        _ => None,
-    }
-}
-
-/// A kiosk that is being welcomed takes and brings documents from then on.
-fn welcomed(output: &Output, connections: &BTreeMap<u64, Connection>) -> Option<carriage::Input> {
-    let Output::Send {
-        node,
-        message: Down::Welcome(welcome),
-    } = output
-    else {
-        return None;
-    };
-    let of_session = connections
-        .values()
-        .find(|connection| connection.node == *node && connection.session == Some(welcome.session))?;
-    Some(carriage::Input::Opened {
-        link: Link::Child(of_session.child.clone()?),
-        session: welcome.session,
-    })
-}
-
-/// What an event means to the engine. A message that cannot be read is told and passed.
-fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Option<Input> {
+/// What an event means to the engine, and to whoever moves rights. A message that cannot be read is told and passed.
+fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> (Option<Input>, Option<RightsEvent>) {
     match event {
         ChildEvent::Opened {
             connection,
@@ -249,52 +232,39 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Optio
             outbox,
         } => {
             tracing::info!(%node, "a kiosk is connected");
-            connections.insert(
-                connection,
-                Connection {
-                    node,
-                    outbox,
-                    session: None,
-                    child: None,
-                },
-            );
-            None
+            let session = None;
+            connections.insert(connection, Connection { node, outbox, session });
+            (None, None)
         }
         ChildEvent::Message { connection, payload } => {
-            let from = connections.get_mut(&connection)?;
-            let message = match Up::decode(&payload) {
-                Ok(message) => message,
+            let Some(from) = connections.get_mut(&connection) else {
+                return (None, None);
+            };
+            match Up::decode(&payload) {
+                Ok(Up::Rights { session, message }) => (None, Some(RightsEvent::FromChild { session, message })),
+                Ok(message) => {
+                    if let Up::Hello(hello) = &message {
+                        from.session = Some(hello.session);
+                    }
+                    let node = from.node.clone();
+                    (Some(Input::Received { node, message }), None)
+                }
                 Err(error) => {
                     tracing::warn!(node = %from.node, %error, "a message of a kiosk is passed over");
-                    return None;
+                    (None, None)
                 }
-            };
-            if let Up::Hello(hello) = &message {
-                from.session = Some(hello.session);
-                from.child = child(&from.node, hello);
             }
-            let node = from.node.clone();
-            Some(Input::Received { node, message })
         }
         ChildEvent::Closed { connection } => {
-            let gone = connections.remove(&connection)?;
+            let Some(gone) = connections.remove(&connection) else {
+                return (None, None);
+            };
             tracing::info!(node = %gone.node, "a kiosk is gone");
-            let node = gone.node;
-            gone.session.map(|session| Input::Gone { node, session })
+            let (node, session) = (gone.node, gone.session);
+            let input = session.map(|session| Input::Gone { node, session });
+            (input, session.map(|session| RightsEvent::ChildGone { session }))
         }
     }
-}
-
-/// A kiosk as it introduces itself; none where it has no incarnation.
-fn child(node: &NodeId, hello: &Hello) -> Option<Child> {
-    let incarnation = hello.streams.last()?.head.incarnation;
-    Some(Child {
-        site: hello.site.clone(),
-        replica: ReplicaId {
-            node: node.clone(),
-            incarnation,
-        },
-    })
 }
 
 /// Sends a message to the connection that speaks in its session. One that does not take it is cut off: the kiosk comes
@@ -365,23 +335,32 @@ async fn introduce(
     grown: Option<mpsc::Sender<Grown>>,
 ) {
     let session = hello.session;
+    let newest = hello.streams.last().map(|stream| stream.head.incarnation);
     let name = node.clone();
     let work = move |tx: &mut WriteTransaction<'_>| {
         let result = relay::introduce_child(tx, now, &name, &hello)?;
-        Ok((result, tx.relay_origins_of(&name)?))
+        Ok((result, tx.relay_origins_of(&name)?, own_replica(tx)?))
     };
     match store.writer.run(work).await {
-        Ok((result, origins)) => {
+        Ok((result, origins, replica)) => {
+            let welcome = matches!(result, Introduction::Known(_));
             let introduced = Input::Introduced {
                 node: node.clone(),
                 session,
                 result,
             };
             let _ = answers.send(Answer::Engine(introduced)).await;
-            let heads = origins.iter().map(|origin| origin.top).filter(|top| top.seq > 0);
-            let _ = answers
-                .send(Answer::AtTop(node.clone(), session, heads.collect()))
-                .await;
+            if let Some(incarnation) = newest.filter(|_| welcome) {
+                let at_top = origins.iter().map(|origin| origin.top).filter(|top| top.seq > 0);
+                let node = node.clone();
+                let welcomed = Welcomed {
+                    child: ReplicaId { node, incarnation },
+                    session,
+                    at_top: at_top.collect(),
+                    replica,
+                };
+                let _ = answers.send(Answer::Welcomed(welcomed)).await;
+            }
             // A kiosk that is new here is introduced at headquarters too.
             if let (Some(grown), Some(newest)) = (grown, origins.last()) {
                 let head = newest.acked;
@@ -399,7 +378,7 @@ async fn take_batches(
     clock: MachineClock,
     mut waiting: mpsc::Receiver<ChildBatch>,
     answers: mpsc::Sender<Answer>,
-    grown: Option<mpsc::Sender<Grown>>,
+    (grown, rights): (Option<mpsc::Sender<Grown>>, mpsc::Sender<RightsEvent>),
 ) {
     let mut group = Vec::new();
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
@@ -421,7 +400,11 @@ async fn take_batches(
             for (read, batch) in read {
                 let received = match read {
                     Ok(read) => relay::take_child_batch(tx, now, &batch, &read)?,
-                    Err(outcome) => relay::Received { outcome, grown: None },
+                    Err(outcome) => relay::Received {
+                        outcome,
+                        grown: None,
+                        rights: Vec::new(),
+                    },
                 };
                 taken.push((batch.sender, batch.session, received));
             }
@@ -433,6 +416,9 @@ async fn take_batches(
                 for (node, session, received) in taken {
                     if let Some(head) = received.grown {
                         heads.insert((node.clone(), head.incarnation), head);
+                    }
+                    for changed in received.rights {
+                        let _ = rights.send(changed.into()).await;
                     }
                     let outcome = received.outcome;
                     let ingested = Input::Ingested { node, session, outcome };
@@ -447,4 +433,18 @@ async fn take_batches(
             Err(error) => tracing::error!(%error, "batches could not be kept; their kiosks send them again"),
         }
     }
+}
+
+impl From<ChildRights> for RightsEvent {
+    fn from(rights: ChildRights) -> Self {
+        match rights {
+            ChildRights::TookOver { by, lines } => Self::ChildTookOver { by, lines },
+            ChildRights::Accepted { from, request, skus } => Self::FromChildAccepted { from, request, skus },
+        }
+    }
+}
+
+/// Returns when the node is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

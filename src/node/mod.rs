@@ -11,9 +11,11 @@ pub mod config;
 mod holds;
 pub mod randomness;
 mod relays;
+mod rights_loop;
 mod start;
 mod sync_loop;
 pub mod tls;
+mod touched;
 mod upkeep;
 mod uplink;
 

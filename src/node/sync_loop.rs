@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
@@ -19,10 +20,10 @@ use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
 use crate::sync::wire::{Down, Up};
 
 use super::ack_saver::AckSaver;
-use super::carriage_loop::ParentEnd;
-use super::clock::{MachineClock, sleep_until};
+use super::clock::MachineClock;
 use super::randomness;
 use super::relays::{Grown, RelayEnds, Relays};
+use super::rights_loop::RightsEvent;
 use super::uplink::{Delivery, ParentLink, Uplink, UplinkEvent};
 
 /// What the loop is made of.
@@ -41,12 +42,14 @@ pub(super) struct SyncLoop {
     pub parent: ParentLink,
     /// The kiosks whose records it passes on, where it is a store's node.
     pub relays: Option<RelayEnds>,
-    /// Where documents of shelves come from and go to.
-    pub carriage: ParentEnd,
     /// True while a person has cut the link.
     pub cut: watch::Receiver<bool>,
     /// Where the link stands, for people.
     pub report: watch::Sender<LinkReport>,
+    /// Is told of the parent, and of what it says of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What the parent is to be told of rights.
+    pub of_rights: mpsc::Receiver<Up>,
 }
 
 /// Whose engine: a kiosk's, or this node's own.
@@ -113,7 +116,7 @@ impl SyncLoop {
                 () = told(&mut stop) => break,
                 event = next_event(&mut running.link) => match event {
                     Some(event) => {
-                        self.carriage.see(&event).await;
+                        self.tell_rights(&event, running.session).await;
                         trouble = match &event {
                             UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
                             UplinkEvent::Connected { .. } => None,
@@ -123,20 +126,21 @@ impl SyncLoop {
                     }
                     None => {
                         running.link = None;
+                        self.parent_is_gone().await;
                         running.everybody(&Input::Disconnected)
                     }
                 },
                 Some(answer) = answered.recv() => running.take(answer),
-                Some(message) = self.carriage.outgoing.recv() => {
-                    running.send(None, message).await;
-                    Vec::new()
-                }
                 Ok(()) = self.commits.changed() => {
                     self.commits.borrow_and_update();
                     let store = Arc::clone(&self.store);
                     answer(&running.answers, None, async move {
                         store.readers.run(head).await.map(|head| Answer::Input(None, Input::Appended(head)))
                     });
+                    Vec::new()
+                }
+                Some(message) = self.of_rights.recv() => {
+                    running.send(None, message).await;
                     Vec::new()
                 }
                 Some(Grown { node, head }) = next_grown(&mut grown) => vec![(Some(node), Input::Appended(head))],
@@ -148,6 +152,7 @@ impl SyncLoop {
                     let cut = *self.cut.borrow_and_update();
                     tracing::info!(cut, "a person has cut or mended the link");
                     close(running.link.take()).await;
+                    self.parent_is_gone().await;
                     trouble = None;
                     if !cut {
                         running.link = self.open_link();
@@ -161,11 +166,31 @@ impl SyncLoop {
                     self.act(whose.clone(), output, &running).await;
                 }
             }
-            let state = running.engine.link_state();
-            self.carriage.follow(state, running.session).await;
-            self.tell(state, trouble.as_deref());
+            self.tell(running.engine.link_state(), trouble.as_deref());
         }
         close(running.link).await;
+    }
+
+    /// Tells whoever moves rights what the link says of them.
+    async fn tell_rights(&self, event: &UplinkEvent, open: Option<u64>) {
+        let word = match event {
+            UplinkEvent::Disconnected(_) => RightsEvent::ParentGone,
+            UplinkEvent::Hub(state) if !state.online => RightsEvent::ParentGone,
+            // Another copy of this disk may share our name: what it is told is not ours.
+            UplinkEvent::Message(message) if message.session() == open => match message.clone() {
+                Down::Here { session, replica } => RightsEvent::Parent { session, replica },
+                Down::Rights { message, .. } => RightsEvent::FromParent(message),
+                Down::Granted { from, granted, .. } => RightsEvent::GrantedByParent { from, granted },
+                _ => return,
+            },
+            _ => return,
+        };
+        // Only a node that stops does not listen.
+        let _ = self.rights.send(word).await;
+    }
+
+    async fn parent_is_gone(&self) {
+        let _ = self.rights.send(RightsEvent::ParentGone).await;
     }
 
     /// Says where the link stands, where that is another place than before.
@@ -491,5 +516,12 @@ async fn changed(online: &mut Option<watch::Receiver<BTreeSet<NodeId>>>) {
 async fn close(link: Option<Uplink>) {
     if let Some(link) = link {
         link.close().await;
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

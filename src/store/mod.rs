@@ -15,6 +15,7 @@ mod devices;
 mod documents;
 mod error;
 mod feeds;
+mod granted;
 mod holds;
 mod idempotency;
 mod identity;

@@ -17,9 +17,12 @@ mod seller;
 mod till;
 
 mod catalog;
+mod chain;
 mod disks;
+mod facts;
 mod killed;
 mod pairing;
 mod relayed;
+mod rights;
 mod shelves;
 mod tree;

@@ -37,8 +37,13 @@ pub struct Node {
 impl Tree {
     /// Headquarters, a broker and the store's node.
     pub fn open() -> Self {
+        Self::open_with(STOCK)
+    }
+
+    /// The same with a broker that is configured so.
+    pub fn open_with(template: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let broker = Mosquitto::start(STOCK);
+        let broker = Mosquitto::start(template);
         let (hq, hq_reached) = headquarters(&folder.path().join("hq"), &broker);
         let mut tree = Self {
             folder,
@@ -75,6 +80,11 @@ impl Tree {
         self.store.take().expect("it runs").process.kill();
     }
 
+    #[track_caller]
+    pub fn stop_store(&mut self) {
+        self.store.take().expect("it runs").stop();
+    }
+
     /// Where kiosks find the store.
     pub fn parent(&self) -> String {
         format!("http://127.0.0.1:{}", self.store_port)
@@ -98,7 +108,12 @@ impl Tree {
 
     /// Starts a kiosk's node that has joined.
     pub fn start(&self, kiosk: &str) -> Node {
-        let disk = self.disk(kiosk);
+        self.start_over(kiosk, kiosk)
+    }
+
+    /// Starts a kiosk's node over a disk.
+    pub fn start_over(&self, kiosk: &str, disk: &str) -> Node {
+        let disk = self.disk(disk);
         let mut command = node(kiosk, &disk, "127.0.0.1:0");
         Node::start(kiosk, command.args(["--parent", &self.parent()]), &disk)
     }

@@ -12,6 +12,7 @@ mod faults;
 mod feeds;
 mod guard;
 mod health;
+mod holds;
 mod instants;
 mod metrics;
 mod nodes;

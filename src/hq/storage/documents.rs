@@ -139,15 +139,12 @@ impl Archive for Reading<'_> {
 
     fn touched(&self) -> Result<Touched, StorageError> {
         let own = self.own_replica()?;
-        let Some(ix) = self.replica_ix(&own)? else {
-            return Ok(Touched::default());
-        };
         let origin = self.origin(&own.node, own.incarnation)?;
-        let (mark, rows) = self.touched_rows(ix)?;
+        let through = origin.map_or(0, |origin| origin.acked.seq);
         Ok(Touched {
-            mark,
-            through: origin.map_or(0, |origin| origin.acked.seq),
-            rows,
+            mark: number(through)?,
+            through,
+            rows: self.own_rows_behind(self.mark(&own)?)?,
         })
     }
 

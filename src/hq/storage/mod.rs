@@ -16,6 +16,7 @@ mod nodes;
 mod origins;
 mod projections;
 mod registers;
+mod rights;
 mod sales;
 mod stock;
 mod tokens;
@@ -58,6 +59,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0008_told.sql")),
     M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
+    M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
 ];
 
 /// How many connections wait for readers between reads.

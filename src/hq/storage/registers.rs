@@ -1,4 +1,4 @@
-//! Registers: every replica's row of each item on sale at a site, as far as it may be counted.
+//! Registers: every other replica's row of each item on sale at a site, as far as it may be counted.
 
 use rusqlite::{OptionalExtension as _, Row as SqlRow};
 
@@ -6,7 +6,6 @@ use super::value::{damaged, incarnation, number, parsed, unsigned};
 use super::{Reading, StorageError, Writing};
 use crate::domain::escrow::{Amount, Registers, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
-use crate::sync::carriage::Archive as _;
 
 /// A replica's number in this database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,9 +24,6 @@ pub(in crate::hq) struct Register {
 
 /// A replica, what was handed on to it and what was taken over from it.
 type Peer = (i64, Amount, Amount);
-
-/// A row of an item at a site.
-type SiteRow = (SiteId, Sku, Row);
 
 /// A row whose replicas are still numbers.
 struct Stored {
@@ -79,7 +75,7 @@ impl Reading<'_> {
         found.into_iter().map(register).collect()
     }
 
-    /// Items of a site of which any replica has a row, in the order of their SKUs, behind `after`.
+    /// Items of a site of which any replica has a row, headquarters too, in the order of their SKUs, behind `after`.
     pub(in crate::hq) fn registered(
         &self,
         site: &SiteId,
@@ -94,22 +90,6 @@ impl Reading<'_> {
         Ok(skus.collect::<Result<_, _>>()?)
     }
 
-    /// The replica that headquarters is now, and the last record of its journal.
-    pub(in crate::hq) fn own(&self) -> Result<(ReplicaId, u64), StorageError> {
-        let own = self.own_replica()?;
-        let origin = self.origin(&own.node, own.incarnation)?;
-        let through = origin.map_or(0, |origin| origin.acked.seq);
-        Ok((own, through))
-    }
-
-    /// A replica's row of an item; an empty one where it has none.
-    pub(in crate::hq) fn register(&self, site: &SiteId, sku: &Sku, of: &ReplicaId) -> Result<Row, StorageError> {
-        let Some(of) = self.replica_ix(of)? else {
-            return Ok(Row::default());
-        };
-        Ok(self.register_of(site, sku, of)?.0)
-    }
-
     fn register_of(&self, site: &SiteId, sku: &Sku, of: ReplicaIx) -> Result<(Row, u64), StorageError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {REGISTERS}, through FROM register WHERE site = ?1 AND sku = ?2 AND replica = ?3"
@@ -122,23 +102,15 @@ impl Reading<'_> {
         }
     }
 
-    /// Rows of a replica that were touched since they were last put into documents, and the newest mark.
-    pub(super) fn touched_rows(&self, of: ReplicaIx) -> Result<(i64, Vec<SiteRow>), StorageError> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {REGISTERS}, site, sku, touched FROM register WHERE replica = ?1 AND touched > 0
-                 AND touched > coalesce((SELECT mark FROM shelf_mark WHERE replica = ?1), 0) ORDER BY site, sku"
-        ))?;
-        let found = statement.query_map([of.0], |row| {
-            let touched: i64 = row.get(9)?;
-            Ok((stored(row)?, parsed(row, 7)?, parsed(row, 8)?, touched))
-        })?;
-        let (mut mark, mut rows) = (0, Vec::new());
-        for found in found.collect::<Result<Vec<_>, _>>()? {
-            let (stored, site, sku, touched) = found;
-            mark = touched.max(mark);
-            rows.push((site, sku, self.row_of(stored)?));
-        }
-        Ok((mark, rows))
+    /// Up to which record of its journal a replica's rows are in documents.
+    pub(super) fn mark(&self, of: &ReplicaId) -> Result<i64, StorageError> {
+        let Some(of) = self.replica_ix(of)? else {
+            return Ok(0);
+        };
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT mark FROM shelf_mark WHERE replica = ?1")?;
+        Ok(statement.query_row([of.0], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
     fn row_of(&self, stored: Stored) -> Result<Row, StorageError> {
@@ -190,26 +162,9 @@ impl Writing<'_> {
                 continue;
             }
             known.merge(row);
-            self.save_register(site, sku, of, &known, (through.max(before), 0))?;
+            self.save_register(site, sku, of, &known, through.max(before))?;
         }
         Ok(())
-    }
-
-    /// Writes a row of headquarters' own, to be carried to the site. `through` is the record that moved it.
-    pub(in crate::hq) fn save_own_register(
-        &self,
-        site: &SiteId,
-        sku: &Sku,
-        of: &ReplicaId,
-        row: &Row,
-        through: u64,
-    ) -> Result<(), StorageError> {
-        let of = self.known_replica(of)?;
-        let mut last = self
-            .connection
-            .prepare_cached("SELECT coalesce(max(touched), 0) FROM register WHERE replica = ?1 AND touched > 0")?;
-        let last: i64 = last.query_row([of.0], |row| row.get(0))?;
-        self.save_register(site, sku, of, row, (through, last.saturating_add(1)))
     }
 
     fn save_register(
@@ -218,16 +173,16 @@ impl Writing<'_> {
         sku: &Sku,
         of: ReplicaIx,
         row: &Row,
-        (through, touched): (u64, i64),
+        through: u64,
     ) -> Result<(), StorageError> {
         let registers = row.registers();
         let amount = |amount: Amount| number(amount.parts());
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO register (site, sku, replica, added, removed, held, freed, debt, repaid, peers, through, touched)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            "INSERT INTO register (site, sku, replica, added, removed, held, freed, debt, repaid, peers, through)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
              ON CONFLICT (site, sku, replica) DO UPDATE SET added = excluded.added, removed = excluded.removed,
                  held = excluded.held, freed = excluded.freed, debt = excluded.debt, repaid = excluded.repaid,
-                 peers = excluded.peers, through = excluded.through, touched = excluded.touched",
+                 peers = excluded.peers, through = excluded.through",
         )?;
         statement.execute((
             site.as_str(),
@@ -241,7 +196,6 @@ impl Writing<'_> {
             amount(registers.repaid)?,
             self.packed_peers(registers)?,
             number(through)?,
-            touched,
         ))?;
         Ok(())
     }

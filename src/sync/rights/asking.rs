@@ -1,18 +1,18 @@
 //! Asking neighbours: the parent first, then the children that are known to have rights, then all others.
 
 use super::book::{Ask, Book, Desk, Round, Word};
+use super::config::RightsConfig;
 use super::inputs::{Figures, Place};
 use super::message::{Purpose, Request, RightsMessage};
-use super::outputs::Output;
 use crate::domain::escrow::{Amount, ReplicaId};
 
 impl Book {
-    pub(super) fn on_nothing(&mut self, from: &ReplicaId, id: u64, retry_ms: u64) {
+    pub(super) fn on_nothing(&mut self, now_ms: u64, from: &ReplicaId, id: u64, config: &RightsConfig) {
         let answers = |ask: &Ask| ask.to == *from && ask.id == id;
         if let Some(at) = self.asks.iter().position(answers) {
             let ask = self.asks.remove(at);
             if ask.purpose == Purpose::Stock {
-                self.stock_after_ms = retry_ms;
+                self.no_stock(now_ms, config);
             } else {
                 self.note_word(from, ask.stamp);
             }
@@ -23,12 +23,15 @@ impl Book {
         let answers = |ask: &Ask| ask.to == *from && Some(ask.id) == request;
         if let Some(at) = self.asks.iter().position(answers) {
             let ask = self.asks.remove(at);
+            self.stock_pause_ms = 0;
             // What settled debt came too, but does not show in the rights.
             let settled = self.figures.owed.above(figures.owed).parts();
             let gained = figures.rights.above(self.figures.rights).parts() + settled;
             // Whoever gave all that it was asked for may have more.
             if gained < ask.needed {
                 self.note_word(from, ask.stamp);
+            } else if let Some((_, rights)) = self.known.iter_mut().find(|(of, _)| of == from) {
+                *rights = (*rights).max(gained.saturating_mul(4));
             }
         }
     }
@@ -51,7 +54,7 @@ impl Book {
         for ask in late {
             self.note_word(&ask.to, ask.stamp);
             if ask.purpose == Purpose::Stock {
-                self.stock_after_ms = now_ms + desk.config.stock_retry_ms;
+                self.no_stock(now_ms, desk.config);
             }
         }
         let mut asks = std::mem::take(&mut self.asks);
@@ -106,11 +109,7 @@ impl Book {
     fn ask_children(&mut self, desk: &mut Desk<'_>) {
         let newest = self.newest_stamp();
         if self.looked.is_none_or(|(stamp, _)| stamp < newest) {
-            self.looked = Some((newest, desk.now_ms));
-            self.known.clear();
-            desk.outputs.push_back(Output::LookUp {
-                shelf: desk.key.clone(),
-            });
+            self.look_up(desk);
             return;
         }
         let known = |of: &ReplicaId| {
@@ -157,8 +156,7 @@ impl Book {
             stamp: desk.next_stamp(),
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + share_ms,
-            // The answer needs time to come.
-            answer_ms: desk.now_ms + share_ms * 9 / 10,
+            answer_ms: desk.now_ms + share_ms.saturating_sub(desk.config.answer_margin_ms).max(share_ms / 2),
         };
         if self.say(desk, &mut ask) {
             *desk.next_request = desk.next_request.wrapping_add(1);

@@ -95,6 +95,8 @@ pub(super) struct Round {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Book {
     pub figures: Figures,
+    /// The figures are those of the row: a shelf that was forgotten has to be read before anything is said of it.
+    pub is_read: bool,
     pub demand: Demand,
     pub needs: Vec<NeedLine>,
     pub claims: Vec<Claim>,
@@ -110,6 +112,7 @@ pub(super) struct Book {
     pub round_after_ms: u64,
     pub round_pause_ms: u64,
     pub stock_after_ms: u64,
+    pub stock_pause_ms: u64,
     pub surplus_since_ms: Option<u64>,
     /// Something was not said for want of room.
     pub held_back: bool,
@@ -167,6 +170,34 @@ impl Desk<'_> {
 }
 
 impl Book {
+    /// Does what there is to do. Gives the needs that are to be refused.
+    pub fn work(&mut self, desk: &mut Desk<'_>) -> Vec<u64> {
+        self.held_back = false;
+        if !self.is_read {
+            if self.looked.is_none() {
+                self.look_up(desk);
+            }
+            return Vec::new();
+        }
+        self.expire(desk);
+        self.serve(desk);
+        self.start_round(desk);
+        self.ask(desk);
+        self.serve_the_rest(desk);
+        self.keep_stock(desk);
+        self.deliver(desk);
+        self.hopeless_needs(desk)
+    }
+
+    /// Has the caller read what stands in rows.
+    pub fn look_up(&mut self, desk: &mut Desk<'_>) {
+        self.looked = Some((desk.next_stamp(), desk.now_ms));
+        self.known.clear();
+        desk.outputs.push_back(Output::LookUp {
+            shelf: desk.key.clone(),
+        });
+    }
+
     /// What may be promised or given and is not meant for anybody yet.
     pub fn available(&self) -> u64 {
         let giving: u64 = self.giving.iter().map(|giving| giving.amount).sum();

@@ -35,14 +35,18 @@ pub struct RightsConfig {
     pub wait_ms: u64,
     /// After so long a request that was not answered is repeated.
     pub repeat_ms: u64,
+    /// How much earlier than a customer gives up a neighbour is to have answered: what the answer needs on its way.
+    pub answer_margin_ms: u64,
     /// What is kept, of each shelf, from customers of others. The own ones may have it.
     pub floor: Amount,
     /// Of what is to spare, the most that one request for stock gets, in thousandths.
     pub share_per_mille: u64,
     /// Stock for expected customers.
     pub stock: StockConfig,
-    /// A request for stock that got nothing is not repeated before this.
+    /// A request for stock that got nothing is not repeated before this; doubled each time.
     pub stock_retry_ms: u64,
+    /// The longest such pause.
+    pub stock_retry_ms_max: u64,
     /// Where surplus goes.
     pub surplus: Surplus,
     /// Rights must have lain idle for so long before they are surplus.
@@ -78,6 +82,7 @@ impl RightsConfig {
         Self {
             wait_ms: 2_000,
             repeat_ms: 400,
+            answer_margin_ms: 200,
             floor: Amount::ZERO,
             share_per_mille: 250,
             stock: StockConfig {
@@ -88,6 +93,7 @@ impl RightsConfig {
                 most: units(1_000_000),
             },
             stock_retry_ms: 10_000,
+            stock_retry_ms_max: 10 * MINUTE_MS,
             surplus: Surplus::Keep,
             return_after_ms: 30_000,
             debt_retry_ms: 2_000,

@@ -22,6 +22,9 @@ impl Demand {
     /// What is to be expected within `horizon_ms`, in smallest parts.
     pub(super) fn expected(&self, now_ms: u64, half_life_ms: u64, horizon_ms: u64) -> u64 {
         // At a steady rate r the level settles at r · half-life / ln 2.
+        if self.level == 0 {
+            return 0;
+        }
         let level = u128::from(self.level(now_ms, half_life_ms));
         let expected = level * u128::from(horizon_ms) * LN_2 / (1000 * u128::from(half_life_ms.max(1)));
         u64::try_from(expected).unwrap_or(u64::MAX)

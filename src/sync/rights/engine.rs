@@ -19,7 +19,8 @@ const EVICTION_LOOKS: usize = 64;
 pub struct RightsEngine {
     pub(super) config: RightsConfig,
     pub(super) peers: Vec<(ReplicaId, Place)>,
-    pub(super) books: BTreeMap<ShelfKey, Book>,
+    /// Boxed, because each is taken out while it works.
+    pub(super) books: BTreeMap<ShelfKey, Box<Book>>,
     pub(super) needs: BTreeMap<u64, Need>,
     pub(super) outputs: VecDeque<Output>,
     /// Shelves whose work is not done yet.
@@ -73,9 +74,12 @@ impl RightsEngine {
             }
             Input::Wanted { need, lines } => self.on_wanted(now_ms, need, lines),
             Input::Closed { need } => self.close(need),
-            Input::Known { shelf, rights } => self.change(shelf, |book| {
-                book.known = rights.into_iter().map(|(of, amount)| (of, amount.parts())).collect();
-            }),
+            Input::Known { shelf, figures, rights } => {
+                self.change(shelf.clone(), |book| {
+                    book.known = rights.into_iter().map(|(of, amount)| (of, amount.parts())).collect();
+                });
+                self.note_row(shelf, figures);
+            }
             Input::Granted {
                 to,
                 shelf,
@@ -166,8 +170,8 @@ impl RightsEngine {
                 }
             }
             RightsMessage::Nothing(answer) => {
-                let retry_ms = now_ms + self.config.stock_retry_ms;
-                self.change(answer.shelf, |book| book.on_nothing(from, answer.id, retry_ms));
+                let config = self.config.clone();
+                self.change(answer.shelf, |book| book.on_nothing(now_ms, from, answer.id, &config));
             }
         }
     }
@@ -203,6 +207,7 @@ impl RightsEngine {
                 }
             }
             book.figures = figures;
+            book.is_read = true;
         });
     }
 
@@ -214,7 +219,7 @@ impl RightsEngine {
         if self.books.len() >= self.config.shelves_max && !self.evict() {
             return false;
         }
-        self.books.insert(key.clone(), Book::default());
+        self.books.insert(key.clone(), Box::default());
         true
     }
 
@@ -257,15 +262,7 @@ impl RightsEngine {
                 stamp: &mut self.stamp,
                 next_request: &mut self.next_request,
             };
-            book.held_back = false;
-            book.expire(desk);
-            book.serve(desk);
-            book.start_round(desk);
-            book.ask(desk);
-            book.serve_the_rest(desk);
-            book.keep_stock(desk);
-            book.deliver(desk);
-            let refused = book.hopeless_needs(desk);
+            let refused = book.work(desk);
             let due_ms = book.next_due(desk);
             let idle = book.is_idle(now_ms, &self.config);
             if let Some(old_ms) = book.due_ms.take() {

@@ -6,6 +6,12 @@ use super::outputs::Output;
 use super::policy;
 use crate::domain::escrow::{Amount, ReplicaId};
 
+/// A claim that somebody's customers or debt wait for.
+struct Pressing {
+    from: ReplicaId,
+    id: u64,
+}
+
 impl Book {
     pub(super) fn on_request(&mut self, now_ms: u64, from: &ReplicaId, request: &Request, stamp: u64) {
         let until_ms = now_ms + u64::from(request.wait_ms);
@@ -34,7 +40,11 @@ impl Book {
                 return;
             }
         }
-        // A neighbour waits for one request at a time: an older one is over.
+        // A neighbour waits for one request at a time: an older one is over, also where it was overtaken.
+        let newer = |claim: &Claim| claim.from == *from && claim.id.wrapping_sub(request.id) < u64::MAX / 2;
+        if self.claims.iter().any(newer) {
+            return;
+        }
         self.claims.retain(|claim| claim.from != *from);
         self.claims.push(Claim {
             from: from.clone(),
@@ -89,15 +99,30 @@ impl Book {
             delivery.pause_ms = 0;
         }
         self.stock_after_ms = now_ms;
+        self.stock_pause_ms = 0;
         self.round_after_ms = now_ms;
         self.round_pause_ms = 0;
     }
 
     /// Answers those whose wish is covered, and those who wish for stock.
     pub(super) fn serve(&mut self, desk: &mut Desk<'_>) {
+        let pressing = self.claims.iter().filter(|claim| claim.purpose != Purpose::Stock);
+        let waiting: Vec<Pressing> = pressing
+            .map(|claim| Pressing {
+                from: claim.from.clone(),
+                id: claim.id,
+            })
+            .collect();
         for claim in std::mem::take(&mut self.claims) {
             let spare = self.spare(desk, &claim);
-            let extra = claim.extra.min(self.spare_for_stock(desk, claim.needed));
+            // While customers of one neighbour wait nobody gets stock.
+            let pressing = |other: &Pressing| other.from != claim.from || other.id != claim.id;
+            let pressed = waiting.iter().any(pressing);
+            let extra = if pressed {
+                0
+            } else {
+                claim.extra.min(self.spare_for_stock(desk, claim.needed))
+            };
             if claim.purpose == Purpose::Stock {
                 self.answer(desk, claim, extra);
             } else if spare >= claim.needed {

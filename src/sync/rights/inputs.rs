@@ -85,10 +85,12 @@ pub enum Input {
         /// The number.
         need: u64,
     },
-    /// The answer to [`super::Output::LookUp`]: what is known of the rights of children.
+    /// The answer to [`super::Output::LookUp`].
     Known {
         /// The shelf.
         shelf: ShelfKey,
+        /// What the own row says.
+        figures: Figures,
         /// By child; one that is not named is taken to have none.
         rights: Vec<(ReplicaId, Amount)>,
     },

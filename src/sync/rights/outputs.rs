@@ -34,8 +34,9 @@ pub enum Output {
         /// The request that it answers; none where surplus goes home.
         request: Option<u64>,
     },
-    /// Send a child every grant of this shelf to it that lies behind this total. No answer. Grants to a parent stand in
-    /// the journal, which reaches it by itself.
+    /// Send a child every grant of this shelf to it that lies behind this total. Where its journal shows that it has
+    /// taken them all over, say so with [`super::Input::TakenOver`] instead. Grants to a parent stand in the journal,
+    /// which reaches it by itself.
     SendGrants {
         /// To whom.
         to: ReplicaId,
@@ -44,7 +45,8 @@ pub enum Output {
         /// What it has taken over already.
         after: Amount,
     },
-    /// Say what is known of the rights of children on a shelf; answer with [`super::Input::Known`].
+    /// Say what the own row of a shelf says, and what is known of the rights of children there; answer with
+    /// [`super::Input::Known`].
     LookUp {
         /// The shelf.
         shelf: ShelfKey,

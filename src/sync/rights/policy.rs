@@ -5,6 +5,9 @@ use super::config::StockConfig;
 /// How much is kept for customers that are expected: the mean of their demand over the horizon and a safety stock that
 /// grows with its root, as for any arrivals that do not know of each other. In whole grains; none where none is expected.
 pub(super) fn target(expected: u64, stock: &StockConfig) -> u64 {
+    if expected == 0 {
+        return 0;
+    }
     let grain = stock.grain.parts().max(1);
     // The deviation of n arrivals of one grain each is √n grains, that is √(expected · grain) parts.
     let deviation = u128::from(expected) * u128::from(grain);

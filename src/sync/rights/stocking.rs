@@ -1,9 +1,8 @@
 //! Between customers: stock for those who are expected, and surplus back to where it belongs.
 
 use super::book::{Ask, Book, Desk};
-use super::config::Surplus;
+use super::config::{RightsConfig, Surplus};
 use super::message::Purpose;
-use super::outputs::Output;
 use super::policy;
 use crate::domain::escrow::ReplicaId;
 
@@ -24,6 +23,13 @@ impl Book {
         } else {
             self.surplus_since_ms = None;
         }
+    }
+
+    /// There was no stock to be had: it is asked for again, ever more rarely.
+    pub(super) fn no_stock(&mut self, now_ms: u64, config: &RightsConfig) {
+        let pause_ms = self.stock_pause_ms.max(config.stock_retry_ms);
+        self.stock_after_ms = now_ms + pause_ms;
+        self.stock_pause_ms = (pause_ms * 2).min(config.stock_retry_ms_max);
     }
 
     fn ask_for_stock(&mut self, desk: &mut Desk<'_>, missing: u64) {
@@ -59,12 +65,7 @@ impl Book {
         desk.children().next()?;
         let looked_ms = self.looked.map(|(_, at_ms)| at_ms);
         if looked_ms.is_none_or(|at_ms| at_ms + desk.config.stock_retry_ms <= desk.now_ms) {
-            let stamp = desk.next_stamp();
-            self.looked = Some((stamp, desk.now_ms));
-            self.known.clear();
-            desk.outputs.push_back(Output::LookUp {
-                shelf: desk.key.clone(),
-            });
+            self.look_up(desk);
             return None;
         }
         let connected = self

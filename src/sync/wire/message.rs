@@ -6,8 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::shelves::ShelfMessage;
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::{Hash, Head};
+use crate::domain::stock::Granted;
+use crate::sync::rights::RightsMessage;
 
 /// The version that this program writes.
 pub const WIRE_VERSION: u8 = 1;
@@ -49,9 +52,16 @@ pub enum Up {
         /// Their names.
         online: Vec<NodeId>,
     },
+    /// Rights are asked for, or there are none to give.
+    Rights {
+        /// The sender's session.
+        session: u64,
+        /// What is said.
+        message: RightsMessage,
+    },
     /// About the documents of shelves.
     Shelves {
-        /// The sender's session.
+        /// The node's session.
         session: u64,
         /// What is said.
         message: ShelfMessage,
@@ -83,6 +93,30 @@ pub enum Down {
     /// Headquarters has committed everything up to here. From a parent that is not headquarters itself, whose own
     /// acknowledgement says only that it has the records and passes them on.
     AckedAtTop(Ack),
+    /// Which replica the parent is: who grants rights to the node, and takes over what it grants. Behind every welcome.
+    Here {
+        /// The node's session.
+        session: u64,
+        /// The parent.
+        replica: ReplicaId,
+    },
+    /// Rights are asked for, or there are none to give.
+    Rights {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: RightsMessage,
+    },
+    /// Rights that the parent has handed on, as its journal says. Sent again until the node's journal shows that it has
+    /// taken them over.
+    Granted {
+        /// The node's session.
+        session: u64,
+        /// The parent.
+        from: ReplicaId,
+        /// What was handed on, oldest first.
+        granted: Vec<Granted>,
+    },
     /// About the documents of shelves.
     Shelves {
         /// The node's session.
@@ -101,6 +135,7 @@ impl Up {
             Self::Batch { session, .. }
             | Self::FeedApplied { session, .. }
             | Self::Children { session, .. }
+            | Self::Rights { session, .. }
             | Self::Shelves { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
@@ -118,7 +153,10 @@ impl Down {
             Self::Refused(refused) => Some(refused.session),
             Self::Fenced(fenced) => Some(fenced.session),
             Self::FeedPage(page) => Some(page.session),
-            Self::Shelves { session, .. } => Some(*session),
+            Self::Here { session, .. }
+            | Self::Rights { session, .. }
+            | Self::Granted { session, .. }
+            | Self::Shelves { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
     }
@@ -356,7 +394,8 @@ message!(Up, Down, Birth, HubState);
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::shelves::ShelfMessage;
+use super::*;
 
     #[test]
     fn fields_that_a_newer_sender_appends_are_passed_over() {

@@ -102,6 +102,7 @@ impl World {
                     if let Some(memory) = self.machines[at].memory.as_mut() {
                         memory.waiting.push(waiting);
                     }
+                    self.moved.insert(at);
                     self.feed(
                         at,
                         Input::Wanted {
@@ -212,6 +213,7 @@ impl World {
         }
         if self.rng.chance(500) {
             self.model.stolen(item, n as i64);
+            self.moved.insert(at);
         } else if self.machines[at].role == Role::Store {
             self.do_simple(at, Fact::Taken { item, n });
         }

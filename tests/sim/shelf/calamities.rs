@@ -171,6 +171,10 @@ impl World {
         if let Some(parent) = self.machines[at].parent {
             // What the other end has told is not on this disk any more.
             self.machines[parent].told.remove(&at);
+            let changes = self.machines[parent].changed.values_mut();
+            changes
+                .filter(|change| change.from == Some(at))
+                .for_each(|change| change.from = None);
         }
     }
 
@@ -189,13 +193,11 @@ impl World {
     }
 
     pub fn retire(&mut self, parent: usize, life: Life) {
-        let Some(book) = self.machines[parent].books.get(&life) else {
-            return;
-        };
-        if book.retired.is_some() || !self.machines[parent].is_running() {
+        let book = self.book_of(parent, life);
+        let (retired, head) = (book.retired.is_some(), book.received);
+        if retired || !self.machines[parent].is_running() {
             return;
         }
-        let head = book.received;
         self.say(|world| format!("life {life} is retired at record {head} by {}", world.name(parent)));
         let before = self.machines[parent].journal.len();
         let result = self.commit(parent, Fact::Retired { life, head });
@@ -212,20 +214,26 @@ impl World {
         }
     }
 
+    /// What a retired life has left to its parent and nobody may promise yet.
+    pub fn left_by(&self, parent: usize, life: Life, item: Item) -> u64 {
+        let me = &self.ids[self.machines[parent].life];
+        let memory = self.machines[parent].memory.as_ref();
+        let left = memory.and_then(|memory| {
+            let theirs = &memory.rows.retired.get(&life)?[item];
+            Some(
+                theirs
+                    .given(me)
+                    .above(memory.rows.own[item].accepted(&self.ids[life]))
+                    .parts(),
+            )
+        });
+        left.unwrap_or(0)
+    }
+
     /// An operator decides that a retired life's rights can be promised again.
     pub fn override_retired(&mut self, parent: usize, life: Life) {
-        let me = self.ids[self.machines[parent].life].clone();
         for item in 0..self.options.items {
-            let Some(memory) = self.machines[parent].memory.as_ref() else {
-                return;
-            };
-            let Some(theirs) = memory.rows.retired.get(&life) else {
-                return;
-            };
-            let n = theirs[item]
-                .given(&me)
-                .above(memory.rows.own[item].accepted(&self.ids[life]))
-                .parts();
+            let n = self.left_by(parent, life, item);
             if n > 0 {
                 self.do_simple(parent, Fact::Overridden { life, item, n });
             }
@@ -245,17 +253,21 @@ impl World {
 
     /// Operators look after what is left of lives that are over.
     pub fn tidy_up(&mut self) {
-        for parent in 0..self.machines.len() {
-            let lives: Vec<Life> = self.machines[parent].books.keys().copied().collect();
-            for life in lives {
-                let book = &self.machines[parent].books[&life];
-                let (retired, posted) = (book.retired.is_some(), book.posted);
-                let all = book.received == self.lives[life].journal.len();
-                if !retired && self.lives[life].over && all {
-                    self.retire(parent, life);
-                } else if posted {
-                    self.override_retired(parent, life);
-                }
+        for life in 0..self.lives.len() {
+            let over = self.lives[life].over;
+            let Some(parent) = self.machines[self.lives[life].machine].parent else {
+                continue;
+            };
+            if !over && !self.model.is_retired(life) {
+                continue;
+            }
+            let all = self.lives[life].journal.len();
+            let book = self.book_of(parent, life);
+            let (retired, posted, received) = (book.retired.is_some(), book.posted, book.received);
+            if !retired && over && received == all {
+                self.retire(parent, life);
+            } else if posted {
+                self.override_retired(parent, life);
             }
         }
     }

@@ -14,7 +14,8 @@ const DELAY_MS_MAX: u64 = 100;
 impl World {
     /// After each step.
     pub fn check(&mut self) {
-        let dirty = std::mem::take(&mut self.dirty);
+        self.dirty.clear();
+        let dirty = std::mem::take(&mut self.moved);
         for at in &dirty {
             self.check_machine(*at);
         }
@@ -194,9 +195,13 @@ impl World {
         let mut next = 0;
         while let Some(from) = reached.get(next).copied() {
             next += 1;
+            // What other stores have comes over headquarters only as far as time allows; headquarters' own counts.
+            if self.options.stores > 1 && self.machines[from].role == Role::Headquarters && from != at {
+                continue;
+            }
             for other in self.neighbours(from) {
                 let link = &self.links[self.link_of(from, other)];
-                let through = link.up && link.failed_ms < since_ms;
+                let through = link.up && link.failed_ms < since_ms && self.machines[other].is_running();
                 if through && !reached.contains(&other) {
                     reached.push(other);
                 }
@@ -242,6 +247,13 @@ impl World {
                 .sum();
             own + spare < wanted + owed
         })
+    }
+
+    /// Holds are open, or customers wait.
+    pub fn is_awaited(&self) -> bool {
+        let waits =
+            |machine: &super::machine::Machine| machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty());
+        self.model.promises() > 0 || self.machines.iter().any(waits)
     }
 
     /// After healing.

@@ -197,17 +197,22 @@ impl World {
         }
     }
 
+    /// What a parent has of a child.
+    pub fn book_of(&mut self, at: usize, life: Life) -> &ChildBook {
+        let own = vec![Row::default(); self.options.items];
+        let rows = super::facts::Rows {
+            own,
+            ..Default::default()
+        };
+        self.machines[at].books.entry(life).or_insert(ChildBook {
+            rows,
+            ..ChildBook::default()
+        })
+    }
+
     /// Records of a child reach its parent: each is taken in once, in order, with what it means here.
     pub fn on_records(&mut self, from: usize, to: usize, life: Life, first: usize, facts: Vec<Rc<Fact>>) {
-        let items = self.options.items;
-        let new_book = || ChildBook {
-            rows: super::facts::Rows {
-                own: vec![Row::default(); items],
-                ..Default::default()
-            },
-            ..ChildBook::default()
-        };
-        self.machines[to].books.entry(life).or_insert_with(new_book);
+        self.book_of(to, life);
         for (n, fact) in facts.iter().enumerate() {
             let received = self.machines[to].books[&life].received;
             let lost = first + n > self.lives[life].journal.len();
@@ -293,27 +298,23 @@ impl World {
     }
 
     fn post_late(&mut self, to: usize, life: Life, fact: &Fact) -> Result<(), Stop> {
-        let facts: Vec<Fact> = match fact {
-            Fact::Taken { item, n } | Fact::Dispatched { item, n } => vec![Fact::LateTaken {
-                life,
-                item: *item,
-                n: *n,
-            }],
-            Fact::GoodsIn { item, n } => vec![Fact::LateAdded {
-                life,
-                item: *item,
-                n: *n,
-            }],
-            Fact::HoldSold { lines, .. } => lines
-                .iter()
-                .map(|(item, _, out)| Fact::LateTaken {
-                    life,
-                    item: *item,
-                    n: *out,
-                })
-                .collect(),
+        let outs: Vec<(Item, u64)> = match fact {
+            Fact::Taken { item, n } | Fact::Dispatched { item, n } => vec![(*item, *n)],
+            Fact::HoldSold { lines, .. } => lines.iter().map(|(item, _, out)| (*item, *out)).collect(),
             _ => Vec::new(),
         };
+        let mut facts = Vec::new();
+        for (item, n) in outs {
+            let drawn = self.left_by(to, life, item).min(n);
+            facts.push(Fact::LateTaken { life, item, n, drawn });
+        }
+        if let Fact::GoodsIn { item, n } = fact {
+            facts.push(Fact::LateAdded {
+                life,
+                item: *item,
+                n: *n,
+            });
+        }
         // One record is one transaction: nobody dies in its middle.
         let falls = std::mem::take(&mut self.options.falls);
         for fact in facts {
@@ -450,7 +451,20 @@ impl World {
                 request,
             } => self.give(at, &to, shelf, amount, request),
             Output::SendGrants { to, shelf, after } => {
-                let (to, item) = (self.life_of(&to), self.item_of(&shelf));
+                let (id, to, item) = (to.clone(), self.life_of(&to), self.item_of(&shelf));
+                let taken = self.taken_by_child(at, to, item);
+                if self.machines[at].row(item).is_some_and(|row| row.given(&id) <= taken) {
+                    self.feed(
+                        at,
+                        Input::TakenOver {
+                            by: id,
+                            shelf,
+                            total: taken,
+                        },
+                    );
+                    return;
+                }
+                let after = after.max(taken);
                 let behind = |step: &Step| step.item == item && step.after > after.parts();
                 let wanted = |fact: &&Rc<Fact>| matches!(&***fact, Fact::Granted { to: life, steps, .. } if *life == to && steps.iter().any(behind));
                 let facts: Vec<Rc<Fact>> = self.machines[at].journal.iter().filter(wanted).cloned().collect();
@@ -470,7 +484,8 @@ impl World {
                     Some((self.ids[life].clone(), rights))
                 };
                 let rights = children.into_iter().filter_map(rights).collect();
-                self.feed(at, Input::Known { shelf, rights });
+                let figures = self.figures(at, item);
+                self.feed(at, Input::Known { shelf, figures, rights });
             }
             Output::Resolved { need, resolution } => self.resolved(at, need, resolution),
         }
@@ -643,19 +658,20 @@ impl World {
                 continue;
             }
             // What a child wrote its parent folds from its journal.
-            let news = machine
-                .changed
-                .iter()
-                .filter(|((life, _), version)| **version > told && !(to == parent && *life == machine.life));
+            let news = machine.changed.iter().filter(|((life, _), change)| {
+                change.version > told && change.from != Some(to) && !(to == parent && *life == machine.life)
+            });
             let rows = news.filter_map(|((life, item), _)| {
                 let row = machine.view[*item].row(&self.ids[*life])?;
                 Some((*life, *item, Rc::new(row.clone())))
             });
-            let message = Message::Rows {
-                rows: rows.collect(),
-                version: machine.version,
-            };
-            self.send(from, to, message);
+            let rows: Vec<_> = rows.collect();
+            let version = machine.version;
+            if rows.is_empty() {
+                self.machines[from].told.insert(to, version);
+            } else {
+                self.send(from, to, Message::Rows { rows, version });
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use finalmarket::domain::escrow::{Amount, Refusal, ReplicaId, Row};
+use finalmarket::domain::escrow::{Amount, Refusal, Registers, ReplicaId, Row};
 
 /// An incarnation of a machine, by number.
 pub type Life = usize;
@@ -92,11 +92,12 @@ pub enum Fact {
         life: Life,
         head: usize,
     },
-    /// What a retired child let out behind that head.
+    /// What a retired child let out behind that head; so much of it was drawn on the rights that it left.
     LateTaken {
         life: Life,
         item: Item,
         n: u64,
+        drawn: u64,
     },
     /// What it took in.
     LateAdded {
@@ -202,17 +203,25 @@ impl Fact {
                 }
             }
             Self::Retired { life, .. } => {
-                let theirs = rows.retired.entry(*life).or_default();
+                // Only the parent has that row, and writes it.
+                let Some(theirs) = rows.retired.get_mut(life) else {
+                    return Ok(());
+                };
                 for (row, mine) in theirs.iter_mut().zip(&rows.own) {
                     let under_way = mine.given(&ids[*life]).above(row.accepted(&ids[me]));
                     row.accept(&ids[me], under_way)?;
                     row.retire(&ids[*life], (&ids[me], mine))?;
                 }
             }
-            Self::LateTaken { life, item, n } => {
-                let empty = Row::default();
-                let theirs = rows.retired.get(life).map_or(&empty, |rows| &rows[*item]);
-                rows.own[*item].take_for((&ids[*life], theirs), &ids[me], amount(*n))?;
+            Self::LateTaken { life, item, n, drawn } => {
+                // Whoever folds this has not the retired row, but it knows how much of it was there to be drawn on.
+                let accepted = rows.own[*item].accepted(&ids[*life]).parts();
+                let given = [(ids[me].clone(), amount(accepted + drawn))].into();
+                let theirs = Row::from(Registers {
+                    given,
+                    ..Registers::default()
+                });
+                rows.own[*item].take_for((&ids[*life], &theirs), &ids[me], amount(*n))?;
             }
             Self::Overridden { life, item, n } => rows.own[*item].accept(&ids[*life], amount(*n))?,
             Self::HoldExtended { .. } => {}

@@ -66,6 +66,13 @@ pub struct Memory {
     pub resends: bool,
 }
 
+/// When a row changed here, in versions, and whose word that was.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    pub version: u64,
+    pub from: Option<usize>,
+}
+
 /// A machine.
 #[derive(Debug)]
 pub struct Machine {
@@ -79,7 +86,7 @@ pub struct Machine {
     pub books: BTreeMap<Life, ChildBook>,
     /// What is known of all rows, by item, with the version of each change.
     pub view: Vec<Shelf>,
-    pub changed: BTreeMap<(Life, Item), u64>,
+    pub changed: BTreeMap<(Life, Item), Change>,
     pub version: u64,
     pub told: BTreeMap<usize, u64>,
     pub memory: Option<Memory>,
@@ -156,7 +163,7 @@ impl World {
         if let Err(refusal) = fact.apply(me, &self.ids, &mut rows) {
             return Err(Stop::Refused(refusal));
         }
-        self.plant_in_rows(&fact, &memory.rows.clone(), &mut rows);
+        self.plant_in_rows(&fact, &memory.rows, &mut rows);
         let falls = self.faults_on && self.rng.chance(self.options.falls);
         if falls && self.rng.chance(500) {
             self.say(|world| format!("{} dies before it commits {fact:?}", world.name(at)));
@@ -165,6 +172,7 @@ impl World {
         }
         let fact = Rc::new(fact);
         self.say(|world| format!("{} commits {fact:?}", world.name(at)));
+        self.committed_ms = self.now_ms;
         let machine = &mut self.machines[at];
         machine.journal.push(Rc::clone(&fact));
         let seq = machine.journal.len();
@@ -214,6 +222,7 @@ impl World {
             self.take_in_row(at, life, item, &row, None);
         }
         self.dirty.insert(at);
+        self.moved.insert(at);
     }
 
     /// Merges a row into what is known at a machine.
@@ -240,7 +249,13 @@ impl World {
             machine.view[item].merge_row(id, row);
         }
         machine.version += 1;
-        machine.changed.insert((life, item), machine.version);
+        machine.changed.insert(
+            (life, item),
+            Change {
+                version: machine.version,
+                from,
+            },
+        );
         if from.is_some() {
             self.check_copy(at, life, item);
         }
@@ -263,6 +278,7 @@ impl World {
         let starts = self.machines[at].starts;
         self.at(self.now_ms + delay_ms, Event::Start { at, starts });
         self.dirty.insert(at);
+        self.moved.insert(at);
     }
 
     /// Starts the process from what is on disk.
@@ -317,6 +333,7 @@ impl World {
             self.connect(at, other);
         }
         self.dirty.insert(at);
+        self.moved.insert(at);
     }
 
     /// Holds run by this clock: it never jumps, except where the fault is planted.

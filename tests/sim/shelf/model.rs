@@ -260,7 +260,7 @@ impl Model {
             Fact::Granted { to, steps, hold, .. } => self.granted(life, *to, steps, *hold)?,
             Fact::Accepted { from, steps, hold, .. } => self.accepted(now_ms, *from, life, steps, *hold)?,
             Fact::Retired { life: who, head } => self.retire(life, *who, *head),
-            Fact::LateTaken { life: who, item, n } => {
+            Fact::LateTaken { life: who, item, n, .. } => {
                 self.draw(life, *who, *item, signed(*n));
                 if let Some(retired) = self.retired.get_mut(who) {
                     retired.posted[*item] -= signed(*n);

@@ -59,7 +59,7 @@ impl World {
     pub fn send(&mut self, from: usize, to: usize, message: Message) {
         let link = self.link_of(from, to);
         let now_ms = self.now_ms;
-        self.messages += 1;
+        self.messages += u64::from(matches!(message, Message::Rights(_) | Message::Grants { .. }));
         if !self.links[link].up {
             self.links[link].failed_ms = now_ms;
             return;

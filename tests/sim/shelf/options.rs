@@ -90,7 +90,7 @@ impl Options {
         for config in [&mut headquarters, &mut store, &mut kiosk] {
             config.floor = floor(rng);
             // The seeds last minutes, not days: what is to be seen must happen sooner.
-            config.stock.half_life_ms = *rng.pick(&[5_000, 20_000, 60_000]).unwrap_or(&20_000);
+            config.stock.half_life_ms = *rng.pick(&[5_000, 10_000, 30_000]).unwrap_or(&10_000);
             config.stock.horizon_ms = *rng.pick(&[0, 10_000, 30_000, 60_000]).unwrap_or(&30_000);
             config.return_after_ms = *rng.pick(&[1_000, 5_000, 30_000]).unwrap_or(&5_000);
             config.stock_retry_ms = rng.between(1_000, 10_000);
@@ -101,7 +101,7 @@ impl Options {
             stores: *rng.pick(&[1, 1, 1, 2, 4]).unwrap_or(&1),
             items: *rng.pick(&[1, 1, 1, 2, 3]).unwrap_or(&1),
             units: 1_000,
-            actions: rng.between(500, 900),
+            actions: rng.between(500, 600),
             pause_ms_max: *rng.pick(&[40, 150, 400]).unwrap_or(&150),
             line_units_max: *rng.pick(&[2, 8, 30, 80]).unwrap_or(&8),
             lines_max: rng.between(1, 3) as usize,

@@ -4,8 +4,12 @@ use super::fault::{Fault, Rule, Violation};
 use super::options::Options;
 use super::world::{Event, World};
 
-/// How long peace may take until all is equal and settled.
-const PEACE_MS: u64 = 240_000;
+/// How long rights may go on moving in peace: while demand is being forgotten, surplus goes home.
+const PEACE_MS_MAX: u64 = 3_600_000;
+/// Rounds in which rows go from one end of the tree to the other, at most.
+const ROUNDS_MAX: u64 = 6;
+/// Messages between engines that nothing comes of, by replica and item, while there is silence.
+const MESSAGES_MAX: u64 = 10;
 /// How often operators look after what is left, in peace.
 const TIDY_MS: u64 = 10_000;
 
@@ -66,9 +70,20 @@ fn play(world: &mut World) {
             world.at(world.now_ms, Event::Start { at, starts });
         }
     }
-    let end_ms = world.now_ms + PEACE_MS;
-    while world.now_ms < end_ms {
-        let until_ms = (world.now_ms + TIDY_MS).min(end_ms);
+    let end_ms = world.now_ms + PEACE_MS_MAX;
+    let mut said = world.messages;
+    // All must be equal within so many rounds after the last commit of anybody.
+    let settled_ms = ROUNDS_MAX * (world.options.gossip_ms + world.options.delay_ms.1) + TIDY_MS;
+    while world.now_ms < world.committed_ms + settled_ms || world.is_awaited() {
+        if world.now_ms >= end_ms {
+            world.fail(
+                Rule::Quiet,
+                format!("rights still move after {} s of peace", PEACE_MS_MAX / 1_000),
+            );
+            return;
+        }
+        said = world.messages;
+        let until_ms = world.now_ms + TIDY_MS;
         while world.step(until_ms) {
             if world.violation.is_some() {
                 return;
@@ -78,16 +93,12 @@ fn play(world: &mut World) {
         world.work();
         world.check();
     }
-    let said = world.messages;
-    let silent_ms = world.now_ms + 2 * TIDY_MS;
-    while world.step(silent_ms) {}
-    if world.messages > said + 200 {
-        let what = format!(
-            "{} messages in {} s of silence",
-            world.messages - said,
-            2 * TIDY_MS / 1_000
+    let shelves = (world.machines.len() * world.options.items) as u64;
+    if world.messages > said + MESSAGES_MAX * shelves {
+        world.fail(
+            Rule::Quiet,
+            format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000),
         );
-        world.fail(Rule::Quiet, what);
     }
     world.check_healed();
 }

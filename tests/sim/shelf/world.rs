@@ -76,6 +76,7 @@ pub struct World {
     pub now_ms: u64,
     pub steps: u64,
     pub messages: u64,
+    pub committed_ms: u64,
     pub events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
     pub machines: Vec<Machine>,
@@ -88,6 +89,8 @@ pub struct World {
     pub faults_on: bool,
     /// Machines to be looked at after this step.
     pub dirty: BTreeSet<usize>,
+    /// Of them, those whose rows or customers have changed.
+    pub moved: BTreeSet<usize>,
     pub sums: Vec<Sums>,
     pub counts: Vec<CountJob>,
     pub requests_done: BTreeSet<(usize, Life, u64)>,
@@ -146,6 +149,7 @@ impl World {
             now_ms: 1,
             steps: 0,
             messages: 0,
+            committed_ms: 0,
             events: BTreeMap::new(),
             next_event: 0,
             machines: Vec::new(),
@@ -154,6 +158,7 @@ impl World {
             ids: Vec::new(),
             faults_on: true,
             dirty: BTreeSet::new(),
+            moved: BTreeSet::new(),
             counts: Vec::new(),
             requests_done: BTreeSet::new(),
             next_hold: 1,
