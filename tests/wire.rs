@@ -205,7 +205,7 @@ fn a_newer_headquarters_state_is_read_by_an_older_node() {
 /// The bytes of the description's examples, in their order.
 fn described() -> Vec<Vec<u8>> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/wire.md")).unwrap();
-    let examples = text.split("## 7. Examples").nth(1).unwrap();
+    let examples = text.split("## 8. Examples").nth(1).unwrap();
     let rows = examples
         .lines()
         .filter(|line| line.starts_with("| ") && line.contains('`'));

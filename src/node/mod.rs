@@ -9,6 +9,7 @@ mod child_loop;
 pub mod clock;
 pub mod config;
 mod holds;
+mod link_engines;
 pub mod randomness;
 mod relays;
 mod rights_loop;

@@ -1,10 +1,11 @@
 //! Shelves' documents at headquarters: they wait for the ledger, count as their origins do, and its own go down.
 
-use finalmarket::domain::escrow::{Amount, ReplicaId, Row};
-use finalmarket::domain::fact::OpenedReason;
+use finalmarket::domain::escrow::{Amount, Grant, ReplicaId, Row};
+use finalmarket::domain::fact::{Fact, OpenedReason};
 use finalmarket::domain::ids::{SiteId, Sku};
 use finalmarket::domain::quantity::Quantity;
-use finalmarket::hq::{Headquarters, StorageError};
+use finalmarket::domain::stock::{GrantLine, Granted};
+use finalmarket::hq::Headquarters;
 use finalmarket::sync::carriage::{Child, Done, Link, Neighbour, PackedParcel, Work};
 use finalmarket::sync::shelves::{Document, DocumentId, Heads, Parcel};
 use finalmarket::sync::wire::{Standing, StreamState};
@@ -145,12 +146,24 @@ fn a_node_brings_its_own_documents_of_its_own_site_only() {
 fn headquarters_own_rows_go_down_to_their_site_and_are_acknowledged_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let hq = open(folder.path());
-    let journal = Journal::open("store-1");
-    hq.move_own_row::<StorageError>(site(), sku(), |own| {
-        own.add(Amount::new(3_000).unwrap()).unwrap();
-        Ok(())
-    })
-    .unwrap();
+    let mut journal = Journal::open("store-1");
+    // The store hands rights to three on; headquarters takes them over.
+    let three = Amount::new(3_000).unwrap();
+    journal.record(Fact::Granted(Granted {
+        to: hq.replica().unwrap(),
+        site: site(),
+        request: None,
+        lines: vec![GrantLine {
+            sku: sku(),
+            grant: Grant {
+                before: Amount::ZERO,
+                after: three,
+            },
+        }],
+        hold: None,
+    }));
+    ingest(&hq, vec![journal.batch(1, 2)]);
+    hq.project().unwrap();
     let Done::Written { changed, .. } = hq.carry(Work::SyncPoint).unwrap() else {
         panic!("a sync point");
     };
@@ -189,7 +202,9 @@ fn headquarters_own_rows_go_down_to_their_site_and_are_acknowledged_on_disk() {
     };
     let mut read = Document::unheard(id.clone());
     read.apply(&Parcel::open(sealed).unwrap().documents[0].2).unwrap();
-    assert_eq!(read.rows().next().unwrap().1, &row(3, 0));
+    assert_eq!(read.rows().next().unwrap().1.accepted(&replica(&journal)), three);
+    let shelf = hq.site_shelf(&site(), &sku()).unwrap();
+    assert_eq!(shelf.replicas[0].row.accepted(&replica(&journal)), three);
     let acked = vec![(id.clone(), documents[0].1.clone())];
     hq.carry(Work::SaveAcked { neighbour, acked }).unwrap();
     drop(hq);

@@ -257,7 +257,7 @@ fn what_headquarters_has_goes_after_its_time() {
     }
     let node = journal.node.clone();
     run(&mut shop, |tx| save_relayed_ack(tx, &node, journal.head_at(7)));
-    let mut let_go = |shop: &mut Shop| {
+    let let_go = |shop: &mut Shop| {
         let now = shop.now();
         shop.write(|tx, _| let_relayed_go(tx, now, 100)).unwrap()
     };

@@ -110,7 +110,10 @@ impl Reading<'_> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT mark FROM shelf_mark WHERE replica = ?1")?;
-        Ok(statement.query_row([of.0], |row| row.get(0)).optional()?.unwrap_or_default())
+        Ok(statement
+            .query_row([of.0], |row| row.get(0))
+            .optional()?
+            .unwrap_or_default())
     }
 
     fn row_of(&self, stored: Stored) -> Result<Row, StorageError> {

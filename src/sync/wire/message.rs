@@ -395,7 +395,7 @@ message!(Up, Down, Birth, HubState);
 #[cfg(test)]
 mod tests {
     use super::shelves::ShelfMessage;
-use super::*;
+    use super::*;
 
     #[test]
     fn fields_that_a_newer_sender_appends_are_passed_over() {
