@@ -10,6 +10,9 @@ CREATE TABLE own_shelf (
     PRIMARY KEY (site, sku)
 );
 
+-- What a sync point puts into documents.
+CREATE INDEX own_shelf_by_touched ON own_shelf (touched);
+
 CREATE TABLE granted (
     -- Rights that it has handed on and that are not taken over yet, step by step; the last step of each stays, so that a
     -- request that comes again is known. Amounts in thousandths.

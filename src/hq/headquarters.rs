@@ -41,6 +41,8 @@ pub struct Headquarters {
     /// One at a time makes figures.
     pub(super) projecting: Mutex<()>,
     pub(super) watch: Watch,
+    /// Told whenever rows of headquarters' own were moved: they are to go down.
+    pub(super) own_rows: tokio::sync::Notify,
     /// How long it had run when it started, as far as that was noted, and since when it runs.
     pub(super) running: (u64, Instant),
 }
@@ -89,6 +91,7 @@ impl Headquarters {
             admission,
             projecting: Mutex::new(()),
             watch: Watch::default(),
+            own_rows: tokio::sync::Notify::new(),
             running,
         };
         headquarters.project_waiting()?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::carriage_loop::{CarriageEnd, Teller};
 use super::headquarters::Headquarters;
 use super::ingest::{Incoming, Ingested};
 use super::introduce::IntroduceError;
@@ -36,6 +37,8 @@ pub struct LinkLoop {
     pub published: broadcast::Receiver<String>,
     /// Told whenever the ledger has grown.
     pub grown: Arc<tokio::sync::Notify>,
+    /// Where documents of shelves come from and go to.
+    pub(super) carriage: CarriageEnd,
     /// Is told of nodes that can be reached, and of what they say of rights.
     pub rights: mpsc::Sender<RightsEvent>,
     /// What nodes are to be told of rights.
@@ -92,7 +95,11 @@ impl LinkLoop {
         };
         let (link, mut events) = crate::mqtt::spawn(self.link.clone(), presence, self.random);
         let (results, mut resulted) = mpsc::channel(RESULTS_MAX);
-        let ledger = start_ledger(Arc::clone(&self.headquarters), results.clone(), Arc::clone(&self.grown));
+        let ledger = start_ledger(
+            Arc::clone(&self.headquarters),
+            results.clone(),
+            (Arc::clone(&self.grown), self.carriage.teller()),
+        );
         let ways = Ways { link, results, ledger };
         let mut engine = HubEngine::new(HubLimits::default());
         let mut session = None;
@@ -118,6 +125,10 @@ impl LinkLoop {
                     Some(LinkEvent::Message(message)) => self.read(message, &mut token, &mut routes),
                 },
                 Some((node, message)) = self.of_rights.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
+                    None
+                }
+                Some((node, message)) = self.carriage.outgoing.recv() => {
                     self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
                     None
                 }
@@ -166,6 +177,10 @@ impl LinkLoop {
                     routes.insert((child.clone(), message.session()?), route);
                     Some(Input::Received { node: child, message })
                 }
+                Ok(Up::Shelves { session, message }) => {
+                    self.carriage.received(node, session, message);
+                    None
+                }
                 Ok(Up::Rights { session, message }) => {
                     self.tell_rights(RightsEvent::Received { session, message });
                     None
@@ -195,6 +210,7 @@ impl LinkLoop {
                 }
                 if !birth.online {
                     let session = birth.session;
+                    self.carriage.closed(node.clone(), session);
                     self.tell_rights(RightsEvent::Gone { session });
                 }
                 (!birth.online).then_some(Input::Gone {
@@ -244,7 +260,7 @@ impl LinkLoop {
                 // Kiosks have their rights of their store.
                 let newest = hello.streams.last().filter(|_| route.is_none());
                 let newest = newest.map(|stream| (hello.site.clone(), stream.head.incarnation));
-                let rights = self.rights.clone();
+                let (rights, carriage) = (self.rights.clone(), self.carriage.teller());
                 let introduce = move |node: &NodeId| match route {
                     None => headquarters.introduce(node, hello, wall_ms()),
                     Some(Route { via, complete_ms }) => {
@@ -257,6 +273,7 @@ impl LinkLoop {
                             let node = node.clone();
                             let replica = ReplicaId { node, incarnation };
                             // Where too much waits, the next introduction tells it.
+                            carriage.opened(site.clone(), replica.clone(), session);
                             let _ = rights.try_send(RightsEvent::Connected { session, site, replica });
                         }
                         Some(Input::Introduced { node, session, result })
@@ -352,7 +369,7 @@ fn answer(results: &mpsc::Sender<Input>, work: impl FnOnce() -> Option<Input> + 
 fn start_ledger(
     headquarters: Arc<Headquarters>,
     results: mpsc::Sender<Input>,
-    grown: Arc<tokio::sync::Notify>,
+    (grown, carriage): (Arc<tokio::sync::Notify>, Teller),
 ) -> blocking::SyncSender<Waiting> {
     let (queue, waiting) = blocking::sync_channel::<Waiting>(4 * GROUP_MAX);
     tokio::task::spawn_blocking(move || {
@@ -367,6 +384,7 @@ fn start_ledger(
                 Ok(ingested) => {
                     if ingested.iter().any(|batch| batch.taken > 0) {
                         grown.notify_one();
+                        carriage.journals_grew();
                     }
                     for input in latest(ingested) {
                         let _ = results.blocking_send(input);

@@ -7,6 +7,8 @@
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
 mod backup;
+mod carriage;
+mod carriage_loop;
 pub mod config;
 mod counts;
 mod feeds;
@@ -27,6 +29,7 @@ mod rights_loop;
 mod sales;
 mod set_aside;
 mod settle;
+mod shelves;
 mod start;
 mod stock;
 mod storage;
@@ -52,6 +55,7 @@ pub use rights_loop::RightsDesk;
 pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
 pub use settle::SettleError;
+pub use shelves::{ReplicaRow, SiteShelf};
 pub use start::{RunningHq, StartError, run};
 pub use stock::{StockCursor, StockCursorError, StockLine};
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};

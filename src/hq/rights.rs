@@ -95,7 +95,7 @@ impl Headquarters {
         request: Option<u64>,
         now_ms: u64,
     ) -> Result<Given, RightsError> {
-        self.database.write(move |writing| {
+        let given = self.database.write(move |writing| {
             let before = writing.own_row(&site, &sku)?.given(&to);
             let again = match request {
                 Some(request) => writing.is_granted(&to, (&site, &sku), request)?,
@@ -119,7 +119,9 @@ impl Headquarters {
             let row = writing.own_row(&site, &sku)?;
             let total = row.given(&to);
             Ok(Given { total, row })
-        })
+        });
+        self.own_rows.notify_one();
+        given
     }
 
     /// What a node has not taken over of a shelf, behind a total.
@@ -173,13 +175,15 @@ impl Headquarters {
         if due.is_empty() {
             return Ok(due);
         }
-        self.database.write(move |writing| {
+        let expired = self.database.write(move |writing| {
             for hold in &due {
                 end(writing, hold, HoldEnd::Expired, now_ms)?;
             }
             writing.note_running_ms(running_ms)?;
             Ok(due)
-        })
+        });
+        self.own_rows.notify_one();
+        expired
     }
 
     /// Open holds in the order of their identities, behind `after`.

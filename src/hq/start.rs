@@ -8,6 +8,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::backup::database_path;
+use super::carriage_loop::CarriageLoop;
 use super::config::HqConfig;
 use super::headquarters::{Headquarters, Settings};
 use super::http::{HqApi, HqApiLimits, HqApiParts};
@@ -123,6 +124,7 @@ impl RunningHq {
         let (published, publications) = broadcast::channel(PUBLISHED_MAX);
         let (projected, projections) = watch::channel(0);
         let grown = Arc::new(Notify::new());
+        let (carriage_loop, carriage) = CarriageLoop::new(&headquarters);
         let (rights, rights_events) = mpsc::channel(RIGHTS_WAITING_MAX);
         let (to_nodes, of_rights) = mpsc::channel(RIGHTS_WAITING_MAX);
         let rights_loop = RightsLoop {
@@ -140,6 +142,7 @@ impl RunningHq {
             },
             published: publications,
             grown: Arc::clone(&grown),
+            carriage,
             rights: rights.clone(),
             of_rights,
             random,
@@ -164,6 +167,7 @@ impl RunningHq {
                 stopped.clone(),
             )),
             tokio::spawn(link_loop.run(stopped.clone())),
+            tokio::spawn(carriage_loop.run(stopped.clone())),
             tokio::spawn(rights_loop.run(stopped.clone())),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];

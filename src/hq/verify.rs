@@ -125,6 +125,7 @@ fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
         admission: Admission::Enrolled,
         projecting: Mutex::new(()),
         watch: Watch::default(),
+        own_rows: tokio::sync::Notify::new(),
         running: (0, Instant::now()),
     };
     let mut found = VerifiedHq::default();

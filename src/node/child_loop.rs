@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::clock::MachineClock;
+use super::carriage_loop::ChildEnd;
+use super::clock::{MachineClock, sleep_until};
 use super::relays::{FromAbove, Grown};
 use super::rights_loop::RightsEvent;
 use crate::domain::escrow::ReplicaId;
@@ -44,6 +45,8 @@ pub(super) struct ChildLoop {
     pub from_above: mpsc::Receiver<FromAbove>,
     /// Which kiosks are connected.
     pub online: watch::Sender<BTreeSet<NodeId>>,
+    /// Where documents of shelves come from and go to.
+    pub carriage: ChildEnd,
     /// Is told of kiosks that can be reached, and of rights that change hands.
     pub rights: mpsc::Sender<RightsEvent>,
     /// What kiosks are to be told of rights.
@@ -105,10 +108,12 @@ impl ChildLoop {
                             send(&mut connections, &child.node, &Down::AckedAtTop(Ack { session, acked }));
                         }
                         send(&mut connections, &child.node, &Down::Here { session, replica });
+                        self.carriage.welcomed(child.clone(), session).await;
                         self.tell_rights(Some(RightsEvent::Child { session, replica: child })).await;
                     }
                 },
                 Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
+                Some((node, message)) = self.carriage.outgoing.recv() => send(&mut connections, &node, &message),
                 Some(message) = self.of_rights.recv() => {
                     let spoken_in = |connection: &&Connection| connection.session == message.session();
                     if let Some(node) = connections.values().find(spoken_in).map(|connection| connection.node.clone()) {
@@ -134,6 +139,7 @@ impl ChildLoop {
                 () = sleep_until(wake) => inputs.push(Input::Timeout),
             }
             for input in inputs {
+                self.carriage.see(&input).await;
                 engine.handle(self.clock.monotonic_ms(), input);
                 while let Some(output) = engine.poll() {
                     self.act(output, &mut connections, &answers, &batches);
@@ -441,11 +447,4 @@ impl From<ChildRights> for RightsEvent {
 /// Returns when the node is to stop, or nobody could say so any more.
 async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-async fn sleep_until(wake: Option<tokio::time::Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

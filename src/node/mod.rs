@@ -4,6 +4,7 @@
 //! while it runs is a matter of the part that failed; what is acknowledged outlives the process.
 
 mod ack_saver;
+mod carriage_loop;
 mod child_loop;
 pub mod clock;
 pub mod config;

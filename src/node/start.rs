@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::carriage_loop::CarriageLoop;
 use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
 use super::config::NodeConfig;
@@ -29,6 +30,7 @@ use crate::store::{
     Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
     StoreOptions, TokenHash,
 };
+use crate::sync::carriage::CarrierLimits;
 use crate::sync::rights::RightsConfig;
 
 /// Why a node does not start.
@@ -164,6 +166,12 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
+        let carrier_limits = CarrierLimits {
+            sync_point_pause_ms: config.shelves_pause_ms,
+            ..CarrierLimits::default()
+        };
+        let (carriage, parent_end, child_end) = CarriageLoop::new(&store, clock, commits.follow(), carrier_limits);
+        tasks.push(tokio::spawn(carriage.run(stopped.clone())));
         let (rights, events) = mpsc::channel(BETWEEN_LOOPS_MAX);
         let (to_parent, of_rights) = mpsc::channel(BETWEEN_LOOPS_MAX);
         let (to_children, rights_of_children) = mpsc::channel(BETWEEN_LOOPS_MAX);
@@ -196,6 +204,7 @@ impl Node {
                 grown: has_link.then_some(grown),
                 from_above: word,
                 online,
+                carriage: child_end,
                 rights: rights.clone(),
                 of_rights: rights_of_children,
             };
@@ -215,6 +224,7 @@ impl Node {
                 commits: commits.follow(),
                 parent,
                 relays,
+                carriage: parent_end,
                 cut: cut_by_person,
                 report: link,
                 rights,

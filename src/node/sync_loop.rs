@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{NodeId, SiteId};
@@ -19,7 +18,8 @@ use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
 use crate::sync::wire::{Down, Up};
 
 use super::ack_saver::AckSaver;
-use super::clock::MachineClock;
+use super::carriage_loop::ParentEnd;
+use super::clock::{MachineClock, sleep_until};
 use super::link_engines::{Answer, LinkEngines, Whose, answer};
 use super::randomness;
 use super::relays::{Grown, RelayEnds, Relays};
@@ -42,6 +42,8 @@ pub(super) struct SyncLoop {
     pub parent: ParentLink,
     /// The kiosks whose records it passes on, where it is a store's node.
     pub relays: Option<RelayEnds>,
+    /// Where documents of shelves come from and go to.
+    pub carriage: ParentEnd,
     /// True while a person has cut the link.
     pub cut: watch::Receiver<bool>,
     /// Where the link stands, for people.
@@ -87,6 +89,7 @@ impl SyncLoop {
                 () = told(&mut stop) => break,
                 event = next_event(&mut running.link) => match event {
                     Some(event) => {
+                        self.carriage.see(&event).await;
                         self.tell_rights(&event, running.session).await;
                         trouble = match &event {
                             UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
@@ -102,6 +105,10 @@ impl SyncLoop {
                     }
                 },
                 Some(answer) = answered.recv() => running.take(answer),
+                Some(message) = self.carriage.outgoing.recv() => {
+                    running.send(None, message).await;
+                    Vec::new()
+                }
                 Ok(()) = self.commits.changed() => {
                     self.commits.borrow_and_update();
                     let store = Arc::clone(&self.store);
@@ -137,7 +144,9 @@ impl SyncLoop {
                     self.act(whose.clone(), output, &running).await;
                 }
             }
-            self.tell(running.engine.link_state(), trouble.as_deref());
+            let state = running.engine.link_state();
+            self.carriage.follow(state, running.session).await;
+            self.tell(state, trouble.as_deref());
         }
         close(running.link).await;
     }
@@ -342,12 +351,5 @@ async fn changed(online: &mut Option<watch::Receiver<BTreeSet<NodeId>>>) {
 async fn close(link: Option<Uplink>) {
     if let Some(link) = link {
         link.close().await;
-    }
-}
-
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

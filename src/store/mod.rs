@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod carriage;
 mod catalog;
 mod changes;
 mod clock;

@@ -24,4 +24,5 @@ mod killed;
 mod pairing;
 mod relayed;
 mod rights;
+mod shelves;
 mod tree;

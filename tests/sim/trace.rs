@@ -35,6 +35,7 @@ pub fn up(message: &Up) -> String {
         Up::Batch { session: s, sealed } => format!("Batch in {} {}", session(*s), batch(sealed)),
         other @ (Up::Relayed { .. } | Up::Children { .. } | Up::Rights { .. }) => format!("{other:?}"),
         Up::FeedApplied { session: s, cursor: c } => format!("FeedApplied in {} {}", session(*s), cursor(c)),
+        Up::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
 }
 
@@ -71,6 +72,7 @@ pub fn down(message: &Down) -> String {
         | Down::Rights { .. }
         | Down::Granted { .. }) => format!("{other:?}"),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
+        Down::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
 }
 

@@ -5,6 +5,7 @@
 mod auditing;
 mod backing_up;
 mod branching;
+mod carrying;
 mod disk;
 mod feeding;
 mod holding;

@@ -21,6 +21,7 @@ mod router;
 mod sales;
 mod set_aside;
 mod settlements;
+mod shelves;
 mod state;
 mod status;
 mod stock;

@@ -59,7 +59,12 @@ impl Headquarters {
     /// Where storage fails; what was done until then stays done.
     pub fn project(&self) -> Result<u64, StorageError> {
         let _alone = self.projecting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.project_all(true)
+        let projected = self.project_all(true)?;
+        // Among what was counted may be facts of headquarters' own.
+        if projected > 0 {
+            self.own_rows.notify_one();
+        }
+        Ok(projected)
     }
 
     /// Throws a projection away and makes it again from the ledger.

@@ -28,6 +28,15 @@ impl Reading<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Headquarters' own rows that a record of its journal behind `mark` moved.
+    pub(super) fn own_rows_behind(&self, mark: i64) -> Result<Vec<(SiteId, Sku, Row)>, StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT site, sku, registers FROM own_shelf WHERE touched > ?1 ORDER BY site, sku")?;
+        let rows = statement.query_map([mark], |row| Ok((parsed(row, 0)?, parsed(row, 1)?, registers(row, 2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Whether a replica's request on a shelf was answered by a grant.
     pub(in crate::hq) fn is_granted(
         &self,

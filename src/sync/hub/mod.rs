@@ -176,6 +176,8 @@ impl HubEngine {
                 feed.page = PageState::Idle;
                 self.offer(&node, session, &cursor.feed);
             }
+            // The carrier's, which the caller asks first.
+            Up::Shelves { .. } => {}
         }
     }
 

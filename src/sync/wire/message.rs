@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shelves::ShelfMessage;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::{Hash, Head};
@@ -58,6 +59,13 @@ pub enum Up {
         /// What is said.
         message: RightsMessage,
     },
+    /// About the documents of shelves.
+    Shelves {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: ShelfMessage,
+    },
 }
 
 /// From a parent to its node.
@@ -109,6 +117,13 @@ pub enum Down {
         /// What was handed on, oldest first.
         granted: Vec<Granted>,
     },
+    /// About the documents of shelves.
+    Shelves {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: ShelfMessage,
+    },
 }
 
 impl Up {
@@ -120,7 +135,8 @@ impl Up {
             Self::Batch { session, .. }
             | Self::FeedApplied { session, .. }
             | Self::Children { session, .. }
-            | Self::Rights { session, .. } => Some(*session),
+            | Self::Rights { session, .. }
+            | Self::Shelves { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
     }
@@ -137,7 +153,10 @@ impl Down {
             Self::Refused(refused) => Some(refused.session),
             Self::Fenced(fenced) => Some(fenced.session),
             Self::FeedPage(page) => Some(page.session),
-            Self::Here { session, .. } | Self::Rights { session, .. } | Self::Granted { session, .. } => Some(*session),
+            Self::Here { session, .. }
+            | Self::Rights { session, .. }
+            | Self::Granted { session, .. }
+            | Self::Shelves { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
     }
@@ -375,6 +394,7 @@ message!(Up, Down, Birth, HubState);
 
 #[cfg(test)]
 mod tests {
+    use super::shelves::ShelfMessage;
     use super::*;
 
     #[test]
