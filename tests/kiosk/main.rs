@@ -17,9 +17,7 @@ mod seller;
 mod till;
 
 mod catalog;
-mod chain;
 mod disks;
-mod facts;
 mod killed;
 mod pairing;
 mod relayed;

@@ -209,7 +209,14 @@ impl Tree {
     /// Checks that exactly these sales count: one by one, and in the totals.
     #[track_caller]
     pub fn counts(&self, sold: &Sold) {
-        assert_eq!(self.sales(), *sold);
+        let counted = self.sales();
+        let missing: Vec<_> = sold.iter().filter(|(id, _)| !counted.contains_key(id)).collect();
+        let beyond: Vec<_> = counted.iter().filter(|(id, _)| !sold.contains_key(id)).collect();
+        assert!(
+            missing.is_empty() && beyond.is_empty(),
+            "missing: {missing:?}, beyond: {beyond:?}"
+        );
+        assert_eq!(counted, *sold);
         let totals = self.get("/v1/totals?limit=500");
         let days = totals["totals"].as_array().expect("totals");
         let sales: u64 = days.iter().filter_map(|day| day["sales"].as_u64()).sum();

@@ -2,6 +2,7 @@
 //! engines between them, while messages are lost, links go, disks are set back and headquarters is killed. Whatever
 //! happens, what the kiosk wrote counts once in the end, and the kiosk forgets nothing that headquarters does not have.
 
+mod facts;
 mod headquarters;
 mod kiosk;
 mod relay;
@@ -21,7 +22,7 @@ use finalmarket::sync::node::{self, NodeEngine, NodeLimits};
 use finalmarket::sync::wire::{Down, Hello, HubState, Up};
 use tempfile::TempDir;
 
-use crate::facts::sale;
+use facts::sale;
 
 const START_MS: u64 = 1_800_000_000_000;
 
@@ -357,7 +358,7 @@ impl World {
             "seed {seed}"
         );
         let set_aside = hq.counts().unwrap().set_aside;
-        let counted = crate::facts::sales(hq);
+        let counted = facts::sales(hq);
         assert_eq!(counted + set_aside, self.sold, "seed {seed}: {set_aside} set aside");
     }
 }
@@ -369,7 +370,11 @@ fn in_memory() -> TempDir {
 
 fn copy(from: &Path, to: &Path) {
     let _ = fs::remove_dir_all(to);
-    crate::tree::copy_disk(from, to);
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let file = entry.unwrap().path();
+        fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
 }
 
 #[test]
