@@ -394,7 +394,6 @@ message!(Up, Down, Birth, HubState);
 
 #[cfg(test)]
 mod tests {
-    use super::shelves::ShelfMessage;
     use super::*;
 
     #[test]
