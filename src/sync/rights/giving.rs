@@ -17,6 +17,8 @@ impl Book {
         let until_ms = now_ms + u64::from(request.wait_ms);
         if let Some(claim) = self.claims.iter_mut().find(|claim| claim.from == *from && claim.id == request.id) {
             claim.until_ms = until_ms;
+            claim.needed = request.needed.parts();
+            claim.least = request.least.parts();
             return;
         }
         if self.giving.iter().any(|giving| giving.to == *from && giving.request == Some(request.id)) {

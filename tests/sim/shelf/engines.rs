@@ -416,6 +416,9 @@ impl World {
 
     fn on_refused(&mut self, at: usize, waiting: &Waiting, refusal: Refusal) {
         self.refused += 1;
+        if self.visits.contains_key(&waiting.need) {
+            self.note_refusal(at, waiting.lines.iter().map(|line| line.1).sum());
+        }
         self.say(|world| format!("{} refuses hold {}: {refusal}", world.name(at), waiting.need));
         self.check_refusal(at, waiting, refusal);
     }

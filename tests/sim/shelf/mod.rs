@@ -4,7 +4,7 @@
 //! journal of commits. `model` is what really happened, told in units and promises, and shares no code with either.
 //! `world` holds everything and takes one event after the other; `machine` commits; `network` loses and repeats;
 //! `actions` are customers and people, `calamities` what befalls them; `checks` compares after each step; `run` has the
-//! phases; `policies` measures policies against each other; `shrink` makes a failing seed short.
+//! phases; `policies` measures policies against each other; `runner` takes ranges of seeds.
 
 pub mod actions;
 pub mod calamities;
@@ -16,5 +16,7 @@ pub mod machine;
 pub mod model;
 pub mod network;
 pub mod options;
+pub mod policies;
 pub mod run;
+pub mod runner;
 pub mod world;

@@ -44,6 +44,8 @@ struct Parcel {
     to: Life,
     step: Step,
     hold: Option<HoldId>,
+    /// The giver's record.
+    seq: usize,
 }
 
 /// A child that was retired.
@@ -106,10 +108,6 @@ impl Model {
         self.lives[of][item]
     }
 
-    pub fn promise(&self, id: HoldId) -> Option<&Promise> {
-        self.promises.get(&id)
-    }
-
     pub fn promises_of(&self, life: Life) -> impl Iterator<Item = (HoldId, &Promise)> {
         let own = move |(_, promise): &(&HoldId, &Promise)| promise.owner == Owner::Life(life);
         self.promises.iter().filter(own).map(|(id, promise)| (*id, promise))
@@ -124,6 +122,14 @@ impl Model {
         lines.filter(|line| line.0 == item).map(|line| line.1).sum()
     }
 
+    /// All rights, used or not, less what was taken beyond them: as many as there are units.
+    pub fn rights(&self, item: Item) -> i64 {
+        let accounts = self.lives.iter().map(|accounts| accounts[item]);
+        let had: i64 = accounts.map(|account| account.free + account.reserved - account.iou).sum();
+        let under_way = self.parcels.iter().filter(|parcel| parcel.step.item == item);
+        had + under_way.map(|parcel| signed(parcel.step.amount())).sum::<i64>()
+    }
+
     pub fn owed(&self, item: Item) -> i64 {
         self.lives.iter().map(|accounts| accounts[item].iou).sum()
     }
@@ -136,10 +142,6 @@ impl Model {
 
     pub fn is_retired(&self, life: Life) -> bool {
         self.retired.contains_key(&life)
-    }
-
-    pub fn unpromised(&self, life: Life, item: Item) -> i64 {
-        self.retired.get(&life).map_or(0, |retired| retired.unpromised[item])
     }
 
     /// What a retired life has moved behind the head that it was retired at and nobody has posted yet.
@@ -161,6 +163,7 @@ impl Model {
         self.lives[life] = at_head;
         self.records[life] = head;
         self.history[life].truncate(head + 1);
+        self.parcels.retain(|parcel| parcel.from != life || parcel.seq <= head);
         // Its customers have nobody left who knows of them.
         self.promises.retain(|_, promise| promise.owner != Owner::Life(life));
     }
@@ -325,7 +328,8 @@ impl Model {
                 None => account.free -= signed(step.amount()),
             }
             let hold = hold.map(|hold| hold.id);
-            self.parcels.push(Parcel { from: life, to, step: *step, hold });
+            let seq = self.records[life];
+            self.parcels.push(Parcel { from: life, to, step: *step, hold, seq });
         }
         Ok(())
     }
@@ -333,8 +337,8 @@ impl Model {
     fn accepted(&mut self, now_ms: u64, from: Life, life: Life, steps: &[Step], hold: Option<HandedHold>) -> Checked {
         for step in steps {
             let hold = hold.map(|hold| hold.id);
-            let parcel = Parcel { from, to: life, step: *step, hold };
-            let Some(at) = self.parcels.iter().position(|known| *known == parcel) else {
+            let same = |parcel: &Parcel| (parcel.from, parcel.to, parcel.step, parcel.hold) == (from, life, *step, hold);
+            let Some(at) = self.parcels.iter().position(same) else {
                 let what = format!("life {life} took over {step:?} from life {from}, who has not given it");
                 return broken(Rule::AcceptedIsGiven, what);
             };
