@@ -21,6 +21,8 @@ impl Book {
             .find(|claim| claim.from == *from && claim.id == request.id)
         {
             claim.until_ms = until_ms;
+            claim.needed = request.needed.parts();
+            claim.least = request.least.parts();
             return;
         }
         if self

@@ -180,7 +180,9 @@ impl World {
 
     /// A node that cannot be reached is retired by its parent's operator; so is a life whose disk is gone.
     pub fn retire_one(&mut self) {
-        let Some(at) = self.any_kiosk() else { return };
+        let is_cut = |at: &usize| self.machines[*at].role == Role::Kiosk && !self.links[*at].up;
+        let cut: Vec<usize> = (0..self.machines.len()).filter(is_cut).collect();
+        let Some(at) = self.rng.pick(&cut).copied() else { return };
         let parent = self.machines[at].parent.unwrap_or(0);
         let life = self.machines[at].life;
         let connected = self.machines[parent]

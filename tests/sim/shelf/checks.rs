@@ -109,6 +109,13 @@ impl World {
                 format!("item {item}: without sales in hand {promised} is promised, {there} is there, {owed} is owed"),
             );
         }
+        let rights = self.model.rights(item);
+        if rights > there {
+            self.fail(
+                Rule::Rights,
+                format!("item {item}: there are {rights} rights, and {there} is there"),
+            );
+        }
         let late = self.model.late(item);
         if sums.quantity + late != there {
             self.fail(
@@ -249,11 +256,34 @@ impl World {
         })
     }
 
-    /// Holds are open, or customers wait.
+    /// Holds are open, customers wait, or debt that could be settled.
     pub fn is_awaited(&self) -> bool {
         let waits =
             |machine: &super::machine::Machine| machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty());
-        self.model.promises() > 0 || self.machines.iter().any(waits)
+        let unsettled = (0..self.options.items).any(|item| self.unsettled(item).is_some());
+        unsettled || self.model.promises() > 0 || self.machines.iter().any(waits)
+    }
+
+    /// What is waited for, for people.
+    pub fn awaited(&self) -> String {
+        let unsettled: Vec<_> = (0..self.options.items).map(|item| self.unsettled(item)).collect();
+        format!(
+            "{} holds are open, {:?}; owed beside free: {unsettled:?}",
+            self.model.promises(),
+            self.model.any_promise()
+        )
+    }
+
+    /// Debt beside rights that would settle it, as (owed, free).
+    fn unsettled(&self, item: Item) -> Option<(i64, i64)> {
+        let accounts = || {
+            self.machines
+                .iter()
+                .map(|machine| self.model.account(machine.life, item))
+        };
+        let owed: i64 = accounts().map(|account| account.iou).sum();
+        let free: i64 = accounts().map(|account| account.free).sum();
+        (owed > 0 && free > 0).then_some((owed, free))
     }
 
     /// After healing.
@@ -298,10 +328,7 @@ impl World {
             wrong.push(format!("{} holds have no end", self.model.promises()));
         }
         for item in 0..self.options.items {
-            let live: Vec<Life> = self.machines.iter().map(|machine| machine.life).collect();
-            let owed: i64 = live.iter().map(|life| self.model.account(*life, item).iou).sum();
-            let free: i64 = live.iter().map(|life| self.model.account(*life, item).free).sum();
-            if owed > 0 && free > 0 {
+            if let Some((owed, free)) = self.unsettled(item) {
                 wrong.push(format!("item {item}: {owed} is owed beside {free} free"));
             }
         }

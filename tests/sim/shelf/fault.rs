@@ -8,6 +8,8 @@ use std::str::FromStr;
 pub enum Rule {
     /// Reserved ≤ quantity + debt outstanding; without debt promises never exceed stock.
     Promises,
+    /// Every right, used or not, has a unit behind it.
+    Rights,
     /// Rights, reserved, owed and moved are what the model says.
     RowIsTruth,
     /// The book of holds is what was promised, and held − freed is their sum.
@@ -42,6 +44,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Promises => "P3 promises are covered",
+            Self::Rights => "P3 every right has a unit behind it",
             Self::RowIsTruth => "P4 a row is what happened",
             Self::OpenHolds => "P4 held less freed is the open holds",
             Self::EndsOnce => "P3 a hold ends once, by its owner",
@@ -87,7 +90,7 @@ faults! {
     /// Copies of rows are merged by adding what came, as a counter's increments would be.
     CounterIncrements, "counter-increments", [Rule::CopiesAreBehind];
     /// A restored or copied disk goes on under its old incarnation, with its old rights.
-    IncarnationReused, "incarnation-reused", [Rule::OneWriter];
+    IncarnationReused, "incarnation-reused", [Rule::OneWriter, Rule::RowIsTruth];
     /// A grant is sent, and used, before it is committed.
     GrantBeforeCommit, "grant-before-commit", [Rule::AcceptedIsGiven];
     /// A hold is ended again by whoever asks again.
@@ -95,9 +98,9 @@ faults! {
     /// A released hold lowers `held` in place of raising `freed`.
     ReleaseLowersRegister, "release-lowers-register", [Rule::NeverFalls];
     /// Holds expire by the clock on the wall.
-    ExpiryByWallClock, "expiry-by-wall-clock", [Rule::Expiry];
+    ExpiryByWallClock, "expiry-by-wall-clock", [Rule::Expiry, Rule::Quiet];
     /// A retired node's rights are promised again before anybody knows what it has done with them.
-    RetiredRightsReused, "retired-rights-reused", [Rule::Promises];
+    RetiredRightsReused, "retired-rights-reused", [Rule::Rights, Rule::Promises];
 }
 
 impl fmt::Display for Fault {

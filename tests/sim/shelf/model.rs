@@ -44,6 +44,8 @@ struct Parcel {
     to: Life,
     step: Step,
     hold: Option<HoldId>,
+    /// The giver's record.
+    seq: usize,
 }
 
 /// A child that was retired.
@@ -106,13 +108,13 @@ impl Model {
         self.lives[of][item]
     }
 
-    pub fn promise(&self, id: HoldId) -> Option<&Promise> {
-        self.promises.get(&id)
-    }
-
     pub fn promises_of(&self, life: Life) -> impl Iterator<Item = (HoldId, &Promise)> {
         let own = move |(_, promise): &(&HoldId, &Promise)| promise.owner == Owner::Life(life);
         self.promises.iter().filter(own).map(|(id, promise)| (*id, promise))
+    }
+
+    pub fn any_promise(&self) -> Option<(&HoldId, &Promise)> {
+        self.promises.first_key_value()
     }
 
     pub fn promises(&self) -> usize {
@@ -122,6 +124,16 @@ impl Model {
     pub fn promised(&self, item: Item) -> i64 {
         let lines = self.promises.values().flat_map(|promise| &promise.lines);
         lines.filter(|line| line.0 == item).map(|line| line.1).sum()
+    }
+
+    /// All rights, used or not, less what was taken beyond them: as many as there are units.
+    pub fn rights(&self, item: Item) -> i64 {
+        let accounts = self.lives.iter().map(|accounts| accounts[item]);
+        let had: i64 = accounts
+            .map(|account| account.free + account.reserved - account.iou)
+            .sum();
+        let under_way = self.parcels.iter().filter(|parcel| parcel.step.item == item);
+        had + under_way.map(|parcel| signed(parcel.step.amount())).sum::<i64>()
     }
 
     pub fn owed(&self, item: Item) -> i64 {
@@ -136,10 +148,6 @@ impl Model {
 
     pub fn is_retired(&self, life: Life) -> bool {
         self.retired.contains_key(&life)
-    }
-
-    pub fn unpromised(&self, life: Life, item: Item) -> i64 {
-        self.retired.get(&life).map_or(0, |retired| retired.unpromised[item])
     }
 
     /// What a retired life has moved behind the head that it was retired at and nobody has posted yet.
@@ -161,6 +169,7 @@ impl Model {
         self.lives[life] = at_head;
         self.records[life] = head;
         self.history[life].truncate(head + 1);
+        self.drop_parcels(|parcel| parcel.from == life && parcel.seq > head);
         // Its customers have nobody left who knows of them.
         self.promises.retain(|_, promise| promise.owner != Owner::Life(life));
     }
@@ -174,7 +183,7 @@ impl Model {
             };
         }
         self.promises.retain(|_, promise| promise.owner != Owner::Life(life));
-        self.parcels.retain(|parcel| parcel.from != life);
+        self.drop_parcels(|parcel| parcel.from == life);
     }
 
     /// A record was committed.
@@ -338,11 +347,13 @@ impl Model {
                 None => account.free -= signed(step.amount()),
             }
             let hold = hold.map(|hold| hold.id);
+            let seq = self.records[life];
             self.parcels.push(Parcel {
                 from: life,
                 to,
                 step: *step,
                 hold,
+                seq,
             });
         }
         Ok(())
@@ -351,13 +362,9 @@ impl Model {
     fn accepted(&mut self, now_ms: u64, from: Life, life: Life, steps: &[Step], hold: Option<HandedHold>) -> Checked {
         for step in steps {
             let hold = hold.map(|hold| hold.id);
-            let parcel = Parcel {
-                from,
-                to: life,
-                step: *step,
-                hold,
-            };
-            let Some(at) = self.parcels.iter().position(|known| *known == parcel) else {
+            let same =
+                |parcel: &Parcel| (parcel.from, parcel.to, parcel.step, parcel.hold) == (from, life, *step, hold);
+            let Some(at) = self.parcels.iter().position(same) else {
                 let what = format!("life {life} took over {step:?} from life {from}, who has not given it");
                 return broken(Rule::AcceptedIsGiven, what);
             };
@@ -382,12 +389,6 @@ impl Model {
     /// What the retired one has, and what is on its way to it, is nobody's.
     fn retire(&mut self, parent: Life, who: Life, head: usize) {
         let to_it = |parcel: &Parcel| parcel.from == parent && parcel.to == who;
-        let lost_promises: Vec<HoldId> = self
-            .parcels
-            .iter()
-            .filter(|parcel| to_it(parcel))
-            .filter_map(|parcel| parcel.hold)
-            .collect();
         let mut unpromised = vec![0; self.items];
         let mut posted = vec![0; self.items];
         // Whatever it has given back behind the head is in the rights that it had at the head.
@@ -406,10 +407,16 @@ impl Model {
             unpromised[item] = rights - pays;
             posted[item] = account.moved;
         }
-        self.promises
-            .retain(|id, promise| !(lost_promises.contains(id) && promise.owner == Owner::UnderWay(who)));
-        self.parcels.retain(|parcel| !to_it(parcel) && parcel.from != who);
+        self.drop_parcels(|parcel| to_it(parcel) || parcel.from == who);
         self.retired.insert(who, Retired { unpromised, posted });
+    }
+
+    /// Grants that nobody will ever take over, and the promises that were to go with them.
+    fn drop_parcels(&mut self, gone: impl Fn(&Parcel) -> bool) {
+        let dropped: Vec<Parcel> = self.parcels.extract_if(.., |parcel| gone(parcel)).collect();
+        let under_way = |promise: &Promise| matches!(promise.owner, Owner::UnderWay(_));
+        let with = |id: &HoldId| dropped.iter().any(|parcel| parcel.hold == Some(*id));
+        self.promises.retain(|id, promise| !(under_way(promise) && with(id)));
     }
 
     /// Rights of a retired life become its parent's.

@@ -121,7 +121,7 @@ impl Options {
             kills: rarely(rng, 30),
             falls: rarely(rng, 15),
             restores: rarely(rng, 15),
-            retirements: rarely(rng, 15),
+            retirements: rarely(rng, 40),
             clock_jumps: rarely(rng, 30),
             gossip_ms: rng.between(500, 4_000),
             headquarters,

@@ -78,7 +78,11 @@ fn play(world: &mut World) {
         if world.now_ms >= end_ms {
             world.fail(
                 Rule::Quiet,
-                format!("rights still move after {} s of peace", PEACE_MS_MAX / 1_000),
+                format!(
+                    "after {} s of peace rights still move, or wait: {}",
+                    PEACE_MS_MAX / 1_000,
+                    world.awaited()
+                ),
             );
             return;
         }

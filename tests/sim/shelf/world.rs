@@ -15,6 +15,7 @@ use super::machine::{Machine, Role, Stream};
 use super::model::Model;
 use super::network::{Link, Message};
 use super::options::Options;
+use super::policies::{Outcome, Visit};
 
 /// What happens.
 #[derive(Debug, Clone)]
@@ -51,6 +52,18 @@ pub enum Event {
         era: u64,
     },
     Action,
+    /// Of a trace that policies are measured by.
+    Visit(Visit),
+    Leave {
+        id: HoldId,
+    },
+    Look,
+    Cut {
+        link: usize,
+    },
+    Mend {
+        link: usize,
+    },
 }
 
 /// An incarnation, as nobody but the simulator sees it.
@@ -97,6 +110,8 @@ pub struct World {
     pub next_hold: HoldId,
     pub held: u64,
     pub refused: u64,
+    pub visits: BTreeMap<HoldId, Visit>,
+    pub outcome: Outcome,
     pub violation: Option<Violation>,
     pub trace: Option<Vec<String>>,
 }
@@ -164,6 +179,8 @@ impl World {
             next_hold: 1,
             held: 0,
             refused: 0,
+            visits: BTreeMap::new(),
+            outcome: Outcome::default(),
             violation: None,
             trace: tracing.then(Vec::new),
         };
@@ -306,6 +323,11 @@ impl World {
             Event::Resend { at } => self.resend(at),
             Event::Gossip { link } => self.gossip(link),
             Event::Notice { at, other, era } => self.notice(at, other, era),
+            Event::Visit(visit) => self.visit(&visit),
+            Event::Leave { id } => self.leave(id),
+            Event::Look => self.look(),
+            Event::Cut { link } => self.cut(link),
+            Event::Mend { link } => self.mend(link),
             Event::Action => {
                 if self.actions_left > 0 {
                     self.steps += 1;
