@@ -15,7 +15,7 @@ use super::carriage_loop::{CarriageEnd, Teller};
 use super::headquarters::Headquarters;
 use super::ingest::{Incoming, Ingested};
 use super::introduce::IntroduceError;
-use super::rights_loop::RightsEvent;
+use super::rights_desk::RightsEvent;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};

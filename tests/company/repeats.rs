@@ -95,6 +95,11 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
     for ((path, body), (key, first)) in cases.iter().zip(&answered) {
         is_the_first_again(path, first, &company.ask(Request::post(path, key, body)));
     }
+    let line = json!({"sku": SKU, "change": "-100"});
+    let goods = json!({"kind": "adjustment", "lines": [line]}).to_string();
+    store
+        .ask(Request::post("/v1/stock/movements", "out-again", &goods))
+        .ok(201);
     company.has_everything_of(&[&store, &restored]);
     company.counts(&sold);
     assert_eq!(company.lives().len(), 2);

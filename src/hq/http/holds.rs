@@ -16,7 +16,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::stock::{Hold, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 use crate::hq::RightsError;
 use crate::hq::rights::{end_hold, open_hold};
-use crate::hq::rights_loop::RightsEvent;
+use crate::hq::rights_desk::RightsEvent;
 use crate::http::parameters::{InPath, InQuery, page_limit};
 use crate::http::problem::{Problem, kind};
 

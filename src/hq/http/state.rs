@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use super::metrics::Metrics;
 use crate::hq::RightsDesk;
-use crate::hq::rights_loop::RightsEvent;
+use crate::hq::rights_desk::RightsEvent;
 use crate::hq::{Headquarters, StorageError, Token, TokenRole};
 use crate::http::problem::{Problem, kind};
 
