@@ -14,6 +14,7 @@ mod devices;
 pub(crate) mod docs;
 pub(crate) mod documents;
 mod events;
+mod explain;
 pub(crate) mod guard;
 mod health;
 mod history;

@@ -48,6 +48,8 @@ pub const RULES: &[Rule] = &[
     rule(&Method::POST, "/v1/products/import", MANAGER),
     rule(&Method::GET, "/v1/stock", EVERY),
     rule(&Method::GET, "/v1/stock/{sku}", EVERY),
+    rule(&Method::GET, "/v1/stock/{sku}/history", STAFF),
+    rule(&Method::GET, "/v1/stock/{sku}/explain", STAFF),
     rule(&Method::POST, "/v1/stock/movements", STAFF),
     // A kiosk sees and uses the holds that it opened itself; the handlers see to it.
     rule(&Method::GET, "/v1/holds", EVERY),

@@ -6,6 +6,7 @@
 mod ack_saver;
 pub mod clock;
 pub mod config;
+mod history;
 mod holds;
 pub mod randomness;
 mod start;

@@ -153,6 +153,7 @@ impl Node {
             clock,
             stopped.clone(),
         )));
+        tasks.push(tokio::spawn(super::history::run(Arc::clone(&store), stopped.clone())));
         tasks.push(tokio::spawn(super::upkeep::run(
             Arc::clone(&store),
             clock,

@@ -6,6 +6,8 @@
 
 mod apply_feed_page;
 mod audit;
+mod explain;
+mod follow_history;
 mod hold;
 mod import_catalog;
 mod load_batch;
@@ -30,6 +32,11 @@ mod verify;
 
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
+pub use explain::{
+    DebtSale, Explanation, GrantAccount, KindSum, OpenHoldOf, PlaceAccount, ReplicaAccount, StatementHead, Step,
+    explain, pruned_steps, statement, steps,
+};
+pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};
 pub use import_catalog::import_catalog;
 pub use load_batch::{Packed, load_batch};

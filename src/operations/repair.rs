@@ -66,6 +66,8 @@ pub fn repair(
         rebuild_rows(tx, &row)?;
     }
     rebuild_holds(tx, now)?;
+    // It follows the journal by itself from here.
+    tx.restart_history()?;
     tx.set_rebuilt()?;
     tx.catalog_changed();
     Ok(rebuild.done)

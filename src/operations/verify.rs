@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Difference, Row, ShelvesFold};
+use super::audit::{Dictionary, Difference, HistoryCheck, Row, ShelvesFold};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::journal::Hash;
@@ -64,6 +64,7 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
     let mut check = Check {
         names: Dictionary::read(snapshot)?,
         shelves: ShelvesFold::default(),
+        history: HistoryCheck::new(snapshot)?,
         refunded: BTreeMap::new(),
         found: Verified::default(),
     };
@@ -85,6 +86,8 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
     }
     check.documents(snapshot)?;
     check.refunds(snapshot)?;
+    let found = &mut check.found;
+    check.history.finish(snapshot, |difference| found.differs(difference))?;
     progress(check.found.records, total);
     Ok(check.found)
 }
@@ -93,6 +96,7 @@ struct Check {
     names: Dictionary,
     /// Of the incarnation that is being read.
     shelves: ShelvesFold,
+    history: HistoryCheck,
     /// By sale and line, thousandths back.
     refunded: BTreeMap<(Position, u16), Quantity>,
     found: Verified,
@@ -163,6 +167,9 @@ impl Check {
                 return Ok(());
             }
         };
+        let verified = &mut self.found;
+        self.history
+            .record(snapshot, found, |difference| verified.differs(difference))?;
         // What is behind the place where both branches are the same counts where its copy stands.
         if row.seq(found.position) <= row.offered() {
             self.shelves.add_fact(&fact);

@@ -8,6 +8,7 @@ mod client;
 mod description;
 mod documents;
 mod events;
+mod explaining;
 mod movements;
 mod node;
 mod operator;

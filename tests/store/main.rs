@@ -6,6 +6,7 @@ mod auditing;
 mod backing_up;
 mod branching;
 mod disk;
+mod explaining;
 mod feeding;
 mod holding;
 mod opening;

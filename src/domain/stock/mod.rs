@@ -8,9 +8,11 @@ mod hold;
 mod movement;
 mod place;
 mod rights;
+mod step;
 
 pub use effects::{Effect, Verb, effects, effects_of_copy};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use place::Place;
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
+pub use step::{Growth, Particulars, StepKind, quantity};
