@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
-use super::stock::{Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId};
+use super::stock::{Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, ThresholdSet};
 use super::time::Hlc;
 
 /// Something that has happened.
@@ -39,6 +39,8 @@ pub enum Fact {
     Granted(Granted),
     /// Rights of another replica were taken over.
     Accepted(Accepted),
+    /// From how much left an item counts as low.
+    ThresholdSet(ThresholdSet),
 }
 
 /// The first record of an incarnation.
@@ -168,6 +170,7 @@ mod kind {
     pub const HOLD_ENDED: u32 = 11;
     pub const GRANTED: u32 = 12;
     pub const ACCEPTED: u32 = 13;
+    pub const THRESHOLD_SET: u32 = 20;
 }
 
 impl Entry {
@@ -191,6 +194,7 @@ impl Entry {
             Fact::HoldEnded(body) => encode(kind::HOLD_ENDED, recorded, body),
             Fact::Granted(body) => encode(kind::GRANTED, recorded, body),
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
+            Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
         }
     }
 
@@ -226,6 +230,7 @@ impl Entry {
             kind::HOLD_ENDED => Fact::HoldEnded(whole(kind, body)?),
             kind::GRANTED => Fact::Granted(whole(kind, body)?),
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
+            kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })

@@ -136,7 +136,7 @@ pub(super) async fn account(
 }
 
 /// Lets the history have every record before it is read.
-async fn catch_up(api: &ApiState) -> Result<(), Problem> {
+pub(super) async fn catch_up(api: &ApiState) -> Result<(), Problem> {
     if !api.readers.run(|snapshot| history_is_behind(snapshot)).await? {
         return Ok(());
     }

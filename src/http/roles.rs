@@ -50,6 +50,9 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/stock/{sku}", EVERY),
     rule(&Method::GET, "/v1/stock/{sku}/history", STAFF),
     rule(&Method::GET, "/v1/stock/{sku}/explain", STAFF),
+    rule(&Method::POST, "/v1/stock/{sku}/threshold", MANAGER),
+    rule(&Method::GET, "/v1/alerts", STAFF),
+    rule(&Method::POST, "/v1/alerts/{alert}/acknowledge", STAFF),
     rule(&Method::POST, "/v1/stock/movements", STAFF),
     // A kiosk sees and uses the holds that it opened itself; the handlers see to it.
     rule(&Method::GET, "/v1/holds", EVERY),

@@ -6,10 +6,10 @@
 mod ack_saver;
 pub mod clock;
 pub mod config;
-mod history;
 mod holds;
 pub mod randomness;
 mod start;
+mod stock_watch;
 mod sync_loop;
 pub mod tls;
 mod upkeep;

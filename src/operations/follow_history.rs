@@ -44,6 +44,7 @@ pub fn follow_history(tx: &mut WriteTransaction<'_>) -> Result<bool, StorageErro
     for row in &found {
         for (place, sku, step) in fold.record(tx, &lives, row)? {
             tx.put_history(place, &sku, &step)?;
+            tx.put_alert_due(&sku)?;
         }
     }
     for ((replica, place, sku), row) in fold.rows {

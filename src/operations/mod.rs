@@ -4,6 +4,7 @@
 //! An operation that writes takes a transaction of the writer and is answered for only after its commit. What it
 //! refuses is one closed list of its own, with codes that are never renamed; what fails in the store is another type.
 
+mod alerts;
 mod apply_feed_page;
 mod audit;
 mod explain;
@@ -23,6 +24,7 @@ mod revoke;
 mod save_ack;
 mod sell;
 mod set_record_aside;
+mod set_threshold;
 mod settings;
 mod shelves;
 mod streams;
@@ -30,6 +32,7 @@ mod tidy;
 mod till;
 mod verify;
 
+pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
 pub use explain::{
@@ -55,6 +58,7 @@ pub use revoke::{RevokeRefusal, revoke};
 pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
 pub use set_record_aside::{SetAsideRefusal, set_record_aside};
+pub use set_threshold::{ThresholdRefusal, set_threshold};
 pub use settings::{HoldSettings, Settings};
 pub use streams::streams;
 pub use tidy::{TidiedTo, tidy};

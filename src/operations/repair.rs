@@ -93,6 +93,9 @@ impl Rebuild {
             tx.insert_document(&document)?;
             self.done.documents += 1;
         }
+        if let Fact::ThresholdSet(set) = &fact {
+            tx.put_threshold(&set.sku, set.threshold)?;
+        }
         if let Fact::Refund(refund) = &fact {
             self.refund(tx, refund)?;
         }

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::audit::{Dictionary, Difference, HistoryCheck, Row, ShelvesFold};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, RecordError};
+use crate::domain::ids::Sku;
 use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::Movement;
@@ -65,6 +66,7 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
         names: Dictionary::read(snapshot)?,
         shelves: ShelvesFold::default(),
         history: HistoryCheck::new(snapshot)?,
+        thresholds: BTreeMap::new(),
         refunded: BTreeMap::new(),
         found: Verified::default(),
     };
@@ -86,6 +88,11 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
     }
     check.documents(snapshot)?;
     check.refunds(snapshot)?;
+    for (sku, journal) in std::mem::take(&mut check.thresholds) {
+        if snapshot.threshold(&sku)? != journal {
+            check.found.differs(Difference::Threshold { sku });
+        }
+    }
     let found = &mut check.found;
     check.history.finish(snapshot, |difference| found.differs(difference))?;
     progress(check.found.records, total);
@@ -97,6 +104,8 @@ struct Check {
     /// Of the incarnation that is being read.
     shelves: ShelvesFold,
     history: HistoryCheck,
+    /// Thresholds as they were set last.
+    thresholds: BTreeMap<Sku, Option<Quantity>>,
     /// By sale and line, thousandths back.
     refunded: BTreeMap<(Position, u16), Quantity>,
     found: Verified,
@@ -173,6 +182,9 @@ impl Check {
         // What is behind the place where both branches are the same counts where its copy stands.
         if row.seq(found.position) <= row.offered() {
             self.shelves.add_fact(&fact);
+        }
+        if let Fact::ThresholdSet(set) = &fact {
+            self.thresholds.insert(set.sku.clone(), set.threshold);
         }
         if let Some(document) = Row::of(&fact) {
             self.found.documents += 1;

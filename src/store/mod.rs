@@ -4,6 +4,7 @@
 //! decides nothing about trade: it keeps rows and gives them back. Nothing else on the node names SQLite's library;
 //! what is read or written by an operation is a method of [`Snapshot`] or [`WriteTransaction`] here.
 
+mod alerts;
 mod audit;
 mod backup;
 mod catalog;
@@ -38,6 +39,7 @@ mod shelves;
 mod snapshot;
 mod writer;
 
+pub use alerts::AlertRow;
 pub use backup::{BackupError, back_up};
 pub use catalog::{Listed, Priced};
 pub use changes::{Change, OnCommit};

@@ -14,6 +14,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0005_feed_epochs.sql")),
     M::up(include_str!("../../migrations/node/0006_shelves.sql")),
     M::up(include_str!("../../migrations/node/0009_history.sql")),
+    M::up(include_str!("../../migrations/node/0011_alerts.sql")),
 ];
 
 /// The version that this program writes.

@@ -2,6 +2,7 @@
 
 #![cfg(feature = "node")]
 
+mod alerts;
 mod bounds;
 mod catalog;
 mod client;

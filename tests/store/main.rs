@@ -2,6 +2,7 @@
 
 #![cfg(feature = "node")]
 
+mod alerting;
 mod auditing;
 mod backing_up;
 mod branching;

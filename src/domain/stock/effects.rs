@@ -127,9 +127,12 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         Fact::HoldEnded(ended) => of_end(ended),
         Fact::Granted(granted) => of_granted(granted),
         Fact::Accepted(accepted) => of_accepted(accepted),
-        Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => {
-            Vec::new()
-        }
+        Fact::Opened(_)
+        | Fact::HoldExtended(_)
+        | Fact::Rehomed(_)
+        | Fact::Correction(_)
+        | Fact::Settlement(_)
+        | Fact::ThresholdSet(_) => Vec::new(),
     }
 }
 

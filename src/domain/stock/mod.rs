@@ -8,6 +8,7 @@ mod hold;
 mod movement;
 mod place;
 mod rights;
+mod status;
 mod step;
 
 pub use effects::{Effect, Verb, effects, effects_of_copy};
@@ -15,4 +16,5 @@ pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, Hold
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use place::Place;
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
+pub use status::{AlertKind, Severity, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};

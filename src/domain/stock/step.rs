@@ -134,7 +134,12 @@ impl StepKind {
             Fact::Granted(_) => Self::Granted,
             Fact::Accepted(accepted) if accepted.hold.is_some() => Self::TakenOver,
             Fact::Accepted(_) => Self::Accepted,
-            Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => {
+            Fact::Opened(_)
+            | Fact::HoldExtended(_)
+            | Fact::Rehomed(_)
+            | Fact::Correction(_)
+            | Fact::Settlement(_)
+            | Fact::ThresholdSet(_) => {
                 return None;
             }
         })
@@ -293,7 +298,11 @@ impl Particulars {
                 },
                 Err(_) => Self::default(),
             },
-            Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Correction(_) | Fact::Settlement(_) => Self::default(),
+            Fact::Opened(_)
+            | Fact::HoldExtended(_)
+            | Fact::Correction(_)
+            | Fact::Settlement(_)
+            | Fact::ThresholdSet(_) => Self::default(),
         }
     }
 

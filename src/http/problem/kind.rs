@@ -109,6 +109,10 @@ kinds! {
     DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"
         "This node has recorded no sale or refund under this number. Documents of other nodes are at headquarters; \
          very old ones may have been pruned here.";
+    ALERT_NOT_FOUND = NOT_FOUND "alert-not-found" "There is no such alert"
+        "This node has told no alert under this number, or it was over so long ago that it is no longer kept.";
+    THRESHOLD = UNPROCESSABLE_ENTITY "threshold" "The threshold is out of range"
+        "A threshold is not below 0 and at most a million units; null stands for the site's default.";
     HOLD_NOT_OPEN = NOT_FOUND "hold-not-open" "There is no such open hold"
         "The hold was sold, released or handed over, its time ran out, or this node never had it. What has ended is in \
          the history of its items.";

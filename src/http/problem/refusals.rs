@@ -5,8 +5,8 @@ use crate::domain::money::Money;
 use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
 use crate::operations::{
-    HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal, RevokeRefusal,
-    SellRefusal, TillRefusal,
+    AcknowledgeRefusal, HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal,
+    RevokeRefusal, SellRefusal, ThresholdRefusal, TillRefusal,
 };
 use crate::store::Failure;
 
@@ -178,6 +178,22 @@ impl From<OpenHoldRefusal> for Problem {
         match refusal {
             OpenHoldRefusal::NotOpen(_) | OpenHoldRefusal::OfAnother(_) => refused(code, detail),
             OpenHoldRefusal::Hold(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<AcknowledgeRefusal> for Problem {
+    fn from(refusal: AcknowledgeRefusal) -> Self {
+        refused(refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<ThresholdRefusal> for Problem {
+    fn from(refusal: ThresholdRefusal) -> Self {
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            ThresholdRefusal::OutOfRange => problem.at("/threshold"),
+            ThresholdRefusal::UnknownSku(_) => problem,
         }
     }
 }

@@ -150,6 +150,12 @@ pub enum Difference {
         /// By the journal.
         journal: u64,
     },
+    /// From how much left an item counts as low.
+    #[error("the threshold of {sku} is not the one that was set last")]
+    Threshold {
+        /// The item.
+        sku: Sku,
+    },
     /// An item's steps in all.
     #[error("the history of {sku} does not come to its shelf")]
     StepSums {
