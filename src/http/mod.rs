@@ -41,6 +41,7 @@ mod serve;
 mod state;
 mod status;
 mod stock;
+mod stock_work;
 pub(crate) mod sync;
 mod tenders;
 

@@ -54,6 +54,8 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/alerts", STAFF),
     rule(&Method::POST, "/v1/alerts/{alert}/acknowledge", STAFF),
     rule(&Method::POST, "/v1/stock/movements", STAFF),
+    rule(&Method::POST, "/v1/stock/work", STAFF),
+    rule(&Method::POST, "/v1/stock/counts", STAFF),
     // A kiosk sees and uses the holds that it opened itself; the handlers see to it.
     rule(&Method::GET, "/v1/holds", EVERY),
     rule(&Method::POST, "/v1/holds", EVERY),

@@ -13,7 +13,7 @@ use super::problem::pages;
 use super::state::ApiState;
 use super::{
     alerts, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements, pairing,
-    products, receipts, refunds, sales, status, stock, sync,
+    products, receipts, refunds, sales, status, stock, stock_work, sync,
 };
 
 /// The whole API. Made once for a state.
@@ -55,6 +55,8 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(explain::history),
         routes!(explain::account),
         routes!(movements::create),
+        routes!(stock_work::create),
+        routes!(stock_work::mark),
         routes!(holds::list, holds::create),
         routes!(holds::by_id),
         routes!(holds::extend),

@@ -9,7 +9,7 @@ use super::audit::{Dictionary, Row};
 use super::shelves::{fold_of, rebuild_rows};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Movement};
+use crate::domain::stock::{Accepted, Hold, HoldId, Movement, StockWork};
 use crate::store::{HoldRow, JournalRow, Now, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
@@ -86,7 +86,7 @@ impl Rebuild {
             // A newer version's record moves nothing that this version knows.
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
-        if let Fact::Movement(Movement { id: Some(id), .. }) = &fact {
+        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = &fact {
             tx.put_movement(*id, found.position)?;
         }
         if let Some(document) = Row::of(&fact).and_then(|row| row.document(&self.names, found.position)) {

@@ -10,7 +10,7 @@ use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::ids::Sku;
 use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::Movement;
+use crate::domain::stock::{Movement, StockWork};
 use crate::store::{IncarnationRow, JournalRow, Position, ReplicaIx, Snapshot, StorageError};
 
 /// How many differences are listed; more are only counted.
@@ -196,7 +196,7 @@ impl Check {
                 self.refund(snapshot, refund)?;
                 (&refund.totals, refund.recompute_totals())
             }
-            Fact::Movement(Movement { id: Some(id), .. }) => {
+            Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) => {
                 if snapshot.movement(*id)? != Some(found.position) {
                     self.found.differs(Difference::Movement(*id));
                 }

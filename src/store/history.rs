@@ -134,6 +134,17 @@ impl Snapshot<'_> {
         ))
     }
 
+    /// By how much what is there changed after a record, but for what counts found: that was so before they were posted.
+    pub(crate) fn history_since(&self, place: Place, sku: &Sku, after: Position) -> Result<Quantity, StorageError> {
+        let sql = "SELECT coalesce(sum(added - removed), 0) FROM history \
+            WHERE sku = ?1 AND place = ?2 AND position > ?3 AND kind <> ?4";
+        let count = StepKind::Count.number();
+        let found = self.one(sql, (sku.as_str(), place.number(), after.0, count), |row| {
+            row.get(0).map(Quantity::from_thousandths)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// How many steps there are.
     pub(crate) fn history_count(&self) -> Result<u64, StorageError> {
         let counted = self.one("SELECT count(*) FROM history", (), |row| row.get(0))?;

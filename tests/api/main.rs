@@ -19,3 +19,4 @@ mod refunds;
 mod repeats;
 mod roles;
 mod sales;
+mod stock_work;

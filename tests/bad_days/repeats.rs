@@ -76,7 +76,8 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     let wanted = cart.to_string();
     // So that there is an alert to be seen.
     let low = json!({"threshold": "1000"}).to_string();
-    let request = Request::post(&format!("/v1/stock/{SKU}/threshold"), "low", &low).by(operator);
+    let path = format!("/v1/stock/{SKU}/threshold");
+    let request = Request::post(&path, "low", &low).by(operator);
     connection.ask(request).unwrap().ok(200);
     let held = ["to-extend", "to-release"].map(|key| {
         let request = Request::post("/v1/holds", key, &wanted).by(&till.token);
@@ -109,6 +110,14 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
             "/v1/holds/{hold}/release" => (&till.token, json!({})),
             "/v1/stock/{sku}/threshold" => (&operator.to_owned(), json!({"threshold": "7"})),
             "/v1/alerts/{alert}/acknowledge" => (&till.token, json!({})),
+            "/v1/stock/work" => {
+                let work = json!({"kind": "loss", "reason": "stolen"});
+                (
+                    &till.token,
+                    json!({"work": work, "lines": [{"sku": SKU, "quantity": "1"}]}),
+                )
+            }
+            "/v1/stock/counts" => (&till.token, json!({})),
             "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
             other => panic!("a new call: {other}. What would a client send?"),
         };

@@ -18,6 +18,7 @@ mod searching;
 mod selling;
 mod sending;
 mod shop;
+mod working;
 mod writer;
 
 /// The simulator's disk, for a disk that is full or fails.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{HoldEnd, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
+use super::place::Place;
+use super::work::{StockWork, WorkKind};
 use crate::domain::escrow::{Amount, Row};
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::StaffId;
@@ -44,11 +46,17 @@ pub enum StepKind {
     HandedOver,
     /// A promise was taken over with its rights.
     TakenOver,
+    /// Goods are gone: stolen, expired, lost.
+    Loss,
+    /// Goods went from one place of the site to another.
+    Moved,
+    /// A count found more or less than there should be.
+    Count,
 }
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -63,6 +71,9 @@ impl StepKind {
         Self::Accepted,
         Self::HandedOver,
         Self::TakenOver,
+        Self::Loss,
+        Self::Moved,
+        Self::Count,
     ];
 
     /// Its number, for rows.
@@ -83,6 +94,9 @@ impl StepKind {
             Self::Accepted => 11,
             Self::HandedOver => 12,
             Self::TakenOver => 13,
+            Self::Loss => 14,
+            Self::Moved => 15,
+            Self::Count => 16,
         }
     }
 
@@ -110,6 +124,9 @@ impl StepKind {
             Self::Accepted => "rights taken over",
             Self::HandedOver => "hold handed on with its rights",
             Self::TakenOver => "hold taken over with its rights",
+            Self::Loss => "lost",
+            Self::Moved => "moved to or from another place",
+            Self::Count => "found by a count",
         }
     }
 
@@ -123,6 +140,13 @@ impl StepKind {
                 MovementKind::Opening => Self::Opening,
                 MovementKind::Receipt => Self::Receipt,
                 MovementKind::Adjustment => Self::Adjustment,
+            },
+            Fact::StockWork(work) => match work.kind {
+                WorkKind::GoodsIn { .. } => Self::Receipt,
+                WorkKind::Loss { .. } => Self::Loss,
+                WorkKind::Correction { .. } => Self::Adjustment,
+                WorkKind::Move { .. } => Self::Moved,
+                WorkKind::Count { .. } => Self::Count,
             },
             Fact::HoldOpened(_) => Self::HoldOpened,
             Fact::HoldEnded(ended) => match ended.end {
@@ -272,6 +296,7 @@ impl Particulars {
                 document: movement.reference.clone(),
                 ..Self::default()
             },
+            Fact::StockWork(work) => Self::of_work(work),
             Fact::HoldOpened(opened) => Self::of_hold(opened),
             Fact::HoldEnded(ended) => Self {
                 document: Some(format!("hold {}", ended.id)),
@@ -306,6 +331,32 @@ impl Particulars {
         }
     }
 
+    fn of_work(work: &StockWork) -> Self {
+        let by = work.staff.as_ref().map(|staff| format!(", staff {staff}"));
+        let (document, why) = match &work.kind {
+            WorkKind::GoodsIn {
+                supplier, reference, ..
+            } => {
+                let from = supplier.as_ref().map(|supplier| format!("from {supplier}"));
+                (reference.clone(), from)
+            }
+            WorkKind::Loss { reason, place } | WorkKind::Correction { reason, place } => {
+                (None, Some(format!("{}, {}", reason.words(), place_words(*place))))
+            }
+            WorkKind::Move { reason, from, to } => {
+                let (from, to) = (place_words(*from), place_words(*to));
+                (None, Some(format!("{}, from {from} to {to}", reason.words())))
+            }
+            WorkKind::Count { mark } => (None, Some(format!("as of record {mark}"))),
+        };
+        let why = why.into_iter().chain(work.note.clone()).collect::<Vec<_>>().join(", ");
+        Self {
+            document: Some(document.unwrap_or_else(|| format!("work {}", work.id))),
+            who: Some(format!("device \"{}\"{}", work.device, by.unwrap_or_default())),
+            why: Some(why).filter(|why| !why.is_empty()),
+        }
+    }
+
     /// What an open hold says of itself.
     #[must_use]
     pub fn of_hold(opened: &HoldOpened) -> Self {
@@ -319,6 +370,13 @@ impl Particulars {
             who: opened.staff.as_ref().map(|staff| format!("staff {staff}")),
             why: Some(format!("{purpose}, channel {}", opened.channel)),
         }
+    }
+}
+
+const fn place_words(place: Place) -> &'static str {
+    match place {
+        Place::Sellable => "on sale",
+        Place::Damaged => "set apart as damaged",
     }
 }
 

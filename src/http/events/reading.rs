@@ -153,6 +153,7 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Sale(sale) => sale.lines.iter().map(|line| &line.sku).collect(),
         Fact::Refund(refund) => refund.lines.iter().map(|line| &line.sku).collect(),
         Fact::Movement(movement) => movement.lines.iter().map(|line| &line.sku).collect(),
+        Fact::StockWork(work) => work.lines.iter().map(|line| &line.sku).collect(),
         Fact::HoldOpened(opened) => opened.lines.iter().map(|line| &line.sku).collect(),
         Fact::HoldEnded(ended) => ended.lines.iter().map(|line| &line.sku).collect(),
         Fact::Granted(Granted { lines, .. }) | Fact::Accepted(Accepted { lines, .. }) => {
