@@ -26,7 +26,13 @@ pub mod http;
 pub mod web;
 
 #[cfg(feature = "node")]
+pub mod backoff;
+
+#[cfg(feature = "node")]
 pub mod mqtt;
+
+#[cfg(feature = "node")]
+pub mod lan;
 
 #[cfg(feature = "node")]
 pub mod hq;

@@ -14,7 +14,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("operations", &["domain", "sync", "store"]),
     ("http", &["domain", "operations", "store"]),
     ("web", &["domain", "operations", "store"]),
-    ("mqtt", &["domain", "sync"]),
+    ("backoff", &[]),
+    ("mqtt", &["domain", "sync", "backoff"]),
+    ("lan", &["domain", "backoff"]),
     ("hq", &["domain", "sync", "operator", "mqtt", "http", "web"]),
     (
         "node",
@@ -27,11 +29,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "http",
             "web",
             "mqtt",
+            "lan",
         ],
     ),
     (
         "cli",
-        &["domain", "sync", "store", "operations", "import", "mqtt", "node", "hq"],
+        &[
+            "domain",
+            "sync",
+            "store",
+            "operations",
+            "import",
+            "mqtt",
+            "lan",
+            "node",
+            "hq",
+        ],
     ),
 ];
 
@@ -41,6 +54,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("automerge", &["sync/shelves"]),
     ("rumqttc", &["mqtt"]),
     ("rumqttd", &["mqtt"]),
+    ("tokio_tungstenite", &["lan"]),
     ("axum", &["http", "web", "hq/http", "hq/web", "node", "hq", "cli"]),
     ("clap", &["cli"]),
 ];

@@ -10,6 +10,9 @@ mod sim;
 use sim::options::Level;
 use sim::planted::Planted;
 use sim::runner::{run_range, run_seed};
+use sim::shelf;
+use sim::shelf::fault::Fault;
+use sim::shelf::policies::{self, Policy};
 
 /// Some seeds are worlds in which a fault can do no harm; among so many there must be one that notices.
 const SEEDS_TO_NOTICE: u64 = 200;
@@ -58,6 +61,36 @@ fn a_seed_always_gives_the_same_run() {
             assert_eq!(first.ok(), second.ok(), "{level:?} seed {seed}");
         }
     }
+}
+
+#[test]
+fn every_planted_fault_of_the_shelf_level_is_caught_by_the_name_of_its_rule() {
+    for planted in Fault::ALL {
+        let report = shelf::runner::run_range(0..SEEDS_TO_NOTICE, Some(*planted), THREADS, 1, |_| {});
+        let Some(broken) = report.broken.first() else {
+            panic!("{planted}: not noticed in {SEEDS_TO_NOTICE} seeds");
+        };
+        let named = broken.rule.is_some_and(|rule| planted.breaks().contains(&rule));
+        assert!(named, "{planted}: seed {}: {}", broken.seed, broken.what);
+    }
+}
+
+#[test]
+fn fifty_replicas_on_one_shelf_never_promise_too_much() {
+    let report = shelf::runner::run_range(0..4, None, THREADS, usize::MAX, |_| {});
+    assert!(report.broken.is_empty(), "{:#?}", report.broken);
+    assert!(report.steps_min >= 500, "{report:?}");
+    assert!(report.total.held > 100 && report.total.refused > 10, "{report:?}");
+}
+
+#[test]
+fn our_policy_refuses_fewer_than_either_baseline() {
+    let refused = |policy| policies::play(1, policy).refused;
+    let [ours, at_the_store, exact_shortfall] = Policy::ALL.map(refused);
+    assert!(
+        ours < at_the_store && ours < exact_shortfall,
+        "{ours}, {at_the_store}, {exact_shortfall}"
+    );
 }
 
 fn are_caught(level: Level, faults: &[Planted]) {

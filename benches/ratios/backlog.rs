@@ -175,6 +175,7 @@ fn apply(folder: &Path, sealed: &[Vec<u8>]) -> Outcome<f64> {
         let incoming = group.iter().map(|sealed| {
             Ok(Incoming {
                 sender: NODE.parse()?,
+                relayed: false,
                 session: 1,
                 sealed: sealed.clone(),
             })

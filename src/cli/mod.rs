@@ -12,6 +12,7 @@ mod explain;
 mod folder;
 mod hq;
 mod import;
+mod join;
 mod node;
 mod pair;
 mod progress;
@@ -57,6 +58,7 @@ enum Command {
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     Pair(pair::Arguments),
+    Join(join::Arguments),
     Settle(settle::Arguments),
     SetAside(set_aside::Arguments),
 }
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Backup(arguments) => backup::run(&arguments),
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Pair(arguments) => pair::run(&arguments),
+        Command::Join(arguments) => join::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
         Command::SetAside(arguments) => set_aside::run(&arguments),
     };

@@ -10,6 +10,7 @@ use super::{Failure, broker, serve};
 use crate::domain::ids::{NodeId, OrgId, SiteId};
 use crate::domain::money::Currency;
 use crate::domain::tax::{TaxBasis, TaxClass, TaxRate};
+use crate::lan::ParentAddress;
 use crate::node::config::{self, NodeConfig, SaleConfig};
 
 /// Run a store's or a kiosk's node.
@@ -48,6 +49,9 @@ pub(super) struct Arguments {
     tax_basis: TaxBasis,
     #[command(flatten)]
     broker: broker::BrokerArguments,
+    /// A kiosk's parent instead of a broker: its store's node, which `finalmarket join` has paired it with.
+    #[arg(long, value_name = "http://HOST:PORT")]
+    parent: Option<ParentAddress>,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +99,7 @@ fn read(arguments: Arguments) -> Result<NodeConfig, Failure> {
     );
     Ok(NodeConfig {
         broker: arguments.broker.broker()?,
+        parent: arguments.parent,
         org: arguments.org,
         listen: arguments.listen,
         ..NodeConfig::of(

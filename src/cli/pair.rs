@@ -10,7 +10,7 @@ use super::client::Server;
 use super::import::key_of_run;
 use crate::domain::ids::RegisterId;
 
-/// Ask a running node for a code that pairs a till, a kiosk or a manager's device.
+/// Ask a running node for a code that pairs a till, a kiosk, a manager's device or a kiosk's own node.
 ///
 /// The device sends the code to POST /v1/pair within ten minutes and gets a token of its own.
 #[derive(Debug, Args)]
@@ -42,6 +42,8 @@ enum Role {
     Kiosk,
     /// A manager's tool.
     Manager,
+    /// A kiosk's own node; its name is the node's.
+    Node,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -49,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Role::Till => "till",
         Role::Kiosk => "kiosk",
         Role::Manager => "manager",
+        Role::Node => "node",
     };
     let mut wish = json!({"role": role, "name": arguments.name, "permissions": []});
     if let Some(register) = &arguments.register {

@@ -1,13 +1,12 @@
 //! Feeds: what headquarters tells its nodes. A later entry replaces an earlier one with its key, so that a node that
 //! was away for a month gets each item once.
 //!
-//! Versions count within epochs. Whoever sets a headquarters back to an older copy of its database stops it meanwhile,
-//! and the next process to publish gives its versions out under a random number of its own; so a node whose version is
-//! of a history that is lost is found, whatever was published since, and takes the feed afresh.
+//! Versions count within epochs, and pages are made, as [`feed_pages`] says.
 
 use super::headquarters::Headquarters;
 use super::storage::{Reading, StorageError, Writing};
 use crate::domain::catalog::Item;
+use crate::sync::feed_pages::{self, History};
 use crate::sync::wire::{FeedCursor, FeedEntry, FeedPage};
 
 /// The feed of items: keys are SKUs, bodies are items as JSON.
@@ -15,15 +14,7 @@ pub const CATALOG_FEED: &str = "catalog";
 /// The most bytes that an entry may have, key and body together, so that a page always holds at least one.
 pub const ENTRY_BYTES_MAX: usize = 16 << 10;
 
-/// How many bytes of entries are gathered for each byte of a page before they are packed; entries compress about so
-/// well.
-const PACKING_GUESS: usize = 8;
-/// What the rest of a page's message takes at most.
-const PAGE_HEAD_BYTES_MAX: usize = 256;
 const NAME_CHARACTERS_MAX: usize = 40;
-/// The same level as batches have.
-const ZSTD_LEVEL: i32 = 6;
-
 /// What a publication did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Published {
@@ -62,33 +53,8 @@ pub enum PublishError {
     Storage(#[from] StorageError),
 }
 
-/// The runs in which a feed's versions were given out, each by one process with a random number of its own.
-struct History {
-    version: u64,
-    /// The first version of each run, and its epoch.
-    epochs: Vec<(u64, u64)>,
-}
-
-impl History {
-    fn read(reading: &Reading<'_>, feed: &str) -> Result<Self, StorageError> {
-        // What was published by a version that knew no epochs has the epoch 0.
-        let mut epochs = vec![(0, 0)];
-        epochs.extend(reading.feed_epochs(feed)?);
-        let version = reading.feed_version(feed)?;
-        Ok(Self { version, epochs })
-    }
-
-    /// The epoch in which a version was given out.
-    fn epoch_of(&self, version: u64) -> u64 {
-        let run = self.epochs.iter().rfind(|(first, _)| *first <= version);
-        run.map_or(0, |(_, epoch)| *epoch)
-    }
-
-    /// Whether a node's version is one of this history. One that is not was given out by a headquarters that has been
-    /// set back since.
-    fn has(&self, version: u64, epoch: u64) -> bool {
-        version <= self.version && self.epoch_of(version) == epoch
-    }
+fn history(reading: &Reading<'_>, feed: &str) -> Result<History, StorageError> {
+    Ok(History::new(reading.feed_version(feed)?, reading.feed_epochs(feed)?))
 }
 
 impl Headquarters {
@@ -127,33 +93,13 @@ impl Headquarters {
     /// Where storage fails.
     pub fn feed_page(&self, cursor: &FeedCursor, bytes_max: u32) -> Result<Option<FeedPage>, StorageError> {
         let feed = cursor.feed.as_str();
-        let bytes_max = (bytes_max as usize).saturating_sub(PAGE_HEAD_BYTES_MAX);
-        let gathered_max = bytes_max.saturating_mul(PACKING_GUESS);
-        let (history, afresh, mut entries) = self.database.read(|reading| {
-            let history = History::read(reading, feed)?;
-            let afresh = !history.has(cursor.version, cursor.epoch);
-            let after = if afresh { 0 } else { cursor.version };
-            let entries = reading.feed_entries(feed, after, gathered_max)?;
-            Ok::<_, StorageError>((history, afresh, entries))
+        let gathered_max = feed_pages::gathered_max(bytes_max);
+        let (history, entries) = self.database.read(|reading| {
+            let history = history(reading, feed)?;
+            let entries = reading.feed_entries(feed, history.page_begins_behind(cursor), gathered_max)?;
+            Ok::<_, StorageError>((history, entries))
         })?;
-        let mut packed = pack(&entries);
-        while packed.len() > bytes_max && entries.len() > 1 {
-            entries.truncate(entries.len() / 2);
-            packed = pack(&entries);
-        }
-        // The newest version is always that of an entry, so the last entry's is how far the page reaches.
-        Ok(entries.last().map(|(through, _)| FeedPage {
-            session: 0,
-            feed: feed.to_owned(),
-            after: cursor.version,
-            after_epoch: cursor.epoch,
-            through: *through,
-            epoch: history.epoch_of(*through),
-            afresh,
-            last: *through == history.version,
-            count: u32::try_from(entries.len()).unwrap_or(u32::MAX),
-            entries: packed,
-        }))
+        Ok(history.page(cursor, entries, bytes_max))
     }
 }
 
@@ -222,11 +168,4 @@ fn check(entry: &FeedEntry) -> Result<(), PublishError> {
             .map_err(|error| wrong(error.to_string())),
         None => Ok(()),
     }
-}
-
-fn pack(entries: &[(u64, FeedEntry)]) -> Vec<u8> {
-    let entries: Vec<&FeedEntry> = entries.iter().map(|(_, entry)| entry).collect();
-    // Neither fails: the vector grows, and zstd gets all the room that it asks for.
-    let bytes = postcard::to_allocvec(&entries).unwrap_or_default();
-    zstd::bulk::compress(&bytes, ZSTD_LEVEL).unwrap_or_default()
 }

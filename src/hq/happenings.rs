@@ -1,7 +1,7 @@
 //! What headquarters tells whoever watches: sales as they are counted, figures and nodes as they change. In memory only:
 //! whoever misses something reads the figures, which are on disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
@@ -9,10 +9,14 @@ use tokio::sync::broadcast;
 use super::headquarters::Headquarters;
 use super::link_trouble::LinkTroubles;
 use super::sales::SaleSummary;
-use crate::domain::ids::NodeId;
+use crate::domain::escrow::ReplicaId;
+use crate::domain::ids::{NodeId, SiteId, Sku};
+use crate::domain::stock::GrantLine;
 
 /// How many happenings wait for a slow watcher; it is told where it has missed some.
 const WAITING_MAX: usize = 1_024;
+/// How many kiosks of one store are kept in mind: more than a store's node lets in.
+const CHILDREN_MAX: usize = 1_000;
 
 /// Something that a watcher may want to show.
 #[derive(Debug, Clone)]
@@ -23,6 +27,33 @@ pub enum Happening {
     Figures,
     /// A node has come, gone or introduced itself, or an incarnation was settled.
     Nodes,
+    /// Rights have changed hands with a node.
+    Rights(RightsMoved),
+}
+
+/// Rights that changed hands between headquarters and a node.
+#[derive(Debug, Clone)]
+pub enum RightsMoved {
+    /// Headquarters has taken over what a node had handed on to it.
+    Accepted {
+        /// The node.
+        from: ReplicaId,
+        /// The site.
+        site: SiteId,
+        /// The request that it answers.
+        request: Option<u64>,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+    /// A node has taken over what headquarters had handed on to it.
+    TakenOver {
+        /// The node.
+        by: ReplicaId,
+        /// The site.
+        site: SiteId,
+        /// What it took over.
+        lines: Vec<GrantLine>,
+    },
 }
 
 /// Who watches, and which nodes are there.
@@ -30,6 +61,8 @@ pub enum Happening {
 pub(super) struct Watch {
     happenings: broadcast::Sender<Happening>,
     online: Mutex<HashMap<NodeId, bool>>,
+    /// By store's node the kiosks' nodes that are connected to it, as it says.
+    children: Mutex<HashMap<NodeId, HashSet<NodeId>>>,
     pub(super) troubles: LinkTroubles,
 }
 
@@ -38,6 +71,7 @@ impl Default for Watch {
         Self {
             happenings: broadcast::Sender::new(WAITING_MAX),
             online: Mutex::default(),
+            children: Mutex::default(),
             troubles: LinkTroubles::default(),
         }
     }
@@ -54,6 +88,14 @@ impl Watch {
         let online = self.online.lock().unwrap_or_else(PoisonError::into_inner);
         online.get(node).copied().unwrap_or_default()
     }
+
+    /// Whether a kiosk's node is there, as far as its parent has said, which must be there itself.
+    pub(super) fn is_online_at(&self, parent: &NodeId, node: &NodeId) -> bool {
+        let children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = children.get(parent).is_some_and(|children| children.contains(node));
+        drop(children);
+        connected && self.is_online(parent)
+    }
 }
 
 impl Headquarters {
@@ -69,6 +111,17 @@ impl Headquarters {
         let before = nodes.insert(node.clone(), online);
         drop(nodes);
         if before != Some(online) {
+            self.watch.tell(Happening::Nodes);
+        }
+    }
+
+    /// Which kiosks' nodes are connected to a store's node, as that says.
+    pub fn children_present(&self, parent: &NodeId, online: impl IntoIterator<Item = NodeId>) {
+        let online: HashSet<NodeId> = online.into_iter().take(CHILDREN_MAX).collect();
+        let mut children = self.watch.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = children.insert(parent.clone(), online.clone());
+        drop(children);
+        if before.as_ref() != Some(&online) {
             self.watch.tell(Happening::Nodes);
         }
     }

@@ -8,18 +8,19 @@ use std::collections::HashMap;
 use super::headquarters::{Admission, Headquarters};
 use super::projection::unpack;
 use super::storage::{NewBatch, NewOrigin, Origin, Reading, StorageError, Writing};
-use crate::domain::fact::{Entry, Fact, Opened};
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::domain::journal::{Hash, Head};
 use crate::sync::hub::Outcome;
 use crate::sync::hub_judge::{self, Verdict};
-use crate::sync::wire::{Batch, BatchHeader, Slot, VerifyingKey};
+use crate::sync::hub_read;
 
 /// A batch as it came.
 #[derive(Debug, Clone)]
 pub struct Incoming {
-    /// The node that sent it, named by the transport.
+    /// The node that sent it, named by the transport or by the parent that passes it on.
     pub sender: NodeId,
+    /// Whether a parent passes it on.
+    pub relayed: bool,
     /// The session in which it did.
     pub session: u64,
     /// The sealed batch.
@@ -39,17 +40,13 @@ pub struct Ingested {
     pub taken: u64,
 }
 
-/// A batch that could be read, with everything that needs no ledger.
+/// A batch that could be read.
 struct Readable {
     sender: NodeId,
+    relayed: bool,
     session: u64,
     sealed: Vec<u8>,
-    batch: Batch,
-    slots: Vec<Slot>,
-    /// The opening of the incarnation, where the batch starts with it and names itself rightly.
-    opened: Option<Opened>,
-    /// The key that its signature was checked with.
-    checked_with: Option<[u8; 32]>,
+    read: hub_read::Readable,
 }
 
 /// A batch on its way through [`Headquarters::ingest`].
@@ -139,96 +136,32 @@ pub(super) fn committed_hash(reading: &Reading<'_>, origin: &Origin, seq: u64) -
 fn prepare(reading: &Reading<'_>, incoming: Incoming) -> Result<Prepared, StorageError> {
     let Incoming {
         sender,
+        relayed,
         session,
         sealed,
     } = incoming;
-    let answered = |outcome: Outcome, sender: NodeId| {
-        Ok(Prepared::Answered(Ingested {
+    let known = |node: &NodeId, incarnation| {
+        let origin = reading.origin(node, incarnation)?;
+        Ok::<_, StorageError>(origin.map(|origin| hub_read::Known {
+            acked: origin.acked,
+            public_key: origin.public_key,
+        }))
+    };
+    Ok(match hub_read::read(&sealed, known)? {
+        Ok(read) => Prepared::Readable(Box::new(Readable {
+            sender,
+            relayed,
+            session,
+            sealed,
+            read,
+        })),
+        Err(outcome) => Prepared::Answered(Ingested {
             sender,
             session,
             outcome,
             taken: 0,
-        }))
-    };
-    let batch = match Batch::open(&sealed) {
-        Ok(batch) => batch,
-        Err(error) => {
-            let header = BatchHeader::peek(&sealed);
-            let origin = match &header {
-                Some(header) => reading.origin(&header.node, header.incarnation)?,
-                None => None,
-            };
-            return answered(damaged(origin.as_ref(), header.as_ref(), error.to_string()), sender);
-        }
-    };
-    let header = &batch.header;
-    let origin = reading.origin(&header.node, header.incarnation)?;
-    let mut checked_with = origin.as_ref().map(|origin| origin.public_key);
-    // The signature first: unpacking what anybody may have made costs more.
-    if let Some(key) = checked_with
-        && let Err(reason) = verify(&batch, &key)
-    {
-        return answered(damaged(origin.as_ref(), Some(header), reason), sender);
-    }
-    let slots = match batch.slots() {
-        Ok(slots) => slots,
-        // Its node signed it: sent again it would be the same.
-        Err(error) if checked_with.is_some() => return answered(unreadable(header, error.to_string()), sender),
-        Err(error) => return answered(damaged(None, Some(header), error.to_string()), sender),
-    };
-    let opened = opening(header, &slots);
-    if let (None, Some(opened)) = (checked_with, &opened) {
-        if let Err(reason) = verify(&batch, &opened.public_key) {
-            return answered(damaged(None, Some(header), reason), sender);
-        }
-        checked_with = Some(opened.public_key);
-    }
-    Ok(Prepared::Readable(Box::new(Readable {
-        sender,
-        session,
-        sealed,
-        batch,
-        slots,
-        opened,
-        checked_with,
-    })))
-}
-
-/// The opening of the incarnation, where a batch starts with it.
-fn opening(header: &BatchHeader, slots: &[Slot]) -> Option<Opened> {
-    match slots.first() {
-        Some(Slot::Record(record)) if header.first == 1 => match Entry::decode(record).ok()?.fact {
-            Fact::Opened(opened) if opened.node == header.node && opened.incarnation == header.incarnation => {
-                Some(opened)
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn verify(batch: &Batch, key: &[u8; 32]) -> Result<(), String> {
-    let key = VerifyingKey::from_bytes(key).map_err(|_| "the incarnation's key is not an Ed25519 key".to_owned())?;
-    batch.verify(&key).map_err(|error| error.to_string())
-}
-
-fn unreadable(header: &BatchHeader, reason: String) -> Outcome {
-    Outcome::Unreadable {
-        incarnation: header.incarnation,
-        first: header.first,
-        count: header.count,
-        reason,
-    }
-}
-
-/// A batch that is not what its node sealed, as far as it says what it is.
-fn damaged(origin: Option<&Origin>, header: Option<&BatchHeader>, reason: String) -> Outcome {
-    Outcome::Damaged {
-        acked: origin.map(|origin| origin.acked),
-        first: header.map_or(0, |header| header.first),
-        count: header.map_or(0, |header| header.count),
-        reason,
-    }
+        }),
+    })
 }
 
 /// A group of batches in its transaction.
@@ -255,7 +188,7 @@ impl Group<'_> {
     }
 
     fn judge_and_keep(&mut self, readable: &Readable) -> Result<(Outcome, u64), StorageError> {
-        let header = &readable.batch.header;
+        let header = &readable.read.batch.header;
         let key = (header.node.clone(), header.incarnation);
         let known = match self.origins.remove(&key) {
             Some(origin) => Some(origin),
@@ -268,10 +201,10 @@ impl Group<'_> {
                 Err(outcome) => return Ok((outcome, 0)),
             },
         };
-        if readable.checked_with != Some(origin.public_key)
-            && let Err(reason) = verify(&readable.batch, &origin.public_key)
+        if readable.read.checked_with != Some(origin.public_key)
+            && let Err(reason) = hub_read::verify(&readable.read.batch, &origin.public_key)
         {
-            let outcome = damaged(Some(&origin), Some(header), reason);
+            let outcome = hub_read::damaged(Some(origin.acked), Some(header), reason);
             self.origins.insert(key, origin);
             return Ok((outcome, 0));
         }
@@ -281,7 +214,7 @@ impl Group<'_> {
             None => None,
         };
         let mut taken = 0;
-        let outcome = match hub_judge::judge_batch(&origin.acked, header, &readable.slots, committed) {
+        let outcome = match hub_judge::judge_batch(&origin.acked, header, &readable.read.slots, committed) {
             Verdict::Take { from } => {
                 self.keep(&mut origin, readable, from)?;
                 taken = header.last() - from + 1;
@@ -295,7 +228,7 @@ impl Group<'_> {
                 origin.branched(readable.session, self.now_ms);
                 Outcome::Branched { acked: origin.acked }
             }
-            Verdict::InHole => unreadable(
+            Verdict::InHole => hub_read::unreadable(
                 header,
                 "headquarters no longer has these records and has gone on behind them".into(),
             ),
@@ -306,7 +239,7 @@ impl Group<'_> {
 
     /// Begins an origin with the first batch of an incarnation.
     fn begin(&self, readable: &Readable) -> Result<Result<Origin, Outcome>, StorageError> {
-        let header = &readable.batch.header;
+        let header = &readable.read.batch.header;
         let genesis = Head {
             incarnation: header.incarnation,
             seq: 0,
@@ -314,7 +247,7 @@ impl Group<'_> {
         };
         // Nothing has been checked against a key that is known. A damaged name must not be answered: its node would
         // take the answer for one about its own chain.
-        if readable.sender != header.node || header.node == self.name {
+        if readable.sender != header.node || readable.relayed || header.node == self.name {
             let reason = format!("{} cannot introduce {}", readable.sender, header.node);
             return Ok(Err(Outcome::Unwelcome { reason }));
         }
@@ -322,9 +255,9 @@ impl Group<'_> {
             return Ok(Err(Outcome::Gap { acked: genesis }));
         }
         // With no key to check it by it may be anything; the node introduces itself before long, and its key with it.
-        let Some(opened) = &readable.opened else {
+        let Some(opened) = &readable.read.opened else {
             let reason = "its first record does not open the incarnation, and the node has not introduced itself";
-            return Ok(Err(damaged(None, Some(header), reason.into())));
+            return Ok(Err(hub_read::damaged(None, Some(header), reason.into())));
         };
         let node = super::introduce::admit(self.writing, self.admission, &header.node, &opened.site, self.now_ms)?;
         if node.is_none() {
@@ -343,7 +276,7 @@ impl Group<'_> {
     }
 
     fn keep(&mut self, origin: &mut Origin, readable: &Readable, from: u64) -> Result<(), StorageError> {
-        let header = &readable.batch.header;
+        let header = &readable.read.batch.header;
         let position = super::introduce::counts(origin.state).then(|| {
             self.position += 1;
             self.position
@@ -359,7 +292,7 @@ impl Group<'_> {
             position,
             sealed: &readable.sealed,
         })?;
-        if let (1, Some(opened)) = (from, &readable.opened) {
+        if let (1, Some(opened)) = (from, &readable.read.opened) {
             origin.site = opened.site.clone();
             origin.opened = Some((opened.reason, opened.predecessor));
         }

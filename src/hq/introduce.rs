@@ -22,6 +22,16 @@ pub enum IntroduceError {
     /// A node that calls itself what headquarters is called.
     #[error("{0} is headquarters' own name")]
     OwnName(NodeId),
+    /// A node's records are passed on by a store of another site, or by a node that is no store's.
+    #[error("{via} cannot pass on the records of {node}: {reason}")]
+    NotItsParent {
+        /// The node.
+        node: NodeId,
+        /// Who passes its records on.
+        via: NodeId,
+        /// Why that cannot be.
+        reason: String,
+    },
     /// The incarnation is known with another key, or the key is none.
     #[error("the key that {node} tells for incarnation {incarnation} is not the one that signs it")]
     Key {
@@ -45,6 +55,51 @@ impl Headquarters {
     /// # Errors
     /// Where the node is not admitted or what it tells cannot be; it is to hear nothing then.
     pub fn introduce(&self, sender: &NodeId, hello: Hello, now_ms: u64) -> Result<Introduction, IntroduceError> {
+        self.take_introduction(sender, hello, now_ms, now_ms, move |writing, admission, node, hello| {
+            let known = admit(writing, admission, node, &hello.site, now_ms)?;
+            let known = known.ok_or_else(|| IntroduceError::NotEnrolled(node.clone()))?;
+            Ok(Node {
+                software: hello.software.clone(),
+                site: hello.site.clone(),
+                parent: None,
+                last_heard_ms: now_ms,
+                ..known
+            })
+        })
+    }
+
+    /// Takes the introduction of a kiosk's node that its store's node passes on: what the store has of it. The store
+    /// had everything that the kiosk had told of at `complete_ms` (milliseconds since 1970, 0 for never).
+    ///
+    /// A store introduces kiosks of its own site only; where the kiosk is known already, that is its site as the
+    /// operator enrolled it. That the store has less than headquarters says that the store has lost some, and nothing
+    /// about the kiosk.
+    ///
+    /// # Errors
+    /// As [`introduce`](Self::introduce).
+    pub fn introduce_relayed(
+        &self,
+        via: &NodeId,
+        node: &NodeId,
+        hello: Hello,
+        complete_ms: u64,
+        now_ms: u64,
+    ) -> Result<Introduction, IntroduceError> {
+        let via = via.clone();
+        self.take_introduction(node, hello, complete_ms, now_ms, move |writing, _, node, hello| {
+            admit_relayed(writing, &via, node, hello, complete_ms, now_ms)
+        })
+    }
+
+    /// `told_ms` is when the node told what it is said to have.
+    fn take_introduction(
+        &self,
+        sender: &NodeId,
+        hello: Hello,
+        told_ms: u64,
+        now_ms: u64,
+        admit: impl FnOnce(&Writing<'_>, Admission, &NodeId, &Hello) -> Result<Node, IntroduceError> + Send + 'static,
+    ) -> Result<Introduction, IntroduceError> {
         if *sender == self.name {
             return Err(IntroduceError::OwnName(sender.clone()));
         }
@@ -60,14 +115,14 @@ impl Headquarters {
         }
         let (node, admission) = (sender.clone(), self.admission);
         let introduced = self.database.write(move |writing| {
-            let Some(mut known) = admit(writing, admission, &node, &hello.site, now_ms)? else {
-                return Err(IntroduceError::NotEnrolled(node));
-            };
-            known.software.clone_from(&hello.software);
-            known.site.clone_from(&hello.site);
-            known.last_heard_ms = now_ms;
+            let known = admit(writing, admission, &node, &hello)?;
             writing.save_node(&known)?;
-            compare_all(writing, &node, &hello, now_ms)
+            let told = Told {
+                relayed: known.parent.is_some(),
+                told_ms,
+                now_ms,
+            };
+            compare_all(writing, &node, &hello, told)
         });
         match &introduced {
             Ok(_) => self.watch.key_disputed(sender, None),
@@ -103,6 +158,7 @@ pub(super) fn enrol(writing: &Writing<'_>, node: NodeId, site: SiteId, now_ms: u
     let known = known.unwrap_or(Node {
         node,
         site: site.clone(),
+        parent: None,
         enrolled_ms: now_ms,
         software: String::new(),
         last_heard_ms: 0,
@@ -132,6 +188,7 @@ pub(super) fn admit(
     let new = Node {
         node: node.clone(),
         site: site.clone(),
+        parent: None,
         enrolled_ms: now_ms,
         software: String::new(),
         last_heard_ms: now_ms,
@@ -140,25 +197,78 @@ pub(super) fn admit(
     Ok(Some(new))
 }
 
-fn compare_all(
+/// The kiosk's node, where its store's node may speak for it.
+fn admit_relayed(
     writing: &Writing<'_>,
+    via: &NodeId,
     node: &NodeId,
     hello: &Hello,
+    complete_ms: u64,
     now_ms: u64,
-) -> Result<Introduction, IntroduceError> {
+) -> Result<Node, IntroduceError> {
+    let no = |reason: String| {
+        let (node, via) = (node.clone(), via.clone());
+        Err(IntroduceError::NotItsParent { node, via, reason })
+    };
+    let Some(store) = writing.node(via)? else {
+        return Err(IntroduceError::NotEnrolled(via.clone()));
+    };
+    if store.parent.is_some() || node == via {
+        return no("it is no store's node".into());
+    }
+    if hello.site != store.site {
+        return no(format!("it is of the site {}, and not of {}", store.site, hello.site));
+    }
+    let known = match writing.node(node)? {
+        Some(known) if known.site != store.site => {
+            return no(format!("that node was enrolled for the site {}", known.site));
+        }
+        Some(known) => known,
+        None => Node {
+            node: node.clone(),
+            site: store.site.clone(),
+            parent: None,
+            enrolled_ms: now_ms,
+            software: String::new(),
+            last_heard_ms: 0,
+        },
+    };
+    Ok(Node {
+        parent: Some(via.clone()),
+        last_heard_ms: known.last_heard_ms.max(complete_ms),
+        ..known
+    })
+}
+
+/// How an introduction came.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    /// The node's parent tells what it has of it.
+    relayed: bool,
+    /// When the node itself told it.
+    told_ms: u64,
+    now_ms: u64,
+}
+
+fn compare_all(writing: &Writing<'_>, node: &NodeId, hello: &Hello, how: Told) -> Result<Introduction, IntroduceError> {
+    let now_ms = how.now_ms;
     let mut statuses = Vec::with_capacity(hello.streams.len());
     let mut branched = None;
     for (index, told) in hello.streams.iter().enumerate() {
         let newest = index + 1 == hello.streams.len();
         let mut origin = known_or_new(writing, node, &hello.site, told)?;
-        origin.last_heard_ms = now_ms;
+        origin.last_heard_ms = origin.last_heard_ms.max(how.told_ms);
         let committed = committed_hash(writing, &origin, told.head.seq)?;
         let same_session = origin.session == hello.session;
         let told_acked = hello.acked.get(index);
-        let verdict = hub_judge::judge_head(&origin.acked, told, committed, same_session);
+        let verdict = match hub_judge::judge_head(&origin.acked, told, committed, same_session) {
+            // A parent that has less has lost some itself: it passes on what it has, and learns what is here.
+            HeadVerdict::SetBack if how.relayed => HeadVerdict::Agrees,
+            verdict => verdict,
+        };
         let continues = matches!(verdict, HeadVerdict::Agrees | HeadVerdict::Hole { .. });
         if continues {
-            origin.told(told.head.seq, hello.session, now_ms);
+            origin.told(told.head.seq, hello.session, how.told_ms.max(origin.told_ms));
         }
         match verdict {
             HeadVerdict::Agrees => {}

@@ -11,13 +11,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::carriage_loop::{CarriageEnd, Teller};
 use super::headquarters::Headquarters;
 use super::ingest::{Incoming, Ingested};
 use super::introduce::IntroduceError;
+use super::rights_loop::RightsEvent;
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};
-use crate::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
-use crate::sync::wire::{Birth, FeedCursor, HubState, Up, WIRE_VERSION};
+use crate::sync::hub::{HubEngine, HubLimits, Input, Introduction, Outcome, Output};
+use crate::sync::wire::{Birth, Down, FeedCursor, HubState, Up, WIRE_VERSION};
 
 /// How many batches are committed at once at most. Together they are a few megabytes.
 const GROUP_MAX: usize = 64;
@@ -34,9 +37,37 @@ pub struct LinkLoop {
     pub published: broadcast::Receiver<String>,
     /// Told whenever the ledger has grown.
     pub grown: Arc<tokio::sync::Notify>,
+    /// Where documents of shelves come from and go to.
+    pub(super) carriage: CarriageEnd,
+    /// Is told of nodes that can be reached, and of what they say of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What nodes are to be told of rights.
+    pub of_rights: mpsc::Receiver<(NodeId, Down)>,
     /// Numbers nobody guesses.
     pub random: fn() -> u64,
 }
+
+/// Where the engine's outputs go.
+struct Ways {
+    link: LinkHandle,
+    results: mpsc::Sender<Input>,
+    ledger: blocking::SyncSender<Waiting>,
+}
+
+/// How a kiosk's session is reached: through its store's node.
+#[derive(Debug, Clone)]
+struct Route {
+    via: NodeId,
+    /// When the store last had everything that the kiosk had told of, milliseconds since 1970; 0 for never.
+    complete_ms: u64,
+}
+
+/// The routes to kiosks' sessions.
+type Routes = HashMap<(NodeId, u64), Route>;
+
+/// How many routes are kept. Beyond that all are forgotten: stores introduce their kiosks again when they notice that
+/// nobody answers.
+const ROUTES_MAX: usize = 20_000;
 
 /// A batch on its way to the ledger, and what holds the broker back meanwhile.
 struct Waiting {
@@ -64,9 +95,15 @@ impl LinkLoop {
         };
         let (link, mut events) = crate::mqtt::spawn(self.link.clone(), presence, self.random);
         let (results, mut resulted) = mpsc::channel(RESULTS_MAX);
-        let ledger = start_ledger(Arc::clone(&self.headquarters), results.clone(), Arc::clone(&self.grown));
+        let ledger = start_ledger(
+            Arc::clone(&self.headquarters),
+            results.clone(),
+            (Arc::clone(&self.grown), self.carriage.teller()),
+        );
+        let ways = Ways { link, results, ledger };
         let mut engine = HubEngine::new(HubLimits::default());
         let mut session = None;
+        let mut routes = Routes::new();
         // The message that is being handled holds the broker back until what follows from it is under way.
         let mut token = None;
         loop {
@@ -74,7 +111,7 @@ impl LinkLoop {
                 .deadline_ms()
                 .map(|at_ms| tokio::time::Instant::from(started + Duration::from_millis(at_ms)));
             let input = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
                 event = events.recv() => match event {
                     None => break,
                     Some(LinkEvent::Connected(connected)) => {
@@ -85,8 +122,16 @@ impl LinkLoop {
                         session = None;
                         None
                     }
-                    Some(LinkEvent::Message(message)) => self.read(message, &mut token),
+                    Some(LinkEvent::Message(message)) => self.read(message, &mut token, &mut routes),
                 },
+                Some((node, message)) = self.of_rights.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
+                    None
+                }
+                Some((node, message)) = self.carriage.outgoing.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
+                    None
+                }
                 Some(input) = resulted.recv() => Some(input),
                 feed = self.published.recv() => feed.ok().map(|feed| Input::Published { feed }),
                 () = sleep_until(wake) => Some(Input::Timeout),
@@ -95,17 +140,51 @@ impl LinkLoop {
                 engine.handle(now_ms(), input);
             }
             while let Some(output) = engine.poll() {
-                self.act(output, &link, session, &results, &ledger, &mut token).await;
+                self.act(output, &ways, session, &mut token, &routes).await;
             }
             token = None;
         }
-        let _ = tokio::time::timeout(Duration::from_secs(10), link.stop()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), ways.link.stop()).await;
+    }
+
+    /// Tells whoever moves rights. What is lost where too much waits is said again.
+    fn tell_rights(&self, event: RightsEvent) {
+        let _ = self.rights.try_send(event);
     }
 
     /// What a message means to the engine. One that cannot be read is told and passed.
-    fn read(&self, message: Message, token: &mut Option<AckToken>) -> Option<Input> {
+    fn read(&self, message: Message, token: &mut Option<AckToken>, routes: &mut Routes) -> Option<Input> {
         match message.topic {
             Topic::Up(node) => match Up::decode(&message.payload) {
+                Ok(Up::Children { online, .. }) => {
+                    self.headquarters.children_present(&node, online);
+                    None
+                }
+                Ok(Up::Relayed {
+                    node: child,
+                    complete_age_ms,
+                    message: relayed,
+                }) => {
+                    *token = Some(message.token);
+                    let message = unwrap(&node, &child, &relayed)?;
+                    if routes.len() >= ROUTES_MAX {
+                        routes.clear();
+                    }
+                    let route = Route {
+                        via: node,
+                        complete_ms: wall_ms().saturating_sub(complete_age_ms),
+                    };
+                    routes.insert((child.clone(), message.session()?), route);
+                    Some(Input::Received { node: child, message })
+                }
+                Ok(Up::Shelves { session, message }) => {
+                    self.carriage.received(node, session, message);
+                    None
+                }
+                Ok(Up::Rights { session, message }) => {
+                    self.tell_rights(RightsEvent::Received { session, message });
+                    None
+                }
                 Ok(up) => {
                     *token = Some(message.token);
                     Some(Input::Received { node, message: up })
@@ -119,12 +198,20 @@ impl LinkLoop {
                 let birth = Birth::decode(&message.payload).ok()?;
                 self.headquarters.present(&node, birth.online);
                 let (headquarters, heard) = (Arc::clone(&self.headquarters), node.clone());
+                if !birth.online {
+                    routes.retain(|_, route| route.via != node);
+                }
                 if birth.online {
                     tokio::task::spawn_blocking(move || {
                         if let Err(error) = headquarters.heard(&heard, wall_ms()) {
                             tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
                         }
                     });
+                }
+                if !birth.online {
+                    let session = birth.session;
+                    self.carriage.closed(node.clone(), session);
+                    self.tell_rights(RightsEvent::Gone { session });
                 }
                 (!birth.online).then_some(Input::Gone {
                     node,
@@ -138,19 +225,27 @@ impl LinkLoop {
     async fn act(
         &self,
         output: Output,
-        link: &LinkHandle,
+        ways: &Ways,
         session: Option<u64>,
-        results: &mpsc::Sender<Input>,
-        ledger: &blocking::SyncSender<Waiting>,
         token: &mut Option<AckToken>,
+        routes: &Routes,
     ) {
+        let Ways { link, results, ledger } = ways;
         let headquarters = Arc::clone(&self.headquarters);
         match output {
             Output::Send { node, message } => {
                 let Some(session) = session else { return };
+                let route = message.session().and_then(|of| routes.get(&(node.clone(), of)));
+                let (topic, message) = match route {
+                    None => (Topic::Down(node), message),
+                    Some(route) => {
+                        let message = message.encode();
+                        (Topic::Down(route.via.clone()), Down::Relayed { node, message })
+                    }
+                };
                 let publish = Publish {
                     session,
-                    topic: Topic::Down(node),
+                    topic,
                     payload: message.encode(),
                     retain: false,
                 };
@@ -161,8 +256,28 @@ impl LinkLoop {
             }
             Output::Introduce { node, hello } => {
                 let session = hello.session;
-                answer(results, move || match headquarters.introduce(&node, hello, wall_ms()) {
-                    Ok(result) => Some(Input::Introduced { node, session, result }),
+                let route = routes.get(&(node.clone(), session)).cloned();
+                // Kiosks have their rights of their store.
+                let newest = hello.streams.last().filter(|_| route.is_none());
+                let newest = newest.map(|stream| (hello.site.clone(), stream.head.incarnation));
+                let (rights, carriage) = (self.rights.clone(), self.carriage.teller());
+                let introduce = move |node: &NodeId| match route {
+                    None => headquarters.introduce(node, hello, wall_ms()),
+                    Some(Route { via, complete_ms }) => {
+                        headquarters.introduce_relayed(&via, node, hello, complete_ms, wall_ms())
+                    }
+                };
+                answer(results, move || match introduce(&node) {
+                    Ok(result) => {
+                        if let (Introduction::Known(_), Some((site, incarnation))) = (&result, newest) {
+                            let node = node.clone();
+                            let replica = ReplicaId { node, incarnation };
+                            // Where too much waits, the next introduction tells it.
+                            carriage.opened(site.clone(), replica.clone(), session);
+                            let _ = rights.try_send(RightsEvent::Connected { session, site, replica });
+                        }
+                        Some(Input::Introduced { node, session, result })
+                    }
                     Err(IntroduceError::Storage(error)) => {
                         tracing::error!(%node, %error, "an introduction could not be looked up");
                         None
@@ -175,6 +290,7 @@ impl LinkLoop {
             }
             Output::Ingest { node, session, sealed } => {
                 let incoming = Incoming {
+                    relayed: routes.contains_key(&(node.clone(), session)),
                     sender: node,
                     session,
                     sealed,
@@ -223,6 +339,21 @@ impl LinkLoop {
     }
 }
 
+/// What a store's node passes on for a kiosk's. A message that cannot be read, or is passed on twice, is told and passed.
+fn unwrap(via: &NodeId, node: &NodeId, relayed: &[u8]) -> Option<Up> {
+    match Up::decode(relayed) {
+        Ok(Up::Relayed { .. } | Up::Children { .. }) => {
+            tracing::warn!(%via, %node, "a message that is passed on twice is passed over");
+            None
+        }
+        Ok(message) => Some(message),
+        Err(error) => {
+            tracing::warn!(%via, %node, %error, "a message is passed over");
+            None
+        }
+    }
+}
+
 /// Runs blocking work beside the loop.
 fn answer(results: &mpsc::Sender<Input>, work: impl FnOnce() -> Option<Input> + Send + 'static) {
     let results = results.clone();
@@ -238,7 +369,7 @@ fn answer(results: &mpsc::Sender<Input>, work: impl FnOnce() -> Option<Input> + 
 fn start_ledger(
     headquarters: Arc<Headquarters>,
     results: mpsc::Sender<Input>,
-    grown: Arc<tokio::sync::Notify>,
+    (grown, carriage): (Arc<tokio::sync::Notify>, Teller),
 ) -> blocking::SyncSender<Waiting> {
     let (queue, waiting) = blocking::sync_channel::<Waiting>(4 * GROUP_MAX);
     tokio::task::spawn_blocking(move || {
@@ -253,6 +384,7 @@ fn start_ledger(
                 Ok(ingested) => {
                     if ingested.iter().any(|batch| batch.taken > 0) {
                         grown.notify_one();
+                        carriage.journals_grew();
                     }
                     for input in latest(ingested) {
                         let _ = results.blocking_send(input);
@@ -310,4 +442,9 @@ async fn sleep_until(wake: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// Returns when headquarters is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

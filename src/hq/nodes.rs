@@ -19,13 +19,15 @@ pub struct NodeStatus {
     pub node: NodeId,
     /// Its site.
     pub site: SiteId,
+    /// The store's node that passes its records on; none where it comes by itself.
+    pub parent: Option<NodeId>,
     /// Since when it is known, in milliseconds since 1970.
     pub enrolled_ms: u64,
     /// Its program's version; empty until it has introduced itself.
     pub software: String,
     /// When it was last heard of, in milliseconds since 1970; 0 for never.
     pub last_heard_ms: u64,
-    /// Whether it is connected now, as far as the broker has said.
+    /// Whether it is connected now, as far as the broker has said, or its parent.
     pub online: bool,
     /// What is wrong with what it sends, where anything is.
     pub trouble: Option<LinkTrouble>,
@@ -97,7 +99,10 @@ impl Headquarters {
     pub fn nodes(&self) -> Result<Vec<NodeStatus>, StorageError> {
         let mut nodes = self.database.read(statuses)?;
         for node in &mut nodes {
-            node.online = self.watch.is_online(&node.node);
+            node.online = match &node.parent {
+                None => self.watch.is_online(&node.node),
+                Some(parent) => self.watch.is_online_at(parent, &node.node),
+            };
             node.trouble = self.watch.trouble(&node.node);
         }
         Ok(nodes)
@@ -161,6 +166,7 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
     NodeStatus {
         node: node.node,
         site: node.site,
+        parent: node.parent,
         enrolled_ms: node.enrolled_ms,
         software: node.software,
         last_heard_ms: node.last_heard_ms,

@@ -89,6 +89,7 @@ pub const fn role_name(role: Role) -> &'static str {
         Role::Till => "till",
         Role::Kiosk => "kiosk",
         Role::Manager => "manager",
+        Role::Node => "node",
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Committed {
     pub groups: u64,
     /// How many sales, refunds and movements were in them.
     pub documents: u64,
+    /// How many times the catalog or its prices became others.
+    pub catalogs: u64,
     /// The machine's clock's last jump in this run.
     pub clock_jump: Option<ClockJump>,
 }
@@ -29,6 +31,7 @@ impl Commits {
                     Change::Sale(_) | Change::Refund(_) | Change::Movement(_) => {
                         committed.documents = committed.documents.wrapping_add(1);
                     }
+                    Change::Catalog => committed.catalogs = committed.catalogs.wrapping_add(1),
                     Change::ClockJumped(jump) => committed.clock_jump = Some(*jump),
                     _ => {}
                 }

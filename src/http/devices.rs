@@ -25,6 +25,8 @@ pub enum RoleName {
     Kiosk,
     /// A manager's tool: imports, pairing, devices.
     Manager,
+    /// A kiosk's own node, whose parent this one is to be.
+    Node,
 }
 
 /// A paired device.
@@ -73,6 +75,7 @@ impl From<RoleName> for Role {
             RoleName::Till => Self::Till,
             RoleName::Kiosk => Self::Kiosk,
             RoleName::Manager => Self::Manager,
+            RoleName::Node => Self::Node,
         }
     }
 }

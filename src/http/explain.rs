@@ -137,7 +137,7 @@ pub(super) async fn account(
 
 /// Lets the history have every record before it is read.
 pub(super) async fn catch_up(api: &ApiState) -> Result<(), Problem> {
-    if !api.readers.run(|snapshot| history_is_behind(snapshot)).await? {
+    if !api.readers.run(history_is_behind).await? {
         return Ok(());
     }
     while api

@@ -9,6 +9,7 @@
 mod alerts;
 pub(crate) mod body;
 mod caller;
+mod children;
 mod command;
 mod commits;
 mod devices;
@@ -34,6 +35,7 @@ mod products;
 mod rate;
 mod receipts;
 mod refunds;
+mod rights;
 pub mod roles;
 mod router;
 mod sales;
@@ -45,8 +47,10 @@ mod stock_work;
 pub(crate) mod sync;
 mod tenders;
 
+pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
 pub use rate::Rate;
+pub use rights::{Ready, RightsAsk, RightsDesk};
 pub use router::router;
 pub use serve::{Peer, ServeLimits, serve};
 pub use state::{ApiLimits, ApiParts, ApiState, Clock};

@@ -30,6 +30,8 @@ const EVERY: Access = Access::Paired(&[Role::Till, Role::Kiosk, Role::Manager]);
 /// Staff: what a customer at a kiosk has no business with.
 const STAFF: Access = Access::Paired(&[Role::Till, Role::Manager]);
 const MANAGER: Access = Access::Paired(&[Role::Manager]);
+/// A kiosk's own node, which sells through an API of its own.
+const CHILD: Access = Access::Paired(&[Role::Node]);
 
 /// All calls. Beyond it anyone gets the documentation: `/docs`, `/problems`.
 pub const RULES: &[Rule] = &[
@@ -70,6 +72,7 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/receipts/{number}", EVERY),
     rule(&Method::GET, "/v1/sync", EVERY),
     rule(&Method::POST, "/v1/link", MANAGER),
+    rule(&Method::GET, "/v1/link", CHILD),
     // A kiosk hears of stock and of the link, not of others' sales.
     rule(&Method::GET, "/v1/events", EVERY),
     rule(&Method::GET, "/v1/today", STAFF),

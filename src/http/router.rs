@@ -12,8 +12,8 @@ use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
 use super::{
-    alerts, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements, pairing,
-    products, receipts, refunds, sales, status, stock, stock_work, sync,
+    alerts, children, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
+    pairing, products, receipts, refunds, sales, status, stock, stock_work, sync,
 };
 
 /// The whole API. Made once for a state.
@@ -68,7 +68,7 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(refunds::create),
         routes!(sync::show),
         routes!(events::stream),
-        routes!(link::switch),
+        routes!(link::switch, children::attach),
         routes!(status::show),
     ];
     let start = OpenApiRouter::with_openapi(Description::openapi());

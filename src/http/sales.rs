@@ -111,6 +111,10 @@ pub(super) async fn create(
         api.metrics.replays.inc();
     } else {
         api.metrics.sales.inc();
+        if let Some(rights) = &api.rights {
+            let lines = sold.sale.lines.iter();
+            rights.demand(lines.filter_map(|line| Some((line.sku.clone(), line.quantity.try_into().ok()?))));
+        }
     }
     Ok(answer(StatusCode::CREATED, &SaleBody::from(&sold.sale), sold.repeated))
 }
@@ -174,7 +178,7 @@ impl DiscountRequest {
 pub(super) fn own_channel(role: Role) -> Result<ChannelId, Problem> {
     let name = match role {
         Role::Kiosk => "kiosk",
-        Role::Till | Role::Manager => "physical_store",
+        Role::Till | Role::Manager | Role::Node => "physical_store",
     };
     name.parse()
         .map_err(|error| Problem::fault(&kind::INTERNAL, "the device's channel has no name", error))

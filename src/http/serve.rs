@@ -118,7 +118,7 @@ async fn connection(
         // The router is always ready.
         router.clone().call(request)
     });
-    let mut served = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service));
+    let mut served = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
         () = stopped(&mut stop) => {

@@ -11,11 +11,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 
 use super::caller::Caller;
+use super::children::Children;
 use super::commits::Commits;
 use super::health::Readiness;
 use super::metrics::Metrics;
 use super::problem::{Problem, kind};
 use super::rate::{Attempts, Meter, Rate};
+use super::rights::RightsDesk;
 use super::sync::LinkReport;
 use crate::operations::Settings;
 use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, RunningClock, WriteTransaction, Writer};
@@ -82,10 +84,14 @@ pub struct ApiParts {
     pub clock: Clock,
     /// What holds run out by.
     pub running: RunningClock,
+    /// Where rights are asked for; none where there is nobody to ask.
+    pub rights: Option<RightsDesk>,
     /// What the store tells after its commits.
     pub commits: Commits,
     /// Where the link stands.
     pub link: watch::Receiver<LinkReport>,
+    /// Where kiosks' nodes are taken in; none where this node is no parent.
+    pub children: Option<Children>,
     /// Takes true to cut the link by hand and false to mend it, where there is one.
     pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.

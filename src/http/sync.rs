@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use crate::store::{IncarnationRow, Left, Position, Snapshot, StorageError};
+use crate::store::{IncarnationRow, Left, Position, RelayOrigin, Snapshot, StorageError};
 
 /// Where the link stands, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -94,6 +94,7 @@ pub(super) struct Pending {
     incarnation: String,
     lives: Vec<LifeBody>,
     feeds: Vec<FeedBody>,
+    kiosks: Vec<KioskBody>,
 }
 
 impl Pending {
@@ -123,6 +124,7 @@ impl Pending {
             incarnation: newest.incarnation.to_string(),
             lives: lives.iter().map(LifeBody::from).collect(),
             feeds: feeds.collect(),
+            kiosks: snapshot.relay_origins()?.iter().map(KioskBody::from).collect(),
         })
     }
 }
@@ -169,6 +171,8 @@ pub struct SyncBody {
     incarnation: String,
     incarnations: Vec<LifeBody>,
     feeds: Vec<FeedBody>,
+    /// At a store's node: what has come from its kiosks' nodes and is passed on, by incarnation.
+    kiosks: Vec<KioskBody>,
     /// What an operator should look at; empty where all is well.
     alerts: Vec<AlertBody>,
 }
@@ -205,6 +209,20 @@ pub struct FeedBody {
     version: u64,
 }
 
+/// One life of a kiosk's journal that this node passes on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct KioskBody {
+    #[schema(example = "kiosk-1")]
+    node: String,
+    incarnation: String,
+    /// The newest record that is on this node's disk.
+    received_seq: u64,
+    /// Headquarters has everything of it up to this record.
+    acknowledged_seq: u64,
+    /// Headquarters knows another branch of it; the kiosk brings what is behind in a later one.
+    left: bool,
+}
+
 /// Something that an operator should look at.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AlertBody {
@@ -220,6 +238,18 @@ impl From<&IncarnationRow> for LifeBody {
             head_seq: life.head.seq,
             acknowledged_seq: life.acked.seq,
             left: life.left.is_some(),
+        }
+    }
+}
+
+impl From<&RelayOrigin> for KioskBody {
+    fn from(origin: &RelayOrigin) -> Self {
+        Self {
+            node: origin.node.to_string(),
+            incarnation: origin.acked.incarnation.to_string(),
+            received_seq: origin.acked.seq,
+            acknowledged_seq: origin.top.seq,
+            left: origin.fence.is_some(),
         }
     }
 }
@@ -258,6 +288,7 @@ pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
         incarnation: pending.incarnation,
         incarnations: pending.lives,
         feeds: pending.feeds,
+        kiosks: pending.kiosks,
     }
 }
 

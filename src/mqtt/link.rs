@@ -3,7 +3,6 @@
 //! The task connects, introduces itself, carries messages both ways and, when the connection is lost, comes back after a
 //! pause that grows. It retries nothing that was published: a publish belongs to one session, and ends with it.
 
-mod backoff;
 mod client;
 mod connection;
 mod incoming;
@@ -22,7 +21,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use self::backoff::Backoff;
 use self::connection::Ended;
 pub use self::incoming::AckToken;
 use self::mailbox::Mailbox;
@@ -30,6 +28,7 @@ use self::size_limit::SizeLimit;
 pub use self::trouble::Trouble;
 use super::config::LinkConfig;
 use super::topics::Topic;
+use crate::backoff::Backoff;
 
 /// How many publishes may wait for their turn before [`LinkHandle::publish`] waits itself.
 const COMMANDS_MAX: usize = 64;

@@ -13,8 +13,10 @@ use crate::domain::money::{Currency, Rounding};
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::SaleRules;
 use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
+use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
 use crate::operations::{HoldLimits, HoldSettings, Settings};
+use crate::sync::carriage::CarrierLimits;
 
 /// A node's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,6 +36,8 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The broker; without one the node sells all the same and keeps everything for later.
     pub broker: Option<BrokerConfig>,
+    /// A kiosk's parent: its store's node, `http://HOST:PORT`, instead of a broker. `finalmarket join` pairs with it.
+    pub parent: Option<ParentAddress>,
     /// How sales are computed.
     pub sale: SaleConfig,
     /// What holds are bounded by.
@@ -52,6 +56,10 @@ pub struct NodeConfig {
     /// its own.
     #[serde(default = "default_keep_days")]
     pub keep_days: u32,
+    /// How long, in milliseconds, the node waits between two times that it tells its neighbours of its shelves while it
+    /// sells all the time. After a pause it tells them at once.
+    #[serde(default = "default_shelves_pause_ms")]
+    pub shelves_pause_ms: u64,
 }
 
 /// How sales are computed.
@@ -179,6 +187,10 @@ const fn default_rounding() -> Rounding {
     Rounding::HALF_UP
 }
 
+fn default_shelves_pause_ms() -> u64 {
+    CarrierLimits::default().sync_point_pause_ms
+}
+
 const fn default_keep_days() -> u32 {
     180
 }
@@ -243,12 +255,14 @@ impl NodeConfig {
             site,
             listen: default_listen(),
             broker: None,
+            parent: None,
             sale,
             holds: HoldsConfig::default(),
             stock: StockConfig::default(),
             receipt_header: Vec::new(),
             link_switch: false,
             keep_days: default_keep_days(),
+            shelves_pause_ms: default_shelves_pause_ms(),
         }
     }
 }

@@ -1,27 +1,37 @@
 //! Starts a node and stops it.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::carriage_loop::CarriageLoop;
+use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
 use super::config::NodeConfig;
 use super::operator::{Operator, OperatorError};
 use super::randomness;
+use super::relays::RelayEnds;
+use super::rights_loop::RightsLoop;
 use super::sync_loop::SyncLoop;
+use super::touched::Touched;
+use super::uplink::ParentLink;
 use crate::domain::ids::NodeId;
-use crate::http::{ApiLimits, ApiParts, ApiState, Commits, Link, LinkReport, ServeLimits};
+use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, RightsDesk, ServeLimits};
+use crate::lan::{ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
-    Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
+    Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
     StoreOptions, TokenHash,
 };
+use crate::sync::carriage::CarrierLimits;
+use crate::sync::rights::RightsConfig;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +58,19 @@ pub enum StartError {
     /// The operator's file cannot be written.
     #[error(transparent)]
     Operator(#[from] OperatorError),
+    /// It has a broker and a parent: only one of them can be.
+    #[error("a node has a broker or a parent, not both: a kiosk's facts reach headquarters through its store")]
+    TwoParents,
+    /// It has a parent and was not paired with it.
+    #[error("there is no token for the parent {parent} in {file}: {source}; pair this node with `finalmarket join`")]
+    NotPaired {
+        /// The parent.
+        parent: String,
+        /// Where the token should be.
+        file: String,
+        /// Why it cannot be read.
+        source: std::io::Error,
+    },
     /// A part of the process broke while it started.
     #[error("the node could not start: {0}")]
     Broken(String),
@@ -66,6 +89,10 @@ pub struct Node {
 
 /// How many read-only connections a node has: reads are short, and the machine has few cores.
 const READERS: usize = 4;
+/// How many words may wait between the loop that talks to kiosks and the one that talks to headquarters.
+const BETWEEN_LOOPS_MAX: usize = 256;
+/// How many requests may wait for whoever moves rights.
+const RIGHTS_ASKED_MAX: usize = 1_024;
 
 /// Runs a node until `stop` is true.
 ///
@@ -85,9 +112,11 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
-        let store = open_store(&config, clock, commits.clone()).await?;
+        let touched = Touched::default();
+        let store = open_store(&config, clock, commits.clone(), touched.clone()).await?;
         let store = Arc::new(store);
         rebuild(&store, clock).await?;
         let listener = TcpListener::bind(config.listen)
@@ -98,7 +127,7 @@ impl Node {
             })?;
         let operator = admit_operator(&config, &store, &listener)?;
         let (stop, stopped) = watch::channel(false);
-        let has_link = config.broker.is_some();
+        let has_link = parent.is_some();
         let report = LinkReport {
             state: if has_link { Link::Offline } else { Link::Disabled },
             since_ms: clock.now().unix_ms,
@@ -106,6 +135,10 @@ impl Node {
         };
         let (link, link_report) = watch::channel(report);
         let (cut, cut_by_person) = watch::channel(false);
+        // A kiosk's node is no parent itself: the tree has two levels below headquarters.
+        let is_parent = config.parent.is_none();
+        let (children, child_events) = Children::new();
+        let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -116,8 +149,10 @@ impl Node {
             receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
             running: store.running,
+            rights: Some(desk),
             commits: commits.clone(),
             link: link_report.clone(),
+            children: is_parent.then_some(children),
             cut: has_link.then_some(cut),
             stop: stopped.clone(),
             limits: ApiLimits::default(),
@@ -131,20 +166,69 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
-        if let Some(broker) = config.broker.clone() {
+        let carrier_limits = CarrierLimits {
+            sync_point_pause_ms: config.shelves_pause_ms,
+            ..CarrierLimits::default()
+        };
+        let (carriage, parent_end, child_end) = CarriageLoop::new(&store, clock, commits.follow(), carrier_limits);
+        tasks.push(tokio::spawn(carriage.run(stopped.clone())));
+        let (rights, events) = mpsc::channel(BETWEEN_LOOPS_MAX);
+        let (to_parent, of_rights) = mpsc::channel(BETWEEN_LOOPS_MAX);
+        let (to_children, rights_of_children) = mpsc::channel(BETWEEN_LOOPS_MAX);
+        let rights_loop = RightsLoop {
+            site: config.site.clone(),
+            store: Arc::clone(&store),
+            clock,
+            config: if is_parent {
+                RightsConfig::store()
+            } else {
+                RightsConfig::kiosk()
+            },
+            asks,
+            events,
+            touched,
+            to_parent,
+            to_children,
+        };
+        tasks.push(tokio::spawn(rights_loop.run(stopped.clone())));
+        let relays = is_parent.then(|| {
+            let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
+            let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
+            let (online, who_is) = watch::channel(BTreeSet::new());
+            let child_loop = ChildLoop {
+                store: Arc::clone(&store),
+                clock,
+                commits: commits.follow(),
+                events: child_events,
+                // Nobody would listen where there is no headquarters.
+                grown: has_link.then_some(grown),
+                from_above: word,
+                online,
+                carriage: child_end,
+                rights: rights.clone(),
+                of_rights: rights_of_children,
+            };
+            tasks.push(tokio::spawn(child_loop.run(stopped.clone())));
+            RelayEnds {
+                grown: has_grown,
+                from_above,
+                online: who_is,
+            }
+        });
+        if let Some(parent) = parent {
             let sync_loop = SyncLoop {
                 node: config.node.clone(),
                 site: config.site.clone(),
                 store: Arc::clone(&store),
                 clock,
                 commits: commits.follow(),
-                link: LinkConfig {
-                    broker,
-                    org: config.org.clone(),
-                    role: Role::Node(config.node.clone()),
-                },
+                parent,
+                relays,
+                carriage: parent_end,
                 cut: cut_by_person,
                 report: link,
+                rights,
+                of_rights,
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
@@ -198,7 +282,39 @@ impl Node {
     }
 }
 
-async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) -> Result<Store, StartError> {
+/// Who the node's parent is, where it has one.
+fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
+    match (&config.broker, &config.parent) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(StartError::TwoParents),
+        (Some(broker), None) => Ok(Some(ParentLink::Broker(LinkConfig {
+            broker: broker.clone(),
+            org: config.org.clone(),
+            role: Role::Node(config.node.clone()),
+        }))),
+        (None, Some(address)) => {
+            let token = read_token(&config.data).map_err(|source| StartError::NotPaired {
+                parent: address.to_string(),
+                file: token_path(&config.data).display().to_string(),
+                source,
+            })?;
+            Ok(Some(ParentLink::Store(ParentConfig {
+                address: address.clone(),
+                token,
+                org: config.org.clone(),
+                node: config.node.clone(),
+                site: config.site.clone(),
+            })))
+        }
+    }
+}
+
+async fn open_store(
+    config: &NodeConfig,
+    clock: MachineClock,
+    commits: Commits,
+    touched: Touched,
+) -> Result<Store, StartError> {
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
         folder: config.data.display().to_string(),
         source,
@@ -218,7 +334,11 @@ async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) 
         faults: Faults::default(),
     };
     let opened = tokio::task::spawn_blocking(move || {
-        Store::open(&options, clock.now(), Box::new(move |changes| commits.tell(changes)))
+        let tell = move |changes: &[Change]| {
+            commits.tell(changes);
+            touched.note(changes);
+        };
+        Store::open(&options, clock.now(), Box::new(tell))
     });
     Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(watch: Watch, mut stop: watch::Receiver<bool>) {
 impl Watch {
     async fn look(&self, was_stale: &mut Option<bool>, stop: &watch::Receiver<bool>) -> Result<(), StorageError> {
         // One job for each step, so that sales get their turn in between.
-        let mut behind = self.store.readers.run(|snapshot| history_is_behind(snapshot)).await?;
+        let mut behind = self.store.readers.run(history_is_behind).await?;
         while behind && !*stop.borrow() {
             behind = self.write(follow_history).await?;
         }

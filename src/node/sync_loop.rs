@@ -3,25 +3,28 @@
 //! It does what the engine asks and decides nothing itself. No sale ever waits for it, and it ends only with the node:
 //! a disk that fails or a broker that is gone are inputs like any other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use crate::domain::fact::OpenedReason;
-use crate::domain::ids::{Incarnation, NodeId, SiteId};
+use crate::domain::ids::{NodeId, SiteId};
 use crate::domain::journal::Head;
 use crate::http::{Committed, Link, LinkReport};
-use crate::mqtt::{LinkConfig, LinkEvent, LinkHandle, Presence, Publish, PublishFailed, Topic};
 use crate::operations;
 use crate::store::{Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
-use crate::sync::wire::{Birth, Down, HubState, Up};
+use crate::sync::wire::{Down, Up};
 
 use super::ack_saver::AckSaver;
-use super::clock::MachineClock;
+use super::carriage_loop::ParentEnd;
+use super::clock::{MachineClock, sleep_until};
+use super::link_engines::{Answer, LinkEngines, Whose, answer};
 use super::randomness;
+use super::relays::{Grown, RelayEnds, Relays};
+use super::rights_loop::RightsEvent;
+use super::uplink::{ParentLink, Uplink, UplinkEvent};
 
 /// What the loop is made of.
 pub(super) struct SyncLoop {
@@ -35,18 +38,20 @@ pub(super) struct SyncLoop {
     pub clock: MachineClock,
     /// Changes with every commit.
     pub commits: watch::Receiver<Committed>,
-    /// How to reach the broker.
-    pub link: LinkConfig,
+    /// Who its parent is and how it is reached.
+    pub parent: ParentLink,
+    /// The kiosks whose records it passes on, where it is a store's node.
+    pub relays: Option<RelayEnds>,
+    /// Where documents of shelves come from and go to.
+    pub carriage: ParentEnd,
     /// True while a person has cut the link.
     pub cut: watch::Receiver<bool>,
     /// Where the link stands, for people.
     pub report: watch::Sender<LinkReport>,
-}
-
-/// The link while it is not cut.
-struct OpenLink {
-    handle: LinkHandle,
-    events: mpsc::Receiver<LinkEvent>,
+    /// Is told of the parent, and of what it says of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What the parent is to be told of rights.
+    pub of_rights: mpsc::Receiver<Up>,
 }
 
 /// How many answers from the disk may wait for the engine. It asks for few things at a time.
@@ -55,60 +60,117 @@ const ANSWERS_MAX: usize = 64;
 impl SyncLoop {
     /// Runs until `stop` is true, then says goodbye.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut engine = NodeEngine::new(
-            self.site.clone(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-            NodeLimits::default(),
-        );
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
-        let acks = AckSaver::spawn(Arc::clone(&self.store));
-        let mut link = self.open_link();
+        let (mut grown, relays, mut online) = match self.relays.take() {
+            None => (None, None, None),
+            Some(ends) => {
+                let relays = Relays::new(self.site.clone(), &self.store, self.clock, ends.from_above);
+                (Some(ends.grown), Some(relays), Some(ends.online))
+            }
+        };
+        let mut running = LinkEngines {
+            engine: NodeEngine::new(
+                self.site.clone(),
+                env!("CARGO_PKG_VERSION").to_owned(),
+                NodeLimits::default(),
+            ),
+            relays,
+            link: self.open_link(),
+            answers,
+            acks: AckSaver::spawn(Arc::clone(&self.store)),
+            session: None,
+            online: online.clone(),
+        };
+        running.wake_known_relays().await;
         let mut trouble = None;
         loop {
-            let wake = engine.deadline().map(|(at_ms, _)| self.clock.instant(at_ms));
-            let input = tokio::select! {
+            let wake = running.deadline_ms().map(|at_ms| self.clock.instant(at_ms));
+            let inputs = tokio::select! {
                 () = told(&mut stop) => break,
-                event = next_event(&mut link) => match event {
+                event = next_event(&mut running.link) => match event {
                     Some(event) => {
+                        self.carriage.see(&event).await;
+                        self.tell_rights(&event, running.session).await;
                         trouble = match &event {
-                            LinkEvent::Disconnected(trouble) => Some(trouble.to_string()),
-                            LinkEvent::Connected(_) => None,
-                            LinkEvent::Message(_) => trouble,
+                            UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
+                            UplinkEvent::Connected { .. } => None,
+                            _ => trouble,
                         };
-                        read(event)
+                        running.read(event)
                     }
                     None => {
-                        link = None;
-                        Some(Input::Disconnected)
+                        running.link = None;
+                        self.parent_is_gone().await;
+                        running.everybody(&Input::Disconnected)
                     }
                 },
-                Some(input) = answered.recv() => Some(input),
+                Some(answer) = answered.recv() => running.take(answer),
+                Some(message) = self.carriage.outgoing.recv() => {
+                    running.send(None, message).await;
+                    Vec::new()
+                }
                 Ok(()) = self.commits.changed() => {
                     self.commits.borrow_and_update();
                     let store = Arc::clone(&self.store);
-                    answer(&answers, async move { store.readers.run(head).await.map(Input::Appended) });
-                    None
+                    answer(&running.answers, None, async move {
+                        store.readers.run(head).await.map(|head| Answer::Input(None, Input::Appended(head)))
+                    });
+                    Vec::new()
+                }
+                Some(message) = self.of_rights.recv() => {
+                    running.send(None, message).await;
+                    Vec::new()
+                }
+                Some(Grown { node, head }) = next_grown(&mut grown) => vec![(Some(node), Input::Appended(head))],
+                () = changed(&mut online) => {
+                    running.tell_children().await;
+                    Vec::new()
                 }
                 Ok(()) = self.cut.changed() => {
                     let cut = *self.cut.borrow_and_update();
                     tracing::info!(cut, "a person has cut or mended the link");
-                    close(link.take()).await;
+                    close(running.link.take()).await;
+                    self.parent_is_gone().await;
                     trouble = None;
                     if !cut {
-                        link = self.open_link();
+                        running.link = self.open_link();
                     }
-                    Some(Input::Disconnected)
+                    running.everybody(&Input::Disconnected)
                 }
-                () = sleep_until(wake) => Some(Input::Timeout),
+                () = sleep_until(wake) => running.everybody(&Input::Timeout),
             };
-            let Some(input) = input else { continue };
-            engine.handle(self.clock.monotonic_ms(), input);
-            while let Some(output) = engine.poll() {
-                self.act(output, link.as_ref(), &answers, &acks).await;
+            for (whose, input) in inputs {
+                for output in running.handle(&self.clock, whose.as_ref(), input) {
+                    self.act(whose.clone(), output, &running).await;
+                }
             }
-            self.tell(engine.link_state(), trouble.as_deref());
+            let state = running.engine.link_state();
+            self.carriage.follow(state, running.session).await;
+            self.tell(state, trouble.as_deref());
         }
-        close(link).await;
+        close(running.link).await;
+    }
+
+    /// Tells whoever moves rights what the link says of them.
+    async fn tell_rights(&self, event: &UplinkEvent, open: Option<u64>) {
+        let word = match event {
+            UplinkEvent::Disconnected(_) => RightsEvent::ParentGone,
+            UplinkEvent::Hub(state) if !state.online => RightsEvent::ParentGone,
+            // Another copy of this disk may share our name: what it is told is not ours.
+            UplinkEvent::Message(message) if message.session() == open => match message.clone() {
+                Down::Here { session, replica } => RightsEvent::Parent { session, replica },
+                Down::Rights { message, .. } => RightsEvent::FromParent(message),
+                Down::Granted { from, granted, .. } => RightsEvent::GrantedByParent { from, granted },
+                _ => return,
+            },
+            _ => return,
+        };
+        // Only a node that stops does not listen.
+        let _ = self.rights.send(word).await;
+    }
+
+    async fn parent_is_gone(&self) {
+        let _ = self.rights.send(RightsEvent::ParentGone).await;
     }
 
     /// Says where the link stands, where that is another place than before.
@@ -137,42 +199,38 @@ impl SyncLoop {
         });
     }
 
-    fn open_link(&self) -> Option<OpenLink> {
-        if *self.cut.borrow() {
-            return None;
-        }
-        let config = self.link.clone();
-        let node = self.node.clone();
-        let presence = move |session| {
-            let birth = Birth {
-                node: node.clone(),
-                session,
-                online: true,
-                software: env!("CARGO_PKG_VERSION").to_owned(),
-                head: None,
-            };
-            Presence {
-                here: birth.encode(),
-                gone: Birth { online: false, ..birth }.encode(),
-            }
-        };
-        let (handle, events) = crate::mqtt::spawn(config, presence, randomness::number);
-        Some(OpenLink { handle, events })
+    fn open_link(&self) -> Option<Uplink> {
+        (!*self.cut.borrow()).then(|| Uplink::open(&self.parent, &self.node))
     }
 
-    /// Does what the engine wants done. What takes the disk runs beside the loop and answers through `answers`.
-    async fn act(&self, output: Output, link: Option<&OpenLink>, answers: &mpsc::Sender<Input>, acks: &AckSaver) {
-        let store = Arc::clone(&self.store);
-        let now = self.clock.now();
-        match output {
-            Output::Send(message) => {
-                if let Some(link) = link {
-                    self.send(message, &link.handle, answers).await;
+    /// Does what an engine wants done. What takes the disk runs beside the loop and answers later.
+    async fn act(&self, whose: Whose, output: Output, running: &LinkEngines) {
+        let message = match (output, &whose) {
+            (Output::Send(message), _) => message,
+            (output, Some(node)) => {
+                if let Some(relays) = &running.relays {
+                    relays.act(node.clone(), output, &running.answers).await;
                 }
+                return;
             }
-            Output::LoadStreams => answer(answers, async move {
+            (output, None) => return self.act_for_itself(output, running).await,
+        };
+        let introduces = whose.is_none() && matches!(message, Up::Hello(_));
+        running.send(whose, message).await;
+        if introduces {
+            running.tell_children().await;
+        }
+    }
+
+    async fn act_for_itself(&self, output: Output, running: &LinkEngines) {
+        let (answers, store, now) = (&running.answers, Arc::clone(&self.store), self.clock.now());
+        let own = |input| Answer::Input(None, input);
+        match output {
+            // Sent by the caller; and given back is only what is another node's.
+            Output::Send(_) | Output::GiveBack { .. } => {}
+            Output::LoadStreams => answer(answers, None, async move {
                 let (streams, feeds) = store.readers.run(operations::streams).await?;
-                Ok::<_, StorageError>(Input::Streams { streams, feeds })
+                Ok::<_, StorageError>(own(Input::Streams { streams, feeds }))
             }),
             Output::LoadBatch {
                 incarnation,
@@ -181,7 +239,7 @@ impl SyncLoop {
                 bytes_max,
             } => {
                 let node = self.node.clone();
-                answer(answers, async move {
+                answer(answers, None, async move {
                     let load = move |snapshot: &Snapshot<'_>| {
                         operations::load_batch(snapshot, &node, incarnation, from, records_max, bytes_max)
                     };
@@ -198,17 +256,20 @@ impl SyncLoop {
                             tracing::error!(%error, seq, "it could not be set aside here");
                         }
                     }
-                    Ok::<_, StorageError>(Input::BatchLoaded(packed.batch))
+                    Ok::<_, StorageError>(own(Input::BatchLoaded(packed.batch)))
                 });
             }
-            Output::SaveAck(acked) => acks.save(acked).await,
+            // A store's word is asked for anew at each introduction; only headquarters' outlives the connection.
+            Output::SaveAck(acked) if self.parent.is_headquarters() => running.acks.save(acked).await,
+            Output::SaveAck(_) => {}
+            Output::SaveTopAck(acked) => running.acks.save(acked).await,
             Output::SetAside {
                 incarnation,
                 seq,
                 reason,
             } => {
                 tracing::error!(%incarnation, seq, reason, "a record is set aside; the others go on");
-                answer(answers, async move {
+                answer(answers, None, async move {
                     let aside = move |tx: &mut WriteTransaction<'_>| {
                         operations::set_record_aside(tx, now, incarnation, seq, &reason)
                     };
@@ -216,7 +277,7 @@ impl SyncLoop {
                         .writer
                         .run(aside)
                         .await
-                        .map(|()| Input::SetAside { incarnation, seq })
+                        .map(|()| own(Input::SetAside { incarnation, seq }))
                 });
             }
             Output::Rehome {
@@ -224,92 +285,29 @@ impl SyncLoop {
                 common,
                 set_back,
             } => {
-                tracing::error!(%incarnation, common, set_back, "headquarters knows another branch of this disk");
+                tracing::error!(%incarnation, common, set_back, "the parent knows another branch of this disk");
                 let seed = randomness::incarnation_seed();
                 let reason = if set_back {
                     OpenedReason::SetBack
                 } else {
                     OpenedReason::Copied
                 };
-                answer(answers, async move {
+                answer(answers, None, async move {
                     let leave = move |tx: &mut WriteTransaction<'_>| {
                         operations::reincarnate(tx, now, incarnation, common, reason, &seed)
                     };
-                    store.writer.run(leave).await.map(|_| Input::Rehomed)
+                    store.writer.run(leave).await.map(|_| own(Input::Rehomed))
                 });
             }
-            Output::ApplyFeed(page) => answer(answers, async move {
+            Output::ApplyFeed(page) => answer(answers, None, async move {
                 let applied = store
                     .writer
                     .run(move |tx| operations::apply_feed_page(tx, now, &page))
                     .await;
-                applied.map(Input::FeedApplied)
+                applied.map(|cursor| own(Input::FeedApplied(cursor)))
             }),
         }
     }
-
-    async fn send(&self, message: Up, link: &LinkHandle, answers: &mpsc::Sender<Input>) {
-        let session = match &message {
-            Up::Hello(hello) => hello.session,
-            Up::Batch { session, .. } | Up::FeedApplied { session, .. } => *session,
-        };
-        let batch = batch_of(&message);
-        let payload = message.encode();
-        let publish = Publish {
-            session,
-            topic: Topic::Up(self.node.clone()),
-            payload,
-            retain: false,
-        };
-        let Ok(receipt) = link.publish(publish).await else {
-            return;
-        };
-        let answers = answers.clone();
-        tokio::spawn(async move {
-            match (receipt.await, batch) {
-                (Err(PublishFailed::TooLarge { bytes }), Some((incarnation, first, count))) => {
-                    tracing::warn!(bytes, first, count, "a batch is over the broker's largest message");
-                    let _ = answers
-                        .send(Input::TooLarge {
-                            incarnation,
-                            first,
-                            count,
-                        })
-                        .await;
-                }
-                // The engine's own timer notices what did not arrive.
-                (Err(error), _) if error != PublishFailed::Disconnected => {
-                    tracing::warn!(%error, "the broker did not take a message");
-                }
-                _ => {}
-            }
-        });
-    }
-}
-
-/// The range of a batch, so that a failure to carry it can be told.
-fn batch_of(message: &Up) -> Option<(Incarnation, u64, u32)> {
-    let Up::Batch { sealed, .. } = message else { return None };
-    let batch = crate::sync::wire::Batch::open(sealed).ok()?;
-    Some((batch.header.incarnation, batch.header.first, batch.header.count))
-}
-
-fn answer<E: std::fmt::Display>(
-    answers: &mpsc::Sender<Input>,
-    work: impl Future<Output = Result<Input, E>> + Send + 'static,
-) {
-    let answers = answers.clone();
-    tokio::spawn(async move {
-        let input = match work.await {
-            Ok(input) => input,
-            Err(error) => {
-                tracing::error!(%error, "the disk could not do what the link needs; trying again");
-                Input::StorageFailed
-            }
-        };
-        // Only a loop that has ended does not listen.
-        let _ = answers.send(input).await;
-    });
 }
 
 /// Where the journal stands.
@@ -320,47 +318,38 @@ fn head(snapshot: &Snapshot<'_>) -> Result<Head, StorageError> {
         .ok_or_else(|| StorageError::Inconsistent("no incarnation is open".into()))
 }
 
-/// What an event means to the engine. A message that cannot be read is told and passed.
-fn read(event: LinkEvent) -> Option<Input> {
-    match event {
-        LinkEvent::Connected(connected) => Some(Input::Connected {
-            session: connected.session,
-        }),
-        LinkEvent::Disconnected(_) => Some(Input::Disconnected),
-        LinkEvent::Message(message) => {
-            let input = match message.topic {
-                Topic::Hub => HubState::decode(&message.payload).map(Input::Hub),
-                _ => Down::decode(&message.payload).map(Input::Received),
-            };
-            input
-                .inspect_err(|error| tracing::warn!(%error, "a message is passed over"))
-                .ok()
-        }
-    }
-}
-
 /// Returns when the node is to stop, or nobody could say so any more.
 async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn next_event(link: &mut Option<OpenLink>) -> Option<LinkEvent> {
+async fn next_event(link: &mut Option<Uplink>) -> Option<UplinkEvent> {
     match link {
-        Some(link) => link.events.recv().await,
+        Some(link) => link.next().await,
         None => std::future::pending().await,
     }
 }
 
-async fn close(link: Option<OpenLink>) {
+async fn next_grown(grown: &mut Option<mpsc::Receiver<Grown>>) -> Option<Grown> {
+    match grown {
+        Some(grown) => grown.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when other kiosks are connected than before; never where there can be none.
+async fn changed(online: &mut Option<watch::Receiver<BTreeSet<NodeId>>>) {
+    let changed = match online {
+        Some(online) => online.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending().await
+    }
+}
+
+async fn close(link: Option<Uplink>) {
     if let Some(link) = link {
-        // A broker that does not answer must not keep the node from stopping; the link has a bound of its own.
-        let _ = tokio::time::timeout(Duration::from_secs(10), link.handle.stop()).await;
-    }
-}
-
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
+        link.close().await;
     }
 }

@@ -18,11 +18,14 @@ mod prune;
 mod receive;
 mod refund;
 mod reincarnate;
+pub mod relay;
 mod repair;
 mod request;
 mod revoke;
+mod rights;
 mod save_ack;
 mod sell;
+mod serve_feed;
 mod set_record_aside;
 mod set_threshold;
 mod settings;
@@ -56,8 +59,12 @@ pub use reincarnate::{ReincarnateRefusal, reincarnate};
 pub use repair::{Repaired, repair};
 pub use request::Request;
 pub use revoke::{RevokeRefusal, revoke};
+pub use rights::{
+    Given, Outstanding, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over,
+};
 pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
+pub use serve_feed::serve_feed;
 pub use set_record_aside::{SetAsideRefusal, set_record_aside};
 pub use set_threshold::{ThresholdRefusal, set_threshold};
 pub use settings::{HoldSettings, Settings};

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{Device, Failure, IdempotencyKey, NewDevice, Now, TokenHash, WriteTransaction};
+use crate::domain::ids::NodeId;
+use crate::store::{Device, Failure, IdempotencyKey, NewDevice, Now, Role, TokenHash, WriteTransaction};
 
 /// How long a code is good, in milliseconds: ten minutes.
 pub const CODE_LIFETIME_MS: u64 = 10 * 60 * 1000;
@@ -61,6 +62,9 @@ pub enum PairRefusal {
     /// The name is empty, too long or has control characters.
     #[error("a device's name has 1 to {NAME_MAX} characters, none of them control characters")]
     Name,
+    /// A node's device is called what the node is called.
+    #[error("a kiosk's node is paired under the node's own name: letters a to z, digits and '-'")]
+    NodeName,
 }
 
 /// Why a device is not paired.
@@ -85,7 +89,7 @@ impl PairRefusal {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Name => "device-name",
+            Self::Name | Self::NodeName => "device-name",
         }
     }
 }
@@ -115,6 +119,9 @@ pub fn pair(
 ) -> Result<ShownCode, Failure<PairRefusal>> {
     if !is_name(&device.name) {
         return Err(Failure::Refused(PairRefusal::Name));
+    }
+    if device.role == Role::Node && device.name.parse::<NodeId>().is_err() {
+        return Err(Failure::Refused(PairRefusal::NodeName));
     }
     let code = PairingCode::from_random(seed.code);
     let expires_ms = now.unix_ms.saturating_add(CODE_LIFETIME_MS);
@@ -154,7 +161,8 @@ pub fn redeem(
         };
     }
     let mut new = row.device.clone();
-    if let Some(name) = name {
+    // A node's token is good for the node that the manager named and no other.
+    if let (Some(name), false) = (name, new.role == Role::Node) {
         new.name = name.to_owned();
     }
     if !is_name(&new.name) {

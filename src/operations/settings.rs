@@ -44,7 +44,8 @@ impl HoldSettings {
     pub const fn of(&self, role: Role) -> HoldLimits {
         match role {
             Role::Till => self.till,
-            Role::Kiosk => self.kiosk,
+            // A kiosk's own node holds through its own API; it asks for nothing here.
+            Role::Kiosk | Role::Node => self.kiosk,
             Role::Manager => self.manager,
         }
     }

@@ -1,6 +1,7 @@
 //! Tidy: what a node lets go now and then, a little at a time, so that no sale waits long behind it.
 
 use super::prune::prune;
+use super::relay::let_relayed_go;
 use crate::store::{DeviceIx, IdempotencyKey, Now, StorageError, WriteTransaction};
 
 /// How many kept answers one step looks at.
@@ -10,7 +11,7 @@ const ANSWERS_STEP: u32 = 1_000;
 pub type TidiedTo = Option<(DeviceIx, IdempotencyKey)>;
 
 /// Forgets kept answers that are older than they are promised for, behind `after`, and prunes records that were
-/// acknowledged and recorded more than `keep_days` ago. Gives where the next step goes on.
+/// acknowledged and recorded more than `keep_days` ago, and kiosks' batches likewise. Gives where the next step goes on.
 ///
 /// # Errors
 /// Why the store could not keep it.
@@ -23,5 +24,6 @@ pub fn tidy(
     // Answers first: one that is made from a record must be gone before the record is.
     let tidied_to = tx.forget_old_answers(after, ANSWERS_STEP, now)?;
     prune(tx, now, keep_days)?;
+    let_relayed_go(tx, now, keep_days)?;
     Ok(tidied_to)
 }

@@ -3,6 +3,8 @@
 use rusqlite::Row;
 
 use super::changes::Change;
+use super::feeds::{CATALOG_FEED, PRICES_FEED};
+use super::served::Served;
 use super::snapshot::{parsed, unreadable};
 use super::{Snapshot, StorageError, WriteTransaction};
 use crate::domain::catalog::{Gtin, Item};
@@ -106,6 +108,9 @@ impl WriteTransaction<'_> {
 
     /// Adds an item or replaces the one with its SKU.
     pub(crate) fn put_item(&mut self, item: &Item) -> Result<(), StorageError> {
+        if self.item(&item.sku)?.map(|listed| listed.item).as_ref() != Some(item) {
+            self.serve(CATALOG_FEED, &item.sku)?;
+        }
         let sql = "SELECT ix, name, brand, department, size FROM item WHERE sku = ?1";
         let known = self.one(sql, (item.sku.as_str(),), |row| {
             let same = [
@@ -163,6 +168,9 @@ impl WriteTransaction<'_> {
 
     /// Takes an item out of the catalog. Its stock and its price feed's price stay.
     pub(crate) fn remove_item(&mut self, sku: &Sku) -> Result<(), StorageError> {
+        if self.item(sku)?.is_some() {
+            self.serve(CATALOG_FEED, sku)?;
+        }
         let sql = "DELETE FROM item_words WHERE rowid = (SELECT ix FROM item WHERE sku = ?1)";
         self.write(sql, (sku.as_str(),))?;
         self.write("DELETE FROM item WHERE sku = ?1", (sku.as_str(),))?;
@@ -174,6 +182,10 @@ impl WriteTransaction<'_> {
 
     /// Sets or ends the price feed's price of an item, which the catalog need not know yet.
     pub(crate) fn put_override(&mut self, sku: &Sku, price: Option<Price>) -> Result<(), StorageError> {
+        let now = price.map_or(Served::Gone, Served::Price);
+        if self.served(PRICES_FEED, sku.as_str())? != now {
+            self.serve(PRICES_FEED, sku)?;
+        }
         self.state.prices.clear();
         self.write(
             "INSERT INTO price (sku, override) VALUES (?1, ?2) \

@@ -46,6 +46,8 @@ pub enum Role {
     Kiosk,
     /// A manager's tool: imports, pairing, devices.
     Manager,
+    /// A kiosk's own node, whose parent this one is; its name is the node's.
+    Node,
 }
 
 /// What a device may do beyond its role.
@@ -253,6 +255,7 @@ pub(super) const fn role_number(role: Role) -> i64 {
         Role::Till => 0,
         Role::Kiosk => 1,
         Role::Manager => 2,
+        Role::Node => 3,
     }
 }
 
@@ -265,6 +268,7 @@ pub(super) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
         0 => Ok(Role::Till),
         1 => Ok(Role::Kiosk),
         2 => Ok(Role::Manager),
+        3 => Ok(Role::Node),
         role => Err(unreadable(column, format!("no role has the number {role}"))),
     }
 }

@@ -37,6 +37,11 @@ row_key!(
     IncarnationIx
 );
 
+row_key!(
+    /// One life of a kiosk's journal that this node passes on.
+    RelayOriginIx
+);
+
 impl Position {
     /// Before the first record.
     pub(crate) const NONE: Self = Self(0);

@@ -169,6 +169,7 @@ impl WriterCore {
     fn open_file(path: &Path, options: &StoreOptions, now: Now, lock: Arc<Lock>) -> Result<(Self, Opening), OpenError> {
         let connection = prepare(path, options.vfs.as_deref(), options.faults, options.create.is_some())?;
         let mut core = Self::over(connection, options.faults, lock, now)?;
+        core.begin_epoch(options.seed.random);
         let opening = core.settle_identity(options, now)?;
         Ok((core, opening))
     }

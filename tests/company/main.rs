@@ -16,6 +16,8 @@ mod mosquitto;
 mod node_process;
 #[path = "../fixtures/ports.rs"]
 mod ports;
+#[path = "../fixtures/seller.rs"]
+mod seller;
 #[path = "../fixtures/till.rs"]
 mod till;
 
@@ -25,5 +27,4 @@ mod headquarters;
 mod interrupted;
 mod repeats;
 mod restored;
-mod seller;
 mod set_back;

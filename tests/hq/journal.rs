@@ -132,6 +132,7 @@ impl Journal {
         let (from, to) = (first as usize - 1, last as usize);
         Incoming {
             sender: self.node.clone(),
+            relayed: false,
             session: self.session,
             sealed: seal(
                 key,

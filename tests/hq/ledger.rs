@@ -225,6 +225,7 @@ fn only_a_node_itself_opens_its_journal_here() {
     let journal = store(2);
     let from_another = Incoming {
         sender: "store-2".parse().unwrap(),
+        relayed: false,
         ..journal.batch(1, 3)
     };
     assert!(matches!(

@@ -26,6 +26,7 @@ pub mod requests;
 pub mod rng;
 pub mod run;
 pub mod runner;
+pub mod shelf;
 pub mod tills;
 pub mod trace;
 pub mod world;

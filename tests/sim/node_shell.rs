@@ -337,6 +337,9 @@ impl World {
                 self.enqueue(machine, write, None)?;
             }
             Output::ApplyFeed(page) => self.enqueue(machine, Write::ApplyFeed(page), None)?,
+            other @ (Output::SaveTopAck(_) | Output::GiveBack { .. }) => {
+                unreachable!("no node is another's parent here: {other:?}")
+            }
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ use sim::options::{Level, Options};
 use sim::planted::Planted;
 use sim::run::run;
 use sim::runner::{Broken, run_range};
+use sim::shelf;
+use sim::shelf::fault::Fault;
 
 /// Plays worlds of nodes, a broker, headquarters and tills, each from one seed, and says which promise broke.
 #[derive(Debug, Parser)]
@@ -30,9 +32,15 @@ struct Arguments {
     /// Real disks: the node's store and operations and headquarters' database, on files that lose power.
     #[arg(long)]
     full: bool,
+    /// The shelf level: fifty replicas on one shelf.
+    #[arg(long, conflicts_with = "full")]
+    shelf: bool,
+    /// Measure policies of rebalancing against each other, on the same customers and cut links.
+    #[arg(long, requires = "shelf")]
+    policies: bool,
     /// Plant a fault; then every seed that stays green is a seed that did not notice.
     #[arg(long, value_name = "NAME")]
-    fault: Option<Planted>,
+    fault: Option<String>,
     /// Stop after so many failures.
     #[arg(long, default_value_t = 5)]
     failures: usize,
@@ -41,47 +49,47 @@ struct Arguments {
     threads: Option<usize>,
 }
 
+impl Arguments {
+    fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(all)
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.shelf {
+        return simulate_shelf(&arguments);
+    }
+    let fault = match arguments.fault.as_deref().map(str::parse::<Planted>).transpose() {
+        Ok(fault) => fault,
+        Err(error) => return wrong_usage(&error),
+    };
     let level = if arguments.full { Level::Full } else { Level::Pure };
     if arguments.trace
         && let Some(seed) = arguments.seed
     {
-        return trace(seed, level, arguments.fault);
+        return trace(seed, level, fault);
     }
-    if let Some(fault) = arguments
-        .fault
-        .filter(|fault| arguments.full && !Planted::FULL.contains(fault))
-    {
-        eprintln!("{fault} is a fault of what only the pure level models; run it without --full");
-        return ExitCode::from(2);
+    if let Some(fault) = fault.filter(|fault| arguments.full && !Planted::FULL.contains(fault)) {
+        return wrong_usage(&format!(
+            "{fault} is a fault of what only the pure level models; run it without --full"
+        ));
     }
     let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
-    let threads = arguments
-        .threads
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let started = Instant::now();
-    let all = end.saturating_sub(first);
-    let tell = std::io::stderr().is_terminal();
     // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
+    let progress = progress_of(started, end.saturating_sub(first));
     let report = run_range(
         first..end,
         level,
-        arguments.fault,
-        threads,
+        fault,
+        arguments.threads(),
         arguments.failures,
-        |done| {
-            if tell && done % 16 == 0 {
-                let rate = done as f64 / started.elapsed().as_secs_f64();
-                let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
-            }
-        },
+        progress,
     );
     let seconds = started.elapsed().as_secs_f64();
-    if tell {
-        eprintln!();
-    }
     println!(
         "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, {} records, {} documents at headquarters, {} failed",
         report.seeds,
@@ -93,25 +101,16 @@ fn main() -> ExitCode {
     );
     for broken in &report.broken {
         println!("seed {}: {}", broken.seed, broken.what);
-        let fault = arguments
-            .fault
-            .map(|fault| format!(" --fault {fault}"))
-            .unwrap_or_default();
+        let fault = fault.map(|fault| format!(" --fault {fault}")).unwrap_or_default();
         let full = if arguments.full { " --full" } else { "" };
         println!(
             "    cargo run --release --bin simulate -- --seed {} --trace{full}{fault}",
             broken.seed
         );
     }
-    if let Some(fault) = arguments.fault {
-        // A planted fault is there to be caught, and by the promise that it breaks.
+    if let Some(fault) = fault {
         let named = |broken: &Broken| broken.promise.is_some_and(|promise| fault.breaks().contains(&promise));
-        let caught = report.broken.iter().any(named);
-        println!(
-            "the planted fault {fault} was {}",
-            if caught { "caught" } else { "not caught" }
-        );
-        return if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return was_caught(&fault.to_string(), report.broken.iter().any(named));
     }
     if report.broken.is_empty() {
         ExitCode::SUCCESS
@@ -120,16 +119,115 @@ fn main() -> ExitCode {
     }
 }
 
+fn simulate_shelf(arguments: &Arguments) -> ExitCode {
+    let fault = match arguments.fault.as_deref().map(str::parse::<Fault>).transpose() {
+        Ok(fault) => fault,
+        Err(error) => return wrong_usage(&error),
+    };
+    let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
+    if arguments.policies {
+        shelf::policies::print(&shelf::policies::table(first..end));
+        return ExitCode::SUCCESS;
+    }
+    if arguments.trace {
+        return trace_shelf(first, fault);
+    }
+    let started = Instant::now();
+    let threads = arguments.threads();
+    // Panics are reported with their seeds.
+    std::panic::set_hook(Box::new(|_| {}));
+    let progress = progress_of(started, end.saturating_sub(first));
+    let report = shelf::runner::run_range(first..end, fault, threads, arguments.failures, progress);
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, at least {} a seed; {} holds opened, {} refused, {} messages, {} failed",
+        report.seeds,
+        report.seeds as f64 / seconds,
+        report.total.steps,
+        if report.steps_min == u64::MAX {
+            0
+        } else {
+            report.steps_min
+        },
+        report.total.held,
+        report.total.refused,
+        report.total.messages,
+        report.broken.len()
+    );
+    for broken in &report.broken {
+        println!("seed {}: {}", broken.seed, broken.what);
+        let fault = fault.map(|fault| format!(" --fault {fault}")).unwrap_or_default();
+        println!(
+            "    cargo run --release --bin simulate -- --shelf --seed {} --trace{fault}",
+            broken.seed
+        );
+    }
+    if let Some(fault) = fault {
+        let named = |broken: &shelf::runner::Broken| broken.rule.is_some_and(|rule| fault.breaks().contains(&rule));
+        return was_caught(&fault.to_string(), report.broken.iter().any(named));
+    }
+    ExitCode::from(u8::from(!report.broken.is_empty()))
+}
+
+fn trace_shelf(seed: u64, fault: Option<Fault>) -> ExitCode {
+    let options = shelf::options::Options::of_seed(seed);
+    println!("{options:#?}");
+    let (result, lines) = shelf::run::run(options, fault, true);
+    if !write_out(&lines) {
+        return ExitCode::SUCCESS;
+    }
+    match result {
+        Ok(summary) => {
+            println!("green: {summary:?}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!(
+                "seed {seed}, step {}: {}: {}",
+                failure.step, failure.violation.rule, failure.violation.what
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A planted fault is there to be caught, and by the name of what it breaks.
+fn was_caught(fault: &str, caught: bool) -> ExitCode {
+    println!(
+        "the planted fault {fault} was {}",
+        if caught { "caught" } else { "not caught" }
+    );
+    ExitCode::from(u8::from(!caught))
+}
+
+fn wrong_usage(what: &str) -> ExitCode {
+    eprintln!("{what}");
+    ExitCode::from(2)
+}
+
+/// Tells a person how far it is.
+fn progress_of(started: Instant, all: u64) -> impl Fn(u64) + Sync {
+    let tell = std::io::stderr().is_terminal();
+    move |done| {
+        if tell && done % 16 == 0 {
+            let rate = done as f64 / started.elapsed().as_secs_f64();
+            let _ = write!(std::io::stderr(), "\r{done} of {all} seeds, {rate:.1} seeds/s ");
+        }
+    }
+}
+
+/// False where the reader has seen enough (`| head`), which is no failure.
+fn write_out(lines: &[String]) -> bool {
+    let mut out = std::io::stdout().lock();
+    lines.iter().all(|line| writeln!(out, "{line}").is_ok())
+}
+
 fn trace(seed: u64, level: Level, fault: Option<Planted>) -> ExitCode {
     let options = Options::of_seed(seed, level);
     println!("{options:#?}");
     let (result, lines) = run(options, fault, true);
-    let mut out = std::io::stdout().lock();
-    for line in lines {
-        // A reader that has seen enough (`| head`) is no failure.
-        if writeln!(out, "{line}").is_err() {
-            return ExitCode::SUCCESS;
-        }
+    if !write_out(&lines) {
+        return ExitCode::SUCCESS;
     }
     match result {
         Ok(summary) => {

@@ -6,6 +6,7 @@ mod alerting;
 mod auditing;
 mod backing_up;
 mod branching;
+mod carrying;
 mod disk;
 mod explaining;
 mod feeding;
@@ -14,6 +15,7 @@ mod opening;
 mod pairing;
 mod receiving;
 mod refunding;
+mod relaying;
 mod searching;
 mod selling;
 mod sending;
@@ -28,3 +30,8 @@ mod sim {
     #[allow(dead_code)]
     pub mod power_cut;
 }
+
+/// Journals of other nodes.
+#[path = "../hq/journal.rs"]
+#[allow(dead_code)]
+mod journal;

@@ -31,11 +31,15 @@ pub struct NodeBody {
     node: NodeId,
     #[schema(value_type = String, example = "store-1")]
     site: SiteId,
+    /// The store's node that passes its records on; missing where it comes by itself.
+    #[schema(value_type = Option<String>, example = "store-1")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<NodeId>,
     /// Its program's version; empty until it has introduced itself.
     software: String,
     /// Since when it is known.
     enrolled: Option<String>,
-    /// Whether it is connected now, as far as the broker has said.
+    /// Whether it is connected now, as far as the broker has said, or its parent.
     online: bool,
     /// When it was last heard of; missing for never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,6 +145,7 @@ impl From<NodeStatus> for NodeBody {
         Self {
             node: node.node,
             site: node.site,
+            parent: node.parent,
             software: node.software,
             enrolled: instant_if_any(node.enrolled_ms),
             online: node.online,

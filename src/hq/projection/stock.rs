@@ -6,17 +6,21 @@ use std::collections::HashMap;
 
 use super::digest;
 use super::walk::{Effect, Figures, Place};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{Movement, Place as Shelf, StockWork, Verb, effects};
 use crate::hq::happenings::Happening;
+use crate::hq::rights;
 use crate::hq::storage::{StorageError, Writing};
 
 /// The quantities that a transaction has touched.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
     quantities: HashMap<SiteId, HashMap<Sku, Quantity>>,
+    /// Rights that changed hands.
+    moved: Vec<Happening>,
 }
 
 impl Figures for Stock {
@@ -36,6 +40,17 @@ impl Figures for Stock {
             }
             Fact::Movement(movement) => self.movement(writing, place, movement),
             Fact::StockWork(work) => self.work(writing, place, work, fact),
+            // Rights that are met again, as when figures are made anew, are known by their totals.
+            Fact::Granted(granted) => {
+                let moved = rights::accept(writing, &replica(place), granted, place.received_ms)?;
+                self.moved.extend(moved);
+                Ok(Effect::Applied)
+            }
+            Fact::Accepted(accepted) => {
+                self.moved
+                    .extend(rights::taken_over(writing, &replica(place), accepted)?);
+                Ok(Effect::Applied)
+            }
             _ => Ok(Effect::Applied),
         }
     }
@@ -46,7 +61,15 @@ impl Figures for Stock {
                 writing.save_stock(site, sku, *quantity)?;
             }
         }
-        Ok(Vec::new())
+        Ok(self.moved)
+    }
+}
+
+/// Who wrote a record.
+fn replica(place: &Place<'_>) -> ReplicaId {
+    ReplicaId {
+        node: place.node.clone(),
+        incarnation: place.incarnation,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Row};
 
-use super::value::{number, parsed, unsigned};
+use super::value::{number, parsed, parsed_if_any, unsigned};
 use super::{Reading, StorageError, Writing};
 use crate::domain::ids::{NodeId, SiteId};
 
@@ -13,6 +13,8 @@ pub(in crate::hq) struct Node {
     pub node: NodeId,
     /// Its site.
     pub site: SiteId,
+    /// The store's node that passes its records on; none where it comes by itself.
+    pub parent: Option<NodeId>,
     /// Since when it is known, in milliseconds since 1970.
     pub enrolled_ms: u64,
     /// Its program's version, for people; empty until it has introduced itself.
@@ -21,7 +23,7 @@ pub(in crate::hq) struct Node {
     pub last_heard_ms: u64,
 }
 
-const COLUMNS: &str = "node, site, enrolled_ms, software, last_heard_ms";
+const COLUMNS: &str = "node, site, enrolled_ms, software, last_heard_ms, parent";
 
 impl Reading<'_> {
     /// A node by its name.
@@ -46,9 +48,10 @@ impl Writing<'_> {
     /// Adds a node or changes what is known of it.
     pub(in crate::hq) fn save_node(&self, node: &Node) -> Result<(), StorageError> {
         let mut statement = self.connection.prepare_cached(
-            "INSERT INTO node (node, site, enrolled_ms, software, last_heard_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO node (node, site, enrolled_ms, software, last_heard_ms, parent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (node) DO UPDATE SET site = excluded.site, software = excluded.software,
-                 last_heard_ms = excluded.last_heard_ms",
+                 last_heard_ms = excluded.last_heard_ms, parent = excluded.parent",
         )?;
         statement.execute((
             node.node.as_str(),
@@ -56,6 +59,7 @@ impl Writing<'_> {
             number(node.enrolled_ms)?,
             &node.software,
             number(node.last_heard_ms)?,
+            node.parent.as_ref().map(NodeId::as_str),
         ))?;
         Ok(())
     }
@@ -77,5 +81,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Node> {
         enrolled_ms: unsigned(row, 2)?,
         software: row.get(3)?,
         last_heard_ms: unsigned(row, 4)?,
+        parent: parsed_if_any(row, 5)?,
     })
 }

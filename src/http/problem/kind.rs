@@ -103,7 +103,12 @@ kinds! {
     TOO_MANY_REQUESTS = TOO_MANY_REQUESTS "too-many-requests" "Too many requests"
         "This device or address asks more often than it may. Wait as long as the header Retry-After says.";
 
+    OTHER_NODE = FORBIDDEN "other-node" "The token is not this node's"
+        "A kiosk's node is paired under its own name and belongs to the site of the store that it is paired with. What          it says of itself differs: look at `node` and `site` in its configuration, or pair it anew.";
+
     // What is not there.
+    NOT_A_PARENT = NOT_FOUND "not-a-parent" "The node takes no kiosks"
+        "Only a store's node is the parent of kiosks' nodes; a node that has a parent itself is not.";
     PRODUCT_NOT_FOUND = NOT_FOUND "product-not-found" "There is no such product"
         "The catalog of this node has no item with this number.";
     DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"

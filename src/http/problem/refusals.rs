@@ -70,7 +70,7 @@ impl From<SellRefusal> for Problem {
 impl From<PairRefusal> for Problem {
     fn from(refusal: PairRefusal) -> Self {
         match refusal {
-            PairRefusal::Name => refused(refusal.code(), refusal.to_string()).at("/name"),
+            PairRefusal::Name | PairRefusal::NodeName => refused(refusal.code(), refusal.to_string()).at("/name"),
         }
     }
 }

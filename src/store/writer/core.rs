@@ -102,6 +102,11 @@ impl WriterCore {
         }
     }
 
+    /// Gives versions of feeds out under this random number from now on.
+    pub(in crate::store) const fn begin_epoch(&mut self, epoch: u64) {
+        self.state.epoch = epoch;
+    }
+
     /// Closes the database and writes its log back, so that the file stands by itself.
     ///
     /// # Errors

@@ -60,6 +60,10 @@ pub(in crate::store) struct State {
     pub prices_version: Option<u64>,
     /// What was read of items that were sold. Whatever writes a price or the catalog empties it.
     pub prices: HashMap<Sku, Priced>,
+    /// The random number of this process, under which versions of feeds are given out.
+    pub epoch: u64,
+    /// The feeds of which it has given out any.
+    pub served: Vec<&'static str>,
 }
 
 /// What a job that is undone gives back.
@@ -85,5 +89,6 @@ impl State {
         self.receipt_series.clear();
         self.prices_version = None;
         self.prices.clear();
+        self.served.clear();
     }
 }

@@ -47,7 +47,8 @@ pub enum Input {
         /// The record.
         seq: u64,
     },
-    /// The branch is settled on this disk; the answer to [`super::Output::Rehome`].
+    /// The branch is settled on this disk, or the batch is given back; the answer to [`super::Output::Rehome`] and to
+    /// [`super::Output::GiveBack`].
     Rehomed,
     /// A feed's page is on disk; the answer to [`super::Output::ApplyFeed`].
     FeedApplied(FeedCursor),

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use self::feeds::Feeds;
 pub use self::inputs::{Input, LoadedBatch, LocalStream};
 pub use self::outputs::{LinkState, Output, WakeReason};
-use self::stream::Stream;
-use super::wire::{Down, FeedCursor, Fenced, Hello, HubState, Up, WIRE_VERSION, Welcome};
+use self::stream::{Kind, Stream};
+use super::wire::{Down, FeedCursor, Hello, HubState, Up, WIRE_VERSION, Welcome};
 use crate::domain::ids::{Incarnation, SiteId};
 use crate::domain::journal::Head;
 
@@ -72,6 +72,8 @@ pub struct NodeEngine {
     limits: NodeLimits,
     software: String,
     site: SiteId,
+    /// Another node's journal is passed on, not one of this disk sent.
+    relays: bool,
     session: Option<u64>,
     hub: Option<HubState>,
     phase: Phase,
@@ -79,8 +81,8 @@ pub struct NodeEngine {
     batch_bytes_max: u32,
     streams: Vec<Stream>,
     feeds: Feeds,
-    /// The newest head that the disk has told of: it may have grown while the incarnations were being read.
-    newest: Option<Head>,
+    /// The heads that the disk has told of: it may have grown while the incarnations were being read.
+    told: Vec<Head>,
     loading_batch: bool,
     outputs: VecDeque<Output>,
 }
@@ -94,15 +96,29 @@ impl NodeEngine {
             limits,
             software,
             site,
+            relays: false,
             session: None,
             hub: None,
             phase: Phase::Idle,
             greetings: 0,
             streams: Vec::new(),
             feeds: Feeds::default(),
-            newest: None,
+            told: Vec::new(),
             loading_batch: false,
             outputs: VecDeque::new(),
+        }
+    }
+
+    /// An engine at rest that passes another node's records on, as that node sealed them: there is one for each such
+    /// node, so that none holds up another. Batches cannot be made smaller here, so that one that the parent cannot take is
+    /// [given back](Output::GiveBack); where the parent has more than this disk, that is taken for what was lost here.
+    #[must_use]
+    pub fn relay(site: SiteId, limits: NodeLimits) -> Self {
+        // Which program the other node runs is its own to say.
+        let software = String::new();
+        Self {
+            relays: true,
+            ..Self::new(site, software, limits)
         }
     }
 
@@ -142,7 +158,10 @@ impl NodeEngine {
                     stream.on_set_aside(seq);
                 }
             }
-            Input::Rehomed => self.start_over(),
+            Input::Rehomed => {
+                self.forget_what_was_told();
+                self.start_over();
+            }
             Input::FeedApplied(cursor) => {
                 self.feeds.on_applied(cursor.clone());
                 if let Some(session) = self.session {
@@ -151,6 +170,7 @@ impl NodeEngine {
                 }
             }
             Input::StorageFailed => {
+                self.forget_what_was_told();
                 self.loading_batch = false;
                 self.phase = Phase::Pausing {
                     due_ms: now_ms + self.limits.answer_timeout_ms,
@@ -207,6 +227,13 @@ impl NodeEngine {
             .find(|stream| stream.incarnation() == incarnation)
     }
 
+    /// What is passed on for another node can become less, where a batch is given back: only the disk knows then.
+    fn forget_what_was_told(&mut self) {
+        if self.relays {
+            self.told.clear();
+        }
+    }
+
     /// Reads everything afresh and introduces itself again.
     fn start_over(&mut self) {
         self.loading_batch = false;
@@ -234,12 +261,17 @@ impl NodeEngine {
             return;
         };
         let newest = streams.len().saturating_sub(1);
-        let stream = |(at, local)| Stream::new(local, at < newest, &self.limits);
+        let kind = |at| match self.relays {
+            true => Kind::Relayed,
+            false if at < newest => Kind::Closed,
+            false => Kind::Written,
+        };
+        let stream = |(at, local)| Stream::new(local, kind(at), &self.limits);
         self.streams = streams.iter().enumerate().map(stream).collect();
-        if let Some(newest) = self.newest
-            && let Some(stream) = self.stream(newest.incarnation)
-        {
-            stream.on_appended(newest);
+        for told in self.told.clone() {
+            if let Some(stream) = self.stream(told.incarnation) {
+                stream.on_appended(told);
+            }
         }
         self.feeds = Feeds::new(feeds.clone());
         self.outputs.push_back(Output::Send(Up::Hello(Hello {
@@ -259,8 +291,11 @@ impl NodeEngine {
     }
 
     fn on_appended(&mut self, head: Head) {
-        let age = |head: &Head| (head.incarnation.counter, head.seq);
-        self.newest = self.newest.filter(|newest| age(newest) > age(&head)).or(Some(head));
+        match self.told.iter_mut().find(|told| told.incarnation == head.incarnation) {
+            Some(told) if told.seq < head.seq => *told = head,
+            Some(_) => {}
+            None => self.told.push(head),
+        }
         if let Some(stream) = self.stream(head.incarnation) {
             stream.on_appended(head);
         } else if self.is_open() {
@@ -270,17 +305,10 @@ impl NodeEngine {
     }
 
     fn on_message(&mut self, now_ms: u64, message: Down) {
-        let session = match &message {
-            Down::Welcome(Welcome { session, .. }) | Down::Fenced(Fenced { session, .. }) => *session,
-            Down::Ack(ack) => ack.session,
-            Down::Resend(resend) => resend.session,
-            Down::Refused(refused) => refused.session,
-            Down::FeedPage(page) => page.session,
-        };
         // Another copy of this disk may share our name: its answers are not ours.
-        if self.session != Some(session) {
+        let (Some(session), true) = (self.session, self.session == message.session()) else {
             return;
-        }
+        };
         match message {
             Down::Welcome(welcome) => self.on_welcome(now_ms, &welcome),
             Down::Ack(ack) => self.on_parents_word(ack.acked, |stream| stream.on_ack(ack.acked)),
@@ -291,6 +319,18 @@ impl NodeEngine {
             Down::Refused(refused) => {
                 self.shrink(refused.incarnation, refused.first, refused.count, &refused.reason);
             }
+            Down::AckedAtTop(ack) => {
+                if let Some(stream) = self.stream(ack.acked.incarnation) {
+                    stream.on_top_ack();
+                }
+                self.outputs.push_back(Output::SaveTopAck(ack.acked));
+            }
+            // What is meant for others is not this engine's, and rights are moved by an engine of their own.
+            Down::Relayed { .. }
+            | Down::Here { .. }
+            | Down::Rights { .. }
+            | Down::Granted { .. }
+            | Down::Shelves { .. } => {}
             Down::Fenced(fenced) => self.rehome(fenced.acked.incarnation, fenced.common, fenced.set_back),
             Down::FeedPage(page) => match self.feeds.on_page(&page) {
                 feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),
@@ -371,7 +411,20 @@ impl NodeEngine {
     }
 
     fn shrink(&mut self, incarnation: Incarnation, first: u64, count: u32, reason: &str) {
+        let (relays, open) = (self.relays, self.is_open());
         let Some(stream) = self.stream(incarnation) else { return };
+        if relays {
+            if open && stream.is_wanted(first, count) {
+                self.phase = Phase::Rehoming;
+                self.outputs.push_back(Output::GiveBack {
+                    incarnation,
+                    first,
+                    count,
+                    reason: reason.to_owned(),
+                });
+            }
+            return;
+        }
         if let Some(seq) = stream.on_refused(first, count) {
             self.outputs.push_back(Output::SetAside {
                 incarnation,

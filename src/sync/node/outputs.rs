@@ -25,6 +25,21 @@ pub enum Output {
     /// The parent's acknowledgement, to be saved. It may be lower than the last where the parent was set back. No
     /// answer.
     SaveAck(Head),
+    /// What headquarters has committed, as a parent that is not headquarters passes it on: only this lets records go.
+    /// To be saved like [`Output::SaveAck`]. No answer.
+    SaveTopAck(Head),
+    /// Only where another node's records are passed on. The parent cannot take this batch as that node sealed it: forget it
+    /// and what is behind it, have that node send it again in smaller parts, and answer with [`super::Input::Rehomed`].
+    GiveBack {
+        /// The incarnation.
+        incarnation: Incarnation,
+        /// The batch's first record.
+        first: u64,
+        /// How many records it has.
+        count: u32,
+        /// Why, for people.
+        reason: String,
+    },
     /// The parent cannot take this record: keep it, withhold it; answer with [`super::Input::SetAside`].
     SetAside {
         /// The incarnation.

@@ -16,10 +16,21 @@ struct Sent {
     sent_ms: u64,
 }
 
+/// Whose incarnation it is, and whether it grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The one that this disk writes.
+    Written,
+    /// An earlier one of this disk: the parent may have more of it, from another branch.
+    Closed,
+    /// Another node's, passed on: it grows here with what comes, and the parent may have more where this disk has
+    /// lost some.
+    Relayed,
+}
+
 #[derive(Debug)]
 pub(super) struct Stream {
-    /// True for all incarnations but the one that is written: the parent may have more of it, from another branch.
-    closed: bool,
+    kind: Kind,
     head: Head,
     earliest: u64,
     before_earliest: Hash,
@@ -30,6 +41,11 @@ pub(super) struct Stream {
     offered: Option<Head>,
     /// Up to here the parent's chain and this one are the same for certain, since the last introduction.
     common: u64,
+    /// The most that the parent has said it has.
+    highest_acked: u64,
+    /// The parent gave records back that it had taken and could not pass on: that it takes a batch says nothing about
+    /// its size then.
+    given_back: bool,
     next: u64,
     in_flight: VecDeque<Sent>,
     records_max: u32,
@@ -68,15 +84,17 @@ pub(super) enum Loaded {
 }
 
 impl Stream {
-    pub(super) fn new(local: &LocalStream, closed: bool, limits: &NodeLimits) -> Self {
+    pub(super) fn new(local: &LocalStream, kind: Kind, limits: &NodeLimits) -> Self {
         Self {
-            closed,
+            kind,
             head: local.head.head,
             earliest: local.head.earliest,
             before_earliest: local.head.before_earliest,
             acked: local.acked,
             offered: None,
             common: 0,
+            highest_acked: 0,
+            given_back: false,
             next: local.acked.seq + 1,
             in_flight: VecDeque::new(),
             records_max: limits.batch_records_max,
@@ -117,7 +135,7 @@ impl Stream {
 
     /// A head may come late, even after its incarnation was closed and is offered only in part.
     pub(super) fn on_appended(&mut self, head: Head) {
-        if head.seq > self.head.seq && !self.closed {
+        if head.seq > self.head.seq && self.kind != Kind::Closed {
             self.head = head;
         }
     }
@@ -127,13 +145,16 @@ impl Stream {
     /// learns of the hole from the introduction.
     pub(super) fn on_welcome(&mut self, theirs: Head, common: u64) -> Acked {
         self.common = common;
-        if self.closed && theirs.seq > self.head.seq {
+        if self.kind != Kind::Written && theirs.seq > self.head.seq {
             // What is here was compared: either all of it is there, or what is behind belongs to another branch.
-            return if common >= self.head.seq {
-                self.go_back(self.head)
-            } else {
-                Acked::OtherBranch
-            };
+            if common < self.head.seq {
+                return Acked::OtherBranch;
+            }
+            if self.kind == Kind::Relayed {
+                // This disk has lost what the parent has: nothing of it need be passed on again.
+                self.head = theirs;
+            }
+            return self.go_back(self.head);
         }
         self.go_back(theirs)
     }
@@ -146,8 +167,20 @@ impl Stream {
         self.in_flight.retain(|sent| sent.last > theirs.seq);
         self.next = self.next.max(theirs.seq + 1);
         self.resent_after = None;
-        self.records_max = self.records_max.saturating_mul(2).min(self.records_max_usual);
+        self.highest_acked = self.highest_acked.max(theirs.seq);
+        if !self.given_back {
+            self.records_max = self.records_max.saturating_mul(2).min(self.records_max_usual);
+        }
         self.compare(theirs, known)
+    }
+
+    /// Headquarters has more of what the parent passes on. Batches grow slowly there: each that is too large is made,
+    /// sent and kept twice.
+    pub(super) fn on_top_ack(&mut self) {
+        if self.given_back {
+            let more = (self.records_max / 8).max(1);
+            self.records_max = self.records_max.saturating_add(more).min(self.records_max_usual);
+        }
     }
 
     /// Goes back to behind what the parent has.
@@ -166,7 +199,10 @@ impl Stream {
     }
 
     pub(super) fn on_loaded(&mut self, now_ms: u64, batch: &LoadedBatch) -> Loaded {
-        if batch.first != self.next || self.setting_aside.is_some() {
+        // What was read before smaller batches were asked for is no longer wanted; what another node sealed cannot be
+        // made smaller here.
+        let too_large = batch.count > self.records_max && self.kind != Kind::Relayed;
+        if batch.first != self.next || too_large || self.setting_aside.is_some() {
             return Loaded::Stale;
         }
         let behind = self.offered.unwrap_or(self.acked);
@@ -195,9 +231,10 @@ impl Stream {
         // A refusal of the record as it was may come late. Where even the withheld record is refused nothing can be
         // done here: it stays unacknowledged, and the next introduction tries again.
         let was_withheld = count == 1 && self.withheld == Some(first);
-        if first + u64::from(count) <= self.acked.seq + 1 || self.setting_aside.is_some() || was_withheld {
+        if !self.is_wanted(first, count) || self.setting_aside.is_some() || was_withheld {
             return None;
         }
+        self.given_back |= first.saturating_add(u64::from(count)) <= self.highest_acked.saturating_add(1);
         self.restart();
         self.records_max = (count / 2).clamp(1, self.records_max);
         if count > 1 {
@@ -205,6 +242,13 @@ impl Stream {
         }
         self.setting_aside = Some(first);
         Some(first)
+    }
+
+    /// Whether the parent does not have all of these records yet. A parent that gives records back that it could not
+    /// pass on has less than before.
+    pub(super) fn is_wanted(&self, first: u64, count: u32) -> bool {
+        let theirs = self.offered.unwrap_or(self.acked).seq;
+        first.saturating_add(u64::from(count)) > theirs.saturating_add(1)
     }
 
     pub(super) fn on_set_aside(&mut self, seq: u64) {
@@ -225,7 +269,7 @@ impl Stream {
     fn compare(&mut self, theirs: Head, known: Option<Hash>) -> Acked {
         self.offered = None;
         match known {
-            _ if theirs.seq > self.head.seq && self.closed => Acked::Unclear,
+            _ if theirs.seq > self.head.seq && self.kind != Kind::Written => Acked::Unclear,
             _ if theirs.seq > self.head.seq => Acked::SetBack,
             Some(hash) if hash != theirs.hash => Acked::OtherBranch,
             // Nothing can be compared with what is pruned.

@@ -5,8 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::shelves::ShelfMessage;
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::{Hash, Head};
+use crate::domain::stock::Granted;
+use crate::sync::rights::RightsMessage;
 
 /// The version that this program writes.
 pub const WIRE_VERSION: u8 = 1;
@@ -30,6 +34,38 @@ pub enum Up {
         /// Which feed, and up to which version.
         cursor: FeedCursor,
     },
+    /// What a node says to the parent of its parent, passed on by its parent.
+    Relayed {
+        /// The node.
+        node: NodeId,
+        /// How long ago the sender had all of that node's records that the node had told of by then, in milliseconds;
+        /// `u64::MAX` for never.
+        complete_age_ms: u64,
+        /// An encoded `Up` of that node. Kept as bytes, so that nobody can nest one in the other without end; one that
+        /// is itself relayed is not taken.
+        message: Vec<u8>,
+    },
+    /// Which of the sender's own nodes are connected to it now.
+    Children {
+        /// The sender's session.
+        session: u64,
+        /// Their names.
+        online: Vec<NodeId>,
+    },
+    /// Rights are asked for, or there are none to give.
+    Rights {
+        /// The sender's session.
+        session: u64,
+        /// What is said.
+        message: RightsMessage,
+    },
+    /// About the documents of shelves.
+    Shelves {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: ShelfMessage,
+    },
 }
 
 /// From a parent to its node.
@@ -47,6 +83,83 @@ pub enum Down {
     Fenced(Fenced),
     /// A page of a feed.
     FeedPage(FeedPage),
+    /// For a node of the receiver's, to whom it is passed on or for whom it is dealt with.
+    Relayed {
+        /// The node.
+        node: NodeId,
+        /// An encoded `Down` for it; one that is itself relayed is not taken.
+        message: Vec<u8>,
+    },
+    /// Headquarters has committed everything up to here. From a parent that is not headquarters itself, whose own
+    /// acknowledgement says only that it has the records and passes them on.
+    AckedAtTop(Ack),
+    /// Which replica the parent is: who grants rights to the node, and takes over what it grants. Behind every welcome.
+    Here {
+        /// The node's session.
+        session: u64,
+        /// The parent.
+        replica: ReplicaId,
+    },
+    /// Rights are asked for, or there are none to give.
+    Rights {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: RightsMessage,
+    },
+    /// Rights that the parent has handed on, as its journal says. Sent again until the node's journal shows that it has
+    /// taken them over.
+    Granted {
+        /// The node's session.
+        session: u64,
+        /// The parent.
+        from: ReplicaId,
+        /// What was handed on, oldest first.
+        granted: Vec<Granted>,
+    },
+    /// About the documents of shelves.
+    Shelves {
+        /// The node's session.
+        session: u64,
+        /// What is said.
+        message: ShelfMessage,
+    },
+}
+
+impl Up {
+    /// The session that it speaks in; none for what is passed on for another node.
+    #[must_use]
+    pub const fn session(&self) -> Option<u64> {
+        match self {
+            Self::Hello(hello) => Some(hello.session),
+            Self::Batch { session, .. }
+            | Self::FeedApplied { session, .. }
+            | Self::Children { session, .. }
+            | Self::Rights { session, .. }
+            | Self::Shelves { session, .. } => Some(*session),
+            Self::Relayed { .. } => None,
+        }
+    }
+}
+
+impl Down {
+    /// The session that it answers; none for what is meant for another node.
+    #[must_use]
+    pub const fn session(&self) -> Option<u64> {
+        match self {
+            Self::Welcome(welcome) => Some(welcome.session),
+            Self::Ack(ack) | Self::AckedAtTop(ack) => Some(ack.session),
+            Self::Resend(resend) => Some(resend.session),
+            Self::Refused(refused) => Some(refused.session),
+            Self::Fenced(fenced) => Some(fenced.session),
+            Self::FeedPage(page) => Some(page.session),
+            Self::Here { session, .. }
+            | Self::Rights { session, .. }
+            | Self::Granted { session, .. }
+            | Self::Shelves { session, .. } => Some(*session),
+            Self::Relayed { .. } => None,
+        }
+    }
 }
 
 /// A node's introduction.

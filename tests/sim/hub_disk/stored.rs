@@ -309,6 +309,7 @@ fn ingest(headquarters: &Headquarters, batches: &[Work], now_ms: u64) -> Result<
     let incoming = batches.iter().filter_map(|work| match work {
         Work::Ingest(node, session, sealed) => Some(Incoming {
             sender: node.clone(),
+            relayed: false,
             session: *session,
             sealed: sealed.clone(),
         }),

@@ -8,15 +8,15 @@ const BOUND_MAX: Duration = Duration::from_secs(30);
 /// A connection that stood so long says that the next failure is a new one.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// The pauses between attempts.
+/// The pauses between attempts to connect.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The pause after a failure. `open_for` is how long the connection stood, where it did; `random` is any number.
-    pub(super) fn pause(&mut self, open_for: Option<Duration>, random: u64) -> Duration {
+    pub fn pause(&mut self, open_for: Option<Duration>, random: u64) -> Duration {
         if open_for.is_some_and(|stood| stood >= STABLE) {
             self.failures = 0;
         }

@@ -1,0 +1,311 @@
+//! Asking neighbours: the parent first, then the children that are known to have rights, then all others.
+
+use super::book::{Ask, Book, Desk, Round, Word};
+use super::config::RightsConfig;
+use super::inputs::{Figures, Place};
+use super::message::{Purpose, Request, RightsMessage};
+use crate::domain::escrow::{Amount, ReplicaId};
+
+impl Book {
+    pub(super) fn on_nothing(&mut self, now_ms: u64, from: &ReplicaId, id: u64, config: &RightsConfig) {
+        let answers = |ask: &Ask| ask.to == *from && ask.id == id;
+        if let Some(at) = self.asks.iter().position(answers) {
+            let ask = self.asks.remove(at);
+            if ask.purpose == Purpose::Stock {
+                self.no_stock(now_ms, config);
+            } else {
+                self.note_word(from, ask.stamp);
+            }
+        }
+    }
+
+    pub(super) fn on_accepted(&mut self, from: &ReplicaId, request: Option<u64>, figures: Figures) {
+        let answers = |ask: &Ask| ask.to == *from && Some(ask.id) == request;
+        if let Some(at) = self.asks.iter().position(answers) {
+            let ask = self.asks.remove(at);
+            self.stock_pause_ms = 0;
+            // What settled debt came too, but does not show in the rights.
+            let settled = self.figures.owed.above(figures.owed).parts();
+            let gained = figures.rights.above(self.figures.rights).parts() + settled;
+            // Whoever gave all that it was asked for may have more.
+            if gained < ask.needed {
+                self.note_word(from, ask.stamp);
+            } else if let Some((_, rights)) = self.known.iter_mut().find(|(of, _)| of == from) {
+                *rights = (*rights).max(gained.saturating_mul(4));
+            }
+        }
+    }
+
+    pub(super) fn on_disconnected(&mut self, peer: &ReplicaId) {
+        self.asks.retain(|ask| ask.to != *peer);
+        self.claims.retain(|claim| claim.from != *peer);
+        self.words.retain(|word| word.of != *peer);
+    }
+
+    fn note_word(&mut self, of: &ReplicaId, stamp: u64) {
+        self.words.retain(|word| word.of != *of);
+        self.words.push(Word { of: of.clone(), stamp });
+    }
+
+    /// Repeats what was not answered, and gives up what was not answered in time.
+    pub(super) fn expire(&mut self, desk: &mut Desk<'_>) {
+        let now_ms = desk.now_ms;
+        let late: Vec<Ask> = self.asks.extract_if(.., |ask| now_ms >= ask.until_ms).collect();
+        for ask in late {
+            self.note_word(&ask.to, ask.stamp);
+            if ask.purpose == Purpose::Stock {
+                self.no_stock(now_ms, desk.config);
+            }
+        }
+        let mut asks = std::mem::take(&mut self.asks);
+        for ask in asks.iter_mut().filter(|ask| now_ms >= ask.repeat_ms) {
+            // Rights may have become free here since: then less helps.
+            let missing = self.missing(desk, Some(&ask.to));
+            if ask.purpose != Purpose::Stock && missing > 0 {
+                ask.needed = ask.needed.min(missing);
+                ask.least = ask.least.min(ask.needed);
+                ask.believed = ask.believed.min(ask.needed);
+            }
+            self.say(desk, ask);
+        }
+        self.asks = asks;
+        if self
+            .round
+            .is_some_and(|round| now_ms >= round.until_ms || self.figures.owed.is_zero())
+        {
+            self.end_round(desk);
+        }
+    }
+
+    /// Debt asks for rights by itself.
+    pub(super) fn start_round(&mut self, desk: &mut Desk<'_>) {
+        let pressing = !self.figures.owed.is_zero() && desk.now_ms >= self.round_after_ms;
+        if self.round.is_none() && pressing && !desk.peers.is_empty() {
+            self.round = Some(Round {
+                stamp: desk.next_stamp(),
+                until_ms: desk.now_ms + desk.config.wait_ms,
+            });
+        }
+    }
+
+    fn end_round(&mut self, desk: &Desk<'_>) {
+        self.round = None;
+        let pause_ms = self.round_pause_ms.max(desk.config.debt_retry_ms);
+        self.round_after_ms = desk.now_ms + pause_ms;
+        self.round_pause_ms = (pause_ms * 2).min(desk.config.debt_retry_ms_max);
+    }
+
+    /// Asks for what is missing: for the own customers, for debt, and for what neighbours wait for.
+    pub(super) fn ask(&mut self, desk: &mut Desk<'_>) {
+        if self.missing(desk, None) == 0 {
+            return;
+        }
+        if let Some(parent) = desk.parent().cloned() {
+            self.ask_one(desk, &parent, u64::MAX);
+        }
+        if desk.children().next().is_some() && self.missing(desk, None) > self.believed() {
+            self.ask_children(desk);
+        }
+        if let Some(round) = self.round
+            && self.nobody_left(desk, round.stamp, None)
+        {
+            self.end_round(desk);
+        }
+    }
+
+    fn ask_children(&mut self, desk: &mut Desk<'_>) {
+        let newest = self.newest_stamp();
+        if self.looked.is_none_or(|(stamp, _)| stamp < newest) {
+            self.look_up(desk);
+            return;
+        }
+        let known = |of: &ReplicaId| {
+            self.known
+                .iter()
+                .find(|(id, _)| id == of)
+                .map_or(0, |(_, parts)| *parts)
+        };
+        let mut children: Vec<(u64, ReplicaId)> = desk.children().map(|id| (known(id), id.clone())).collect();
+        children.sort_by_key(|(rights, _)| std::cmp::Reverse(*rights));
+        for (rights, child) in children.iter().filter(|(rights, _)| *rights > 0) {
+            self.ask_one(desk, child, *rights);
+        }
+        // What is known may be old: before anybody is refused, all the others are asked too, at once.
+        if self.asks.iter().all(|ask| ask.purpose == Purpose::Stock) {
+            for (_, child) in children.iter().filter(|(rights, _)| *rights == 0) {
+                self.ask_one(desk, child, 0);
+            }
+        }
+    }
+
+    /// Asks one neighbour for what is still missing, where it has not said since that it has nothing. It is believed to
+    /// have so much.
+    fn ask_one(&mut self, desk: &mut Desk<'_>, peer: &ReplicaId, has: u64) {
+        let missing = self.missing(desk, Some(peer)).saturating_sub(self.believed());
+        if missing == 0 || !self.may_ask(peer) {
+            return;
+        }
+        let sole = desk.peers.len() <= 1 + usize::from(!self.claims.is_empty());
+        let needed = if has == 0 { missing } else { missing.min(has) };
+        let least = if sole { self.least_that_helps(needed) } else { 1 };
+        let left_ms = self.until_ms(desk.now_ms).saturating_sub(desk.now_ms);
+        let is_parent = desk.parent() == Some(peer);
+        // Where there are children to be asked too, the parent gets half of the time.
+        let share_ms = if is_parent && !sole { left_ms / 2 } else { left_ms };
+        let mut ask = Ask {
+            to: peer.clone(),
+            id: *desk.next_request,
+            purpose: self.purpose(),
+            needed,
+            least,
+            extra: self.target(desk.now_ms, desk.config),
+            believed: needed.min(has),
+            stamp: desk.next_stamp(),
+            repeat_ms: desk.now_ms,
+            until_ms: desk.now_ms + share_ms,
+            answer_ms: desk.now_ms + share_ms.saturating_sub(desk.config.answer_margin_ms).max(share_ms / 2),
+        };
+        if self.say(desk, &mut ask) {
+            *desk.next_request = desk.next_request.wrapping_add(1);
+            // One request waits at a neighbour: one for stock gives way.
+            self.asks.retain(|old| old.to != *peer);
+            self.asks.push(ask);
+        }
+    }
+
+    /// Sends a request, for the first time or again.
+    pub(super) fn say(&mut self, desk: &mut Desk<'_>, ask: &mut Ask) -> bool {
+        let amount = |parts| Amount::new(parts).unwrap_or(Amount::MAX);
+        let request = Request {
+            shelf: desk.key.clone(),
+            id: ask.id,
+            purpose: ask.purpose,
+            needed: amount(ask.needed),
+            least: amount(ask.least),
+            extra: amount(ask.extra),
+            wait_ms: u32::try_from(ask.answer_ms.saturating_sub(desk.now_ms)).unwrap_or(u32::MAX),
+        };
+        let said = desk.send(&ask.to, RightsMessage::Request(request));
+        if said {
+            ask.repeat_ms = desk.now_ms + desk.config.repeat_ms;
+        }
+        self.held_back |= !said;
+        said
+    }
+
+    /// Nobody can be asked, or is being asked, for something that came at `stamp`, but the one who wants it.
+    pub(super) fn nobody_left(&self, desk: &Desk<'_>, stamp: u64, from: Option<&ReplicaId>) -> bool {
+        let others = desk.peers.iter().filter(|(id, _)| Some(id) != from);
+        let mut others = others.map(|(id, _)| id);
+        !others.any(|id| {
+            let asked = self
+                .asks
+                .iter()
+                .any(|ask| ask.to == *id && ask.purpose != Purpose::Stock);
+            asked || self.word_of(id) < stamp
+        })
+    }
+
+    fn word_of(&self, peer: &ReplicaId) -> u64 {
+        let word = self.words.iter().find(|word| word.of == *peer);
+        word.map_or(0, |word| word.stamp)
+    }
+
+    /// Nothing else waits there, and something has come up since its last word.
+    fn may_ask(&self, peer: &ReplicaId) -> bool {
+        let waits = self
+            .asks
+            .iter()
+            .any(|ask| ask.to == *peer && ask.purpose != Purpose::Stock);
+        let word = self.word_of(peer);
+        let own = self.needs.iter().any(|line| !line.ready && line.stamp > word);
+        let debt = self.round.is_some_and(|round| round.stamp > word);
+        let theirs = self
+            .claims
+            .iter()
+            .any(|claim| claim.from != *peer && claim.stamp > word);
+        !waits && (own || debt || theirs)
+    }
+
+    fn newest_stamp(&self) -> u64 {
+        let own = self.needs.iter().map(|line| line.stamp);
+        let theirs = self.claims.iter().map(|claim| claim.stamp);
+        own.chain(theirs)
+            .chain(self.round.map(|round| round.stamp))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// What cannot be covered here, of all that is wanted by others than `from`.
+    fn missing(&self, desk: &Desk<'_>, from: Option<&ReplicaId>) -> u64 {
+        let own = self.own();
+        let pressing = |claim: &&super::book::Claim| claim.purpose != Purpose::Stock && Some(&claim.from) != from;
+        let theirs = self.claims.iter().filter(pressing).map(|claim| claim.needed);
+        let theirs = theirs.fold(0, u64::saturating_add);
+        let left = self.available().saturating_sub(own);
+        let floor = if self.purpose() == Purpose::Debt {
+            0
+        } else {
+            desk.config.floor.parts()
+        };
+        let spare = left.saturating_sub(floor);
+        own.saturating_sub(self.available()) + theirs.saturating_sub(spare)
+    }
+
+    /// What the own customers and the own debt want.
+    fn own(&self) -> u64 {
+        let wanted = self.wanted();
+        let debt = if wanted > 0 || self.round.is_some() {
+            self.figures.owed.parts()
+        } else {
+            0
+        };
+        wanted.saturating_add(debt)
+    }
+
+    /// What is believed to come.
+    fn believed(&self) -> u64 {
+        let pressing = self.asks.iter().filter(|ask| ask.purpose != Purpose::Stock);
+        pressing.map(|ask| ask.believed).fold(0, u64::saturating_add)
+    }
+
+    fn least_that_helps(&self, needed: u64) -> u64 {
+        if !self.figures.owed.is_zero() {
+            return 1;
+        }
+        let short = |wanted: u64| wanted.saturating_sub(self.available()).max(1);
+        let own = self
+            .needs
+            .iter()
+            .filter(|line| !line.ready)
+            .map(|line| short(line.wanted));
+        let theirs = self.claims.iter().map(|claim| short(claim.least.max(1)));
+        own.chain(theirs).min().unwrap_or(1).min(needed)
+    }
+
+    fn purpose(&self) -> Purpose {
+        let customer = self.claims.iter().any(|claim| claim.purpose == Purpose::Customer);
+        let own_customer = self.wanted() > 0 && self.figures.owed.is_zero();
+        if own_customer || customer && self.figures.owed.is_zero() {
+            Purpose::Customer
+        } else {
+            Purpose::Debt
+        }
+    }
+
+    fn until_ms(&self, now_ms: u64) -> u64 {
+        let own = self.needs.iter().filter(|line| !line.ready).map(|line| line.until_ms);
+        let theirs = self.claims.iter().map(|claim| claim.until_ms);
+        let debt = self.round.map(|round| round.until_ms);
+        own.chain(theirs).chain(debt).max().unwrap_or(now_ms)
+    }
+}
+
+impl Desk<'_> {
+    /// Whether a neighbour stands above.
+    pub(super) fn is_parent(&self, peer: &ReplicaId) -> bool {
+        self.peers
+            .iter()
+            .any(|(id, place)| id == peer && *place == Place::Parent)
+    }
+}

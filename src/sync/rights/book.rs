@@ -1,0 +1,278 @@
+//! What the engine remembers of one shelf while it is in use. All of it may be lost.
+
+use super::config::RightsConfig;
+use super::demand::Demand;
+use super::inputs::{Figures, Place};
+use super::message::{Purpose, RightsMessage, ShelfKey};
+use super::outputs::Output;
+use super::policy;
+use super::traffic::Traffic;
+use crate::domain::escrow::{Amount, ReplicaId};
+
+/// A line of a need of the own customers. Amounts here and below are in smallest parts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NeedLine {
+    pub need: u64,
+    pub wanted: u64,
+    /// When it came, in the engine's order of things.
+    pub stamp: u64,
+    pub until_ms: u64,
+    /// The rights are here and kept for it.
+    pub ready: bool,
+}
+
+/// A neighbour waits for rights.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub from: ReplicaId,
+    pub id: u64,
+    pub purpose: Purpose,
+    pub needed: u64,
+    pub least: u64,
+    pub extra: u64,
+    pub stamp: u64,
+    pub until_ms: u64,
+}
+
+/// A neighbour was asked.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub to: ReplicaId,
+    pub id: u64,
+    pub purpose: Purpose,
+    pub needed: u64,
+    pub least: u64,
+    pub extra: u64,
+    /// How much of it is believed to come.
+    pub believed: u64,
+    pub stamp: u64,
+    pub repeat_ms: u64,
+    pub until_ms: u64,
+    /// By when the neighbour is to answer.
+    pub answer_ms: u64,
+}
+
+/// A neighbour's last word to us: it could not give what was asked by the ask of this stamp.
+#[derive(Debug, Clone)]
+pub(super) struct Word {
+    pub of: ReplicaId,
+    pub stamp: u64,
+}
+
+/// Our last word to a neighbour.
+#[derive(Debug, Clone)]
+pub(super) struct Answered {
+    pub to: ReplicaId,
+    pub id: u64,
+    pub nothing: bool,
+}
+
+/// A grant that the caller is to commit.
+#[derive(Debug, Clone)]
+pub(super) struct Giving {
+    pub to: ReplicaId,
+    pub request: Option<u64>,
+    pub amount: u64,
+}
+
+/// Grants that a child has not taken over yet.
+#[derive(Debug, Clone)]
+pub(super) struct Delivery {
+    pub to: ReplicaId,
+    pub given: Amount,
+    pub taken: Amount,
+    pub next_ms: u64,
+    pub pause_ms: u64,
+}
+
+/// A round of asking for rights to settle debt.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Round {
+    pub stamp: u64,
+    pub until_ms: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Book {
+    pub figures: Figures,
+    /// The figures are those of the row: a shelf that was forgotten has to be read before anything is said of it.
+    pub is_read: bool,
+    pub demand: Demand,
+    pub needs: Vec<NeedLine>,
+    pub claims: Vec<Claim>,
+    pub asks: Vec<Ask>,
+    pub words: Vec<Word>,
+    pub answered: Vec<Answered>,
+    pub giving: Vec<Giving>,
+    pub deliveries: Vec<Delivery>,
+    /// What is known of children's rights, and when it was asked for.
+    pub known: Vec<(ReplicaId, u64)>,
+    pub looked: Option<(u64, u64)>,
+    pub round: Option<Round>,
+    pub round_after_ms: u64,
+    pub round_pause_ms: u64,
+    pub stock_after_ms: u64,
+    pub stock_pause_ms: u64,
+    pub surplus_since_ms: Option<u64>,
+    /// Something was not said for want of room.
+    pub held_back: bool,
+    /// What stands for it in the engine's calendar.
+    pub due_ms: Option<u64>,
+}
+
+/// What a shelf's book needs of the engine while it works.
+pub(super) struct Desk<'a> {
+    pub now_ms: u64,
+    pub key: &'a ShelfKey,
+    pub config: &'a RightsConfig,
+    pub peers: &'a [(ReplicaId, Place)],
+    pub traffic: &'a mut Traffic,
+    pub outputs: &'a mut std::collections::VecDeque<Output>,
+    pub stamp: &'a mut u64,
+    pub next_request: &'a mut u64,
+}
+
+impl Desk<'_> {
+    pub fn is_connected(&self, peer: &ReplicaId) -> bool {
+        self.peers.iter().any(|(id, _)| id == peer)
+    }
+
+    pub fn parent(&self) -> Option<&ReplicaId> {
+        let parent = self.peers.iter().find(|(_, place)| *place == Place::Parent);
+        parent.map(|(id, _)| id)
+    }
+
+    pub fn children(&self) -> impl Iterator<Item = &ReplicaId> {
+        let child = |(id, place): &(ReplicaId, Place)| (*place == Place::Child).then_some(id.clone());
+        let children: Vec<ReplicaId> = self.peers.iter().filter_map(child).collect();
+        self.peers
+            .iter()
+            .map(|(id, _)| id)
+            .filter(move |id| children.contains(id))
+    }
+
+    pub fn next_stamp(&mut self) -> u64 {
+        *self.stamp += 1;
+        *self.stamp
+    }
+
+    /// Says something, where there is room for it.
+    pub fn send(&mut self, to: &ReplicaId, message: RightsMessage) -> bool {
+        let may = self.traffic.take(self.now_ms);
+        if may {
+            self.outputs.push_back(Output::Send {
+                to: to.clone(),
+                message,
+            });
+        }
+        may
+    }
+}
+
+impl Book {
+    /// Does what there is to do. Gives the needs that are to be refused.
+    pub fn work(&mut self, desk: &mut Desk<'_>) -> Vec<u64> {
+        self.held_back = false;
+        if !self.is_read {
+            if self.looked.is_none() {
+                self.look_up(desk);
+            }
+            return Vec::new();
+        }
+        self.expire(desk);
+        self.serve(desk);
+        self.start_round(desk);
+        self.ask(desk);
+        self.serve_the_rest(desk);
+        self.keep_stock(desk);
+        self.deliver(desk);
+        self.hopeless_needs(desk)
+    }
+
+    /// Has the caller read what stands in rows.
+    pub fn look_up(&mut self, desk: &mut Desk<'_>) {
+        self.looked = Some((desk.next_stamp(), desk.now_ms));
+        self.known.clear();
+        desk.outputs.push_back(Output::LookUp {
+            shelf: desk.key.clone(),
+        });
+    }
+
+    /// What may be promised or given and is not meant for anybody yet.
+    pub fn available(&self) -> u64 {
+        let giving: u64 = self.giving.iter().map(|giving| giving.amount).sum();
+        let ready: u64 = self
+            .needs
+            .iter()
+            .filter(|line| line.ready)
+            .map(|line| line.wanted)
+            .sum();
+        self.figures.rights.parts().saturating_sub(giving).saturating_sub(ready)
+    }
+
+    /// What own customers wait for.
+    pub fn wanted(&self) -> u64 {
+        let waiting = self.needs.iter().filter(|line| !line.ready);
+        waiting.map(|line| line.wanted).fold(0, u64::saturating_add)
+    }
+
+    /// What is kept for customers that are expected.
+    pub fn target(&self, now_ms: u64, config: &RightsConfig) -> u64 {
+        let stock = &config.stock;
+        let expected = self.demand.expected(now_ms, stock.half_life_ms, stock.horizon_ms);
+        policy::target(expected, stock)
+    }
+
+    /// Nothing is under way that anybody waits for.
+    pub fn is_quiet(&self) -> bool {
+        self.needs.is_empty()
+            && self.claims.is_empty()
+            && self.asks.is_empty()
+            && self.giving.is_empty()
+            && self.deliveries.is_empty()
+            && self.figures.owed.is_zero()
+    }
+
+    /// Nothing is lost by forgetting it.
+    pub fn is_idle(&self, now_ms: u64, config: &RightsConfig) -> bool {
+        let stock = &config.stock;
+        self.is_quiet()
+            && self.surplus_since_ms.is_none()
+            && self.demand.expected(now_ms, stock.half_life_ms, stock.half_life_ms) == 0
+    }
+
+    /// When something is to be done here, if nothing happens before.
+    pub fn next_due(&self, desk: &Desk<'_>) -> u64 {
+        let config = desk.config;
+        let connected = !desk.peers.is_empty();
+        let mut due_ms = desk.now_ms + config.stock.half_life_ms.max(1_000);
+        let mut at = |ms: u64| due_ms = due_ms.min(ms);
+        self.needs
+            .iter()
+            .filter(|line| !line.ready)
+            .for_each(|line| at(line.until_ms));
+        self.claims.iter().for_each(|claim| at(claim.until_ms));
+        self.asks.iter().for_each(|ask| at(ask.repeat_ms.min(ask.until_ms)));
+        let waiting = self
+            .deliveries
+            .iter()
+            .filter(|delivery| desk.is_connected(&delivery.to));
+        waiting.for_each(|delivery| at(delivery.next_ms));
+        match self.round {
+            Some(round) => at(round.until_ms),
+            None if connected && !self.figures.owed.is_zero() => at(self.round_after_ms),
+            None => {}
+        }
+        if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected) {
+            at(since_ms + config.return_after_ms);
+        }
+        if connected && self.available() < policy::low(self.target(desk.now_ms, config)) {
+            at(self.stock_after_ms);
+        }
+        if self.held_back {
+            at(desk.now_ms + desk.traffic.pause_ms());
+        }
+        // Whatever could not be done now is not tried again in the same millisecond.
+        due_ms.max(desk.now_ms + 1)
+    }
+}

@@ -1,0 +1,107 @@
+//! Between customers: stock for those who are expected, and surplus back to where it belongs.
+
+use super::book::{Ask, Book, Desk};
+use super::config::{RightsConfig, Surplus};
+use super::message::Purpose;
+use super::policy;
+use crate::domain::escrow::ReplicaId;
+
+impl Book {
+    pub(super) fn keep_stock(&mut self, desk: &mut Desk<'_>) {
+        let pressed = !self.figures.owed.is_zero() || self.needs.iter().any(|line| !line.ready);
+        if pressed || !self.claims.is_empty() {
+            self.surplus_since_ms = None;
+            return;
+        }
+        let target = self.target(desk.now_ms, desk.config);
+        let available = self.available();
+        if available < policy::low(target) {
+            self.surplus_since_ms = None;
+            self.ask_for_stock(desk, target - available);
+        } else if available > policy::high(target) && desk.config.surplus != Surplus::Keep {
+            self.send_home(desk, available - target);
+        } else {
+            self.surplus_since_ms = None;
+        }
+    }
+
+    /// There was no stock to be had: it is asked for again, ever more rarely.
+    pub(super) fn no_stock(&mut self, now_ms: u64, config: &RightsConfig) {
+        let pause_ms = self.stock_pause_ms.max(config.stock_retry_ms);
+        self.stock_after_ms = now_ms + pause_ms;
+        self.stock_pause_ms = (pause_ms * 2).min(config.stock_retry_ms_max);
+    }
+
+    fn ask_for_stock(&mut self, desk: &mut Desk<'_>, missing: u64) {
+        let asked = !self.asks.is_empty() || desk.config.stock.horizon_ms == 0;
+        if asked || desk.now_ms < self.stock_after_ms {
+            return;
+        }
+        let parent = desk.parent().cloned();
+        let Some(peer) = parent.or_else(|| self.richest_child(desk)) else {
+            return;
+        };
+        let mut ask = Ask {
+            to: peer,
+            id: *desk.next_request,
+            purpose: Purpose::Stock,
+            needed: 0,
+            least: 0,
+            extra: policy::whole_grains(missing, desk.config.stock.grain.parts()).max(1),
+            believed: 0,
+            stamp: desk.next_stamp(),
+            repeat_ms: desk.now_ms,
+            until_ms: desk.now_ms + desk.config.wait_ms,
+            answer_ms: desk.now_ms + desk.config.wait_ms,
+        };
+        if self.say(desk, &mut ask) {
+            *desk.next_request = desk.next_request.wrapping_add(1);
+            self.asks.push(ask);
+        }
+    }
+
+    /// The child that is known to have most. Where it is long ago that anybody looked, looks first.
+    fn richest_child(&mut self, desk: &mut Desk<'_>) -> Option<ReplicaId> {
+        desk.children().next()?;
+        let looked_ms = self.looked.map(|(_, at_ms)| at_ms);
+        if looked_ms.is_none_or(|at_ms| at_ms + desk.config.stock_retry_ms <= desk.now_ms) {
+            self.look_up(desk);
+            return None;
+        }
+        let connected = self
+            .known
+            .iter()
+            .filter(|(of, rights)| *rights > 0 && desk.is_connected(of));
+        connected.max_by_key(|(_, rights)| *rights).map(|(of, _)| of.clone())
+    }
+
+    /// Rights that have lain idle for long enough go home, down to what is kept.
+    fn send_home(&mut self, desk: &mut Desk<'_>, idle: u64) {
+        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
+        let idle = policy::whole_grains(idle, desk.config.stock.grain.parts());
+        let waited = desk.now_ms >= since_ms + desk.config.return_after_ms;
+        if !waited || idle == 0 || !self.giving.is_empty() {
+            return;
+        }
+        let home = match desk.config.surplus {
+            Surplus::Keep => None,
+            Surplus::ToParent => desk.parent().cloned(),
+            Surplus::ToChildren => self.poorest_child(desk),
+        };
+        if let Some(home) = home {
+            self.surplus_since_ms = None;
+            self.give(desk, home, idle, None);
+        }
+    }
+
+    /// The child that is known to have least.
+    fn poorest_child(&self, desk: &Desk<'_>) -> Option<ReplicaId> {
+        let known = |of: &ReplicaId| {
+            self.known
+                .iter()
+                .find(|(id, _)| id == of)
+                .map_or(0, |(_, parts)| *parts)
+        };
+        desk.children().min_by_key(|id| known(id)).cloned()
+    }
+}
