@@ -53,6 +53,7 @@ pub fn settings() -> Outcome<Settings> {
         day_starts_at: chrono::NaiveTime::default(),
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
+        low_stock: finalmarket::operations::Settings::LOW_STOCK,
         unlisted_tax_class: TAX_CLASS.parse()?,
     })
 }

@@ -8,6 +8,7 @@ mod broker;
 mod client;
 #[cfg(feature = "embedded-broker")]
 mod demo;
+mod explain;
 mod folder;
 mod hq;
 mod import;
@@ -51,6 +52,7 @@ enum Command {
     Import(import::Arguments),
     Replay(replay::Arguments),
     Status(status::Arguments),
+    Explain(explain::Arguments),
     Verify(verify::Arguments),
     Repair(repair::Arguments),
     Backup(backup::Arguments),
@@ -76,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Backup(arguments) => backup::run(&arguments),

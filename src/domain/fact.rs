@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
-use super::stock::{Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId};
+use super::stock::{
+    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, StockWork, ThresholdSet,
+};
 use super::time::Hlc;
 
 /// Something that has happened.
@@ -39,6 +41,10 @@ pub enum Fact {
     Granted(Granted),
     /// Rights of another replica were taken over.
     Accepted(Accepted),
+    /// From how much left an item counts as low.
+    ThresholdSet(ThresholdSet),
+    /// Goods in, losses, corrections, moves between places and counts, with who and why.
+    StockWork(StockWork),
 }
 
 /// The first record of an incarnation.
@@ -168,6 +174,8 @@ mod kind {
     pub const HOLD_ENDED: u32 = 11;
     pub const GRANTED: u32 = 12;
     pub const ACCEPTED: u32 = 13;
+    pub const THRESHOLD_SET: u32 = 20;
+    pub const STOCK_WORK: u32 = 21;
 }
 
 impl Entry {
@@ -191,6 +199,8 @@ impl Entry {
             Fact::HoldEnded(body) => encode(kind::HOLD_ENDED, recorded, body),
             Fact::Granted(body) => encode(kind::GRANTED, recorded, body),
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
+            Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
+            Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
         }
     }
 
@@ -226,6 +236,8 @@ impl Entry {
             kind::HOLD_ENDED => Fact::HoldEnded(whole(kind, body)?),
             kind::GRANTED => Fact::Granted(whole(kind, body)?),
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
+            kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
+            kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -254,7 +266,7 @@ fn whole<'a, T: Deserialize<'a>>(kind: u32, body: &'a [u8]) -> Result<T, RecordE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::stock::{MovementKind, MovementLine};
+    use crate::domain::stock::{MovementKind, MovementLine, Place, WorkKind, WorkLine, WorkReason};
 
     fn entry() -> Entry {
         let line = MovementLine {
@@ -297,6 +309,54 @@ mod tests {
         assert_eq!(with_id.encode().len(), entry().encode().len() + 8);
         assert_ne!(MovementId::of(b"the operator", "delivery-8"), id);
         assert_ne!(MovementId::of(b"the operato", "rdelivery-7"), id);
+    }
+
+    #[test]
+    fn stock_work_and_thresholds_read_back() {
+        let (site, sku) = ("store-1".parse().unwrap(), "a-1".parse().unwrap());
+        let line = WorkLine {
+            sku,
+            quantity: "-1.5".parse().unwrap(),
+            cost: Some("2.45".parse().unwrap()),
+            counted: Some("8".parse().unwrap()),
+        };
+        let kinds = [
+            WorkKind::GoodsIn {
+                supplier: Some("ACME".into()),
+                reference: None,
+                currency: crate::domain::money::Currency::USD,
+            },
+            WorkKind::Move {
+                reason: WorkReason::Damaged,
+                from: Place::Sellable,
+                to: Place::Damaged,
+            },
+            WorkKind::Count { mark: 77 },
+        ];
+        let facts = kinds.map(|kind| {
+            Fact::StockWork(StockWork {
+                id: MovementId([1, 2, 3, 4, 5, 6, 7, 8]),
+                site: "store-1".parse().unwrap(),
+                kind,
+                device: "till 1".into(),
+                staff: Some("ann".parse().unwrap()),
+                note: None,
+                lines: vec![line.clone()],
+            })
+        });
+        let threshold = Fact::ThresholdSet(ThresholdSet {
+            site,
+            sku: line.sku.clone(),
+            threshold: None,
+            by: "manager".into(),
+        });
+        for fact in facts.into_iter().chain([threshold]) {
+            let entry = Entry {
+                recorded: Hlc(77),
+                fact,
+            };
+            assert_eq!(Entry::decode(&entry.encode()), Ok(entry));
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use self::reading::{Document, Happened, Place};
+use super::alerts::AlertBody;
 use super::caller::Caller;
 use super::documents::{RefundBody, SaleBody};
 use super::problem::{Problem, kind};
@@ -35,10 +36,13 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const GATHER: Duration = Duration::from_millis(50);
 /// How many events wait for a slow client before its stream waits too.
 const WAITING_MAX: usize = 64;
+/// How many alerts are told after one commit; the rest after the next.
+const ALERTS_MAX: u32 = 200;
 
 /// Sales, refunds, stock and the link as they change.
 ///
 /// Events: `link` (at once, and whenever it changes; as in `/v1/sync`), `sale` and `refund` (the whole document),
+/// `alert` (as in `/v1/alerts`, whenever one is raised, changed, seen or over),
 /// `stock` (`sku` and the quantity that there is now, for each item that was touched), `reset` (what was missed is not
 /// known: read anew what you show). A comment every 15 seconds says that the stream lives. `Last-Event-ID` goes on
 /// behind that event. A kiosk hears of stock and of the link only.
@@ -127,9 +131,11 @@ impl Feeder {
             self.send("reset", Some(&place), &ResetBody { reason }).await?;
         }
         self.send_link(&place).await?;
+        let mut told = start.alerts_revision;
         loop {
             commits.borrow_and_update();
             place = self.catch_up(place).await?;
+            told = self.send_alerts(told).await?;
             tokio::select! {
                 () = stopped(&mut stop) => return Err(Ended),
                 () = self.events.closed() => return Err(Ended),
@@ -197,6 +203,28 @@ impl Feeder {
             }
             None => Ok(()),
         }
+    }
+
+    /// Sends alerts that changed after a revision, and gives the revision reached. They carry no id: whoever comes back
+    /// reads those that are open.
+    async fn send_alerts(&self, told: i64) -> Result<i64, Ended> {
+        if self.caller.role == Role::Kiosk {
+            return Ok(told);
+        }
+        let read = self
+            .api
+            .readers
+            .run(move |snapshot| snapshot.alerts_since(told, ALERTS_MAX))
+            .await;
+        let alerts = read.map_err(|error| {
+            tracing::warn!(%error, "an event stream could not be read and is ended");
+            Ended
+        })?;
+        let reached = alerts.last().map_or(told, |alert| alert.revision);
+        for alert in alerts {
+            self.send("alert", None, &AlertBody::from(alert)).await?;
+        }
+        Ok(reached)
     }
 
     async fn send_link(&self, place: &Place) -> Result<(), Ended> {

@@ -21,6 +21,7 @@ use super::commits::Committed;
 use super::problem::Problem;
 use super::state::ApiState;
 use super::sync::{LinkState, Pending};
+use crate::domain::stock::AlertKind;
 
 /// The upper bounds of the request times, in seconds: a sale waits for the disk, so that milliseconds matter.
 const SECONDS: [f64; 12] = [
@@ -55,6 +56,7 @@ pub struct Metrics {
     pending: Gauge,
     oldest_pending_seconds: Gauge,
     set_aside: Gauge,
+    alerts: Family<AlertLabels, Gauge>,
     link: Family<LinkLabels, Gauge>,
     uptime_seconds: Gauge,
     resident_bytes: Gauge,
@@ -63,6 +65,11 @@ pub struct Metrics {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ProblemLabels {
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertLabels {
+    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,6 +111,7 @@ impl Default for Metrics {
             pending: Gauge::default(),
             oldest_pending_seconds: Gauge::default(),
             set_aside: Gauge::default(),
+            alerts: Family::default(),
             link: Family::default(),
             uptime_seconds: Gauge::default(),
             resident_bytes: Gauge::default(),
@@ -176,6 +184,8 @@ impl Metrics {
             "Records and entries that were set aside",
             self.set_aside.clone(),
         );
+        let help = "Alerts about stock that are open, by kind";
+        to.register("alerts_open", help, self.alerts.clone());
         to.register("link", "1 for the state that the link is in", self.link.clone());
         let help = "Time since the node started";
         to.register_with_unit("uptime", help, Unit::Seconds, self.uptime_seconds.clone());
@@ -197,6 +207,18 @@ impl Metrics {
             .map_or(0, |oldest_ms| now_ms.saturating_sub(oldest_ms));
         self.oldest_pending_seconds.set(signed(age_ms / 1000));
         self.set_aside.set(signed(pending.set_aside));
+    }
+
+    fn set_alerts(&self, open: &[(AlertKind, u64)]) {
+        for kind in AlertKind::ALL {
+            let count = open
+                .iter()
+                .find(|(open, _)| *open == kind)
+                .map_or(0, |(_, count)| *count);
+            self.alerts
+                .get_or_create(&AlertLabels { kind: kind.name() })
+                .set(signed(count));
+        }
     }
 
     fn set_commits(&self, committed: Committed) {
@@ -222,6 +244,7 @@ pub(super) async fn scrape(State(api): State<ApiState>) -> Result<Response, Prob
     let metrics = &api.metrics;
     let pending = api.readers.run(Pending::read).await?;
     metrics.set_pending(&pending, api.now().unix_ms);
+    metrics.set_alerts(&api.readers.run(|snapshot| snapshot.alerts_open()).await?);
     metrics.set_link(LinkState::of(&api));
     metrics.set_commits(*api.commits.follow().borrow());
     metrics.in_flight.set(in_flight(&api));

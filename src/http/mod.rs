@@ -6,6 +6,7 @@
 //! read, and writes the answer. Who may call what is the table in [`roles`]; what an error means to a client is the
 //! table in [`problem::kind`].
 
+mod alerts;
 pub(crate) mod body;
 mod caller;
 mod children;
@@ -15,6 +16,7 @@ mod devices;
 pub(crate) mod docs;
 pub(crate) mod documents;
 mod events;
+mod explain;
 pub(crate) mod guard;
 mod health;
 mod history;
@@ -41,6 +43,7 @@ mod serve;
 mod state;
 mod status;
 mod stock;
+mod stock_work;
 pub(crate) mod sync;
 mod tenders;
 

@@ -135,7 +135,7 @@ fn printed(snapshot: &Snapshot<'_>, number: &ReceiptNumber, as_text: bool) -> Re
 }
 
 /// Whether the client asks for text rather than JSON.
-fn wants_text(headers: &HeaderMap) -> bool {
+pub(super) fn wants_text(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.trim_start().starts_with("text/plain"))
 }

@@ -12,8 +12,8 @@ use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
 use super::{
-    children, devices, docs, events, health, history, holds, imports, link, metrics, movements, pairing, products,
-    receipts, refunds, sales, status, stock, sync,
+    alerts, children, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
+    pairing, products, receipts, refunds, sales, status, stock, stock_work, sync,
 };
 
 /// The whole API. Made once for a state.
@@ -49,7 +49,14 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(imports::catalog),
         routes!(stock::list),
         routes!(stock::by_sku),
+        routes!(alerts::list),
+        routes!(alerts::acknowledge),
+        routes!(alerts::threshold),
+        routes!(explain::history),
+        routes!(explain::account),
         routes!(movements::create),
+        routes!(stock_work::create),
+        routes!(stock_work::mark),
         routes!(holds::list, holds::create),
         routes!(holds::by_id),
         routes!(holds::extend),

@@ -10,6 +10,7 @@ use super::problem::{Problem, kind};
 use super::state::ApiState;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::StockStatus;
 use crate::store::{StockFigures, StorageError};
 
 /// Which part of the list.
@@ -43,16 +44,24 @@ pub struct StockBody {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     owed: Option<Quantity>,
+    /// `in_stock`, `low_stock` or `out_of_stock`.
+    #[schema(value_type = String, example = "low_stock")]
+    status: StockStatus,
+    /// From how much left on it counts as low.
+    #[schema(value_type = String, example = "10")]
+    threshold: Quantity,
 }
 
 impl StockBody {
-    fn of(sku: Sku, figures: StockFigures) -> Self {
+    fn of(sku: Sku, figures: StockFigures, threshold: Quantity) -> Self {
         Self {
             sku,
             quantity: figures.on_hand,
             reserved: figures.reserved,
             available: figures.available(),
             owed: Some(figures.owed).filter(|owed| *owed != Quantity::ZERO),
+            status: StockStatus::of(figures.available(), threshold),
+            threshold,
         }
     }
 }
@@ -74,20 +83,21 @@ pub struct StockPageBody {
     responses((status = 200, body = StockBody)),
 )]
 pub(super) async fn by_sku(State(api): State<ApiState>, InPath(sku): InPath<Sku>) -> Result<Json<StockBody>, Problem> {
-    let asked = sku.clone();
-    let found = api
+    let (asked, low_stock) = (sku.clone(), api.settings.low_stock);
+    let (found, threshold) = api
         .readers
         .run(move |snapshot| -> Result<_, StorageError> {
-            match snapshot.stock(&asked)? {
-                Some(figures) => Ok(Some(figures)),
+            let figures = match snapshot.stock(&asked)? {
+                Some(figures) => Some(figures),
                 // An item that never moved has none of it.
-                None => Ok(snapshot.item(&asked)?.map(|_| StockFigures::default())),
-            }
+                None => snapshot.item(&asked)?.map(|_| StockFigures::default()),
+            };
+            Ok((figures, snapshot.threshold(&asked)?.unwrap_or(low_stock)))
         })
         .await?;
     let missing = || Problem::new(&kind::PRODUCT_NOT_FOUND, format!("no item has the SKU {sku}"));
     let figures = found.ok_or_else(missing)?;
-    Ok(Json(StockBody::of(sku, figures)))
+    Ok(Json(StockBody::of(sku, figures, threshold)))
 }
 
 /// What there is, in the order of SKUs.
@@ -99,14 +109,23 @@ pub(super) async fn list(
     State(api): State<ApiState>,
     InQuery(query): InQuery<StockQuery>,
 ) -> Result<Json<StockPageBody>, Problem> {
-    let limit = page_limit(query.limit)?;
+    let (limit, low_stock) = (page_limit(query.limit)?, api.settings.low_stock);
     let found = api
         .readers
-        .run(move |snapshot| snapshot.stock_page(query.cursor.as_ref(), limit))
+        .run(move |snapshot| -> Result<_, StorageError> {
+            let page = snapshot.stock_page(query.cursor.as_ref(), limit)?.into_iter();
+            let judged = page.map(|(sku, figures)| {
+                let threshold = snapshot.threshold(&sku)?.unwrap_or(low_stock);
+                Ok((sku, figures, threshold))
+            });
+            judged.collect::<Result<Vec<_>, StorageError>>()
+        })
         .await?;
     let full = found.len() == limit as usize;
-    let next = found.last().filter(|_| full).map(|(sku, _)| sku.clone());
-    let stock = found.into_iter().map(|(sku, figures)| StockBody::of(sku, figures));
+    let next = found.last().filter(|_| full).map(|(sku, ..)| sku.clone());
+    let stock = found
+        .into_iter()
+        .map(|(sku, figures, threshold)| StockBody::of(sku, figures, threshold));
     let stock = stock.collect();
     Ok(Json(StockPageBody { stock, next }))
 }

@@ -15,7 +15,7 @@ use crate::domain::sale::SaleRules;
 use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
 use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
-use crate::operations::{HoldLimits, HoldSettings};
+use crate::operations::{HoldLimits, HoldSettings, Settings};
 use crate::sync::carriage::CarrierLimits;
 
 /// A node's configuration.
@@ -43,6 +43,9 @@ pub struct NodeConfig {
     /// What holds are bounded by.
     #[serde(default)]
     pub holds: HoldsConfig,
+    /// From when on stock is told of.
+    #[serde(default)]
+    pub stock: StockConfig,
     /// What stands above every receipt: name, address, tax number.
     #[serde(default)]
     pub receipt_header: Vec<String>,
@@ -85,6 +88,25 @@ pub struct SaleConfig {
     /// How many days back a till may date a sale that it made while it was cut off from the node.
     #[serde(default = "default_backdate_days")]
     pub backdate_days: u32,
+}
+
+/// From when on stock is told of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StockConfig {
+    /// From how many units left on an item counts as low, where a manager set no threshold for it.
+    pub low_stock: Quantity,
+    /// After how many minutes without the parent the site's picture of others counts as stale.
+    pub stale_minutes: u32,
+}
+
+impl Default for StockConfig {
+    fn default() -> Self {
+        Self {
+            low_stock: Settings::LOW_STOCK,
+            stale_minutes: 60,
+        }
+    }
 }
 
 /// What holds are bounded by, by the role of the device that asks. What is not given stays as it is by default.
@@ -236,6 +258,7 @@ impl NodeConfig {
             parent: None,
             sale,
             holds: HoldsConfig::default(),
+            stock: StockConfig::default(),
             receipt_header: Vec::new(),
             link_switch: false,
             keep_days: default_keep_days(),

@@ -14,6 +14,7 @@ pub mod randomness;
 mod relays;
 mod rights_loop;
 mod start;
+mod stock_watch;
 mod sync_loop;
 pub mod tls;
 mod touched;

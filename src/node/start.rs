@@ -237,6 +237,16 @@ impl Node {
             clock,
             stopped.clone(),
         )));
+        tasks.push(tokio::spawn(super::stock_watch::run(
+            super::stock_watch::Watch {
+                store: Arc::clone(&store),
+                clock,
+                low_stock: config.stock.low_stock,
+                stale_after_ms: u64::from(config.stock.stale_minutes) * 60_000,
+                link: link_report.clone(),
+            },
+            stopped.clone(),
+        )));
         tasks.push(tokio::spawn(super::upkeep::run(
             Arc::clone(&store),
             clock,
@@ -371,6 +381,7 @@ fn settings(config: &NodeConfig) -> Settings {
         day_starts_at: config.sale.day_starts_at,
         backdate_days: config.sale.backdate_days,
         holds: config.holds.settings(),
+        low_stock: config.stock.low_stock,
     }
 }
 

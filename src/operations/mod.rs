@@ -4,8 +4,11 @@
 //! An operation that writes takes a transaction of the writer and is answered for only after its commit. What it
 //! refuses is one closed list of its own, with codes that are never renamed; what fails in the store is another type.
 
+mod alerts;
 mod apply_feed_page;
 mod audit;
+mod explain;
+mod follow_history;
 mod hold;
 mod import_catalog;
 mod load_batch;
@@ -24,15 +27,23 @@ mod save_ack;
 mod sell;
 mod serve_feed;
 mod set_record_aside;
+mod set_threshold;
 mod settings;
 mod shelves;
+mod stock_work;
 mod streams;
 mod tidy;
 mod till;
 mod verify;
 
+pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
+pub use explain::{
+    DebtSale, Explanation, GrantAccount, KindSum, OpenHoldOf, PlaceAccount, ReplicaAccount, StatementHead, Step,
+    explain, pruned_steps, statement, steps,
+};
+pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};
 pub use import_catalog::import_catalog;
 pub use load_batch::{Packed, load_batch};
@@ -55,7 +66,9 @@ pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
 pub use serve_feed::serve_feed;
 pub use set_record_aside::{SetAsideRefusal, set_record_aside};
+pub use set_threshold::{ThresholdRefusal, set_threshold};
 pub use settings::{HoldSettings, Settings};
+pub use stock_work::{WORK_LINES_MAX, WorkCommand, WorkEntry, WorkRefusal, count_mark, stock_work};
 pub use streams::streams;
 pub use tidy::{TidiedTo, tidy};
 pub use till::{StatedDiscount, StatedTender, TillRefusal};

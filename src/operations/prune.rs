@@ -3,12 +3,16 @@
 //! What they moved stays in the stock base, so that every figure can still be recomputed; their receipt numbers are
 //! never given again. The newest record always stays, and so does everything that headquarters has not acknowledged.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Row, RowsFold};
+use super::follow_history::follow_history;
 use crate::domain::escrow::ReplicaId;
-use crate::domain::fact::{Entry, RecordError};
+use crate::domain::fact::{Entry, Fact, RecordError};
+use crate::domain::ids::Sku;
 use crate::domain::journal::Hash;
+use crate::domain::stock::{Effect, Place, effects, effects_of_copy};
 use crate::store::{IDEMPOTENCY_DAYS, IncarnationRow, JournalRow, Now, Position, Rows, StorageError, WriteTransaction};
 
 /// How many records go in one step.
@@ -55,6 +59,7 @@ pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64
     };
     let replica = tx.known_replica(&replica)?;
     let mut shelves = RowsFold::base(tx, replica)?;
+    let mut moved = BTreeSet::new();
     let mut through: Option<(u64, Hash)> = None;
     let mut gone = 0;
     for found in rows {
@@ -63,6 +68,7 @@ pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64
             Ok(entry) => {
                 if oldest.seq(found.position) <= oldest.offered() {
                     shelves.add_fact(&entry.fact);
+                    moved.extend(shelves_of(&entry.fact));
                 }
                 if let Some(document) = Row::of(&entry.fact).and_then(|row| row.document(&names, found.position)) {
                     tx.prune_document(&document)?;
@@ -80,9 +86,29 @@ pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64
         for (place, sku, row) in shelves.into_rows() {
             tx.put_shelf_row(Rows::Base, (place, &sku, replica), &row, oldest.position(seq))?;
         }
+        let through = oldest.position(seq);
+        // What the history has not seen yet it could not see any more.
+        while tx.history_through()? < through && follow_history(tx)? {}
+        for (place, sku) in &moved {
+            tx.prune_history(*place, sku, through)?;
+        }
         tx.prune_records(oldest, seq, hash)?;
     }
     Ok(gone)
+}
+
+/// The shelves that a record moves.
+fn shelves_of(fact: &Fact) -> Vec<(Place, Sku)> {
+    let of = |effects: Vec<Effect<'_>>| {
+        let shelves = effects.into_iter().map(|effect| (effect.place, effect.sku.clone()));
+        shelves.collect()
+    };
+    match fact {
+        Fact::Rehomed(copy) => Entry::decode(&copy.record)
+            .map(|copied| of(effects_of_copy(&copied.fact)))
+            .unwrap_or_default(),
+        fact => of(effects(fact)),
+    }
 }
 
 /// The last record that headquarters has, under its own name or as an acknowledged copy.

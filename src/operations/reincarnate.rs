@@ -53,6 +53,7 @@ pub fn reincarnate(
         tx.set_left(row.ix, left)?;
         if let Some(left) = tx.incarnation(incarnation)? {
             rebuild_rows(tx, &left)?;
+            tx.restart_history()?;
         }
     }
     Ok(tx.head()?)

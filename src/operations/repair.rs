@@ -10,7 +10,7 @@ use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Movement};
+use crate::domain::stock::{Accepted, Hold, HoldId, Movement, StockWork};
 use crate::store::{HoldRow, JournalRow, Now, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
@@ -67,6 +67,8 @@ pub fn repair(
         rebuild_rows(tx, &row)?;
     }
     rebuild_holds(tx, now)?;
+    // It follows the journal by itself from here.
+    tx.restart_history()?;
     tx.set_rebuilt()?;
     tx.catalog_changed();
     Ok(rebuild.done)
@@ -85,7 +87,7 @@ impl Rebuild {
             // A newer version's record moves nothing that this version knows.
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
-        if let Fact::Movement(Movement { id: Some(id), .. }) = &fact {
+        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = &fact {
             tx.put_movement(*id, found.position)?;
         }
         if let Some(document) = Row::of(&fact).and_then(|row| row.document(&self.names, found.position)) {
@@ -95,6 +97,7 @@ impl Rebuild {
         match &fact {
             Fact::Refund(refund) => self.refund(tx, refund)?,
             Fact::Granted(granted) => rebuild_granted(tx, granted, found.position)?,
+            Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
             _ => {}
         }
         Ok(())

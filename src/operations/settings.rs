@@ -23,6 +23,8 @@ pub struct Settings {
     pub backdate_days: u32,
     /// What holds are bounded by.
     pub holds: HoldSettings,
+    /// From how much left on an item counts as low, where no threshold was set for it.
+    pub low_stock: Quantity,
 }
 
 /// What holds are bounded by, by the role of the device that asks.
@@ -69,6 +71,9 @@ impl Default for HoldSettings {
 }
 
 impl Settings {
+    /// The threshold of a site that sets none: ten units.
+    pub const LOW_STOCK: Quantity = Quantity::from_thousandths(10_000);
+
     /// The business day of a time at the till. At the calendar's very beginning it is the calendar day.
     #[must_use]
     pub fn business_day(&self, at: LocalTime) -> BusinessDay {
@@ -111,6 +116,7 @@ mod tests {
             day_starts_at: NaiveTime::from_hms_opt(4, 0, 0).unwrap(),
             backdate_days: 7,
             holds: HoldSettings::default(),
+            low_stock: Settings::LOW_STOCK,
         };
         let day = |at: &str| settings.business_day(at.parse().unwrap()).to_string();
         assert_eq!(day("2024-03-01T03:59:59+01:00"), "2024-02-29");

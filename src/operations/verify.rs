@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Difference, Row, ShelvesFold};
+use super::audit::{Dictionary, Difference, HistoryCheck, Row, ShelvesFold};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, RecordError};
+use crate::domain::ids::Sku;
 use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::Movement;
+use crate::domain::stock::{Movement, StockWork};
 use crate::store::{IncarnationRow, JournalRow, Position, ReplicaIx, Snapshot, StorageError};
 
 /// How many differences are listed; more are only counted.
@@ -64,6 +65,8 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
     let mut check = Check {
         names: Dictionary::read(snapshot)?,
         shelves: ShelvesFold::default(),
+        history: HistoryCheck::new(snapshot)?,
+        thresholds: BTreeMap::new(),
         refunded: BTreeMap::new(),
         found: Verified::default(),
     };
@@ -85,6 +88,13 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
     }
     check.documents(snapshot)?;
     check.refunds(snapshot)?;
+    for (sku, journal) in std::mem::take(&mut check.thresholds) {
+        if snapshot.threshold(&sku)? != journal {
+            check.found.differs(Difference::Threshold { sku });
+        }
+    }
+    let found = &mut check.found;
+    check.history.finish(snapshot, |difference| found.differs(difference))?;
     progress(check.found.records, total);
     Ok(check.found)
 }
@@ -93,6 +103,9 @@ struct Check {
     names: Dictionary,
     /// Of the incarnation that is being read.
     shelves: ShelvesFold,
+    history: HistoryCheck,
+    /// Thresholds as they were set last.
+    thresholds: BTreeMap<Sku, Option<Quantity>>,
     /// By sale and line, thousandths back.
     refunded: BTreeMap<(Position, u16), Quantity>,
     found: Verified,
@@ -163,9 +176,15 @@ impl Check {
                 return Ok(());
             }
         };
+        let verified = &mut self.found;
+        self.history
+            .record(snapshot, found, |difference| verified.differs(difference))?;
         // What is behind the place where both branches are the same counts where its copy stands.
         if row.seq(found.position) <= row.offered() {
             self.shelves.add_fact(&fact);
+        }
+        if let Fact::ThresholdSet(set) = &fact {
+            self.thresholds.insert(set.sku.clone(), set.threshold);
         }
         if let Some(document) = Row::of(&fact) {
             self.found.documents += 1;
@@ -177,7 +196,7 @@ impl Check {
                 self.refund(snapshot, refund)?;
                 (&refund.totals, refund.recompute_totals())
             }
-            Fact::Movement(Movement { id: Some(id), .. }) => {
+            Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) => {
                 if snapshot.movement(*id)? != Some(found.position) {
                     self.found.differs(Difference::Movement(*id));
                 }

@@ -24,6 +24,8 @@ pub enum Change {
     Acknowledged,
     /// A new incarnation was opened.
     Incarnation,
+    /// An alert was raised, cleared, or seen.
+    Alerts,
     /// Something was set aside.
     SetAside,
     /// The machine's clock jumped.

@@ -4,6 +4,7 @@
 //! decides nothing about trade: it keeps rows and gives them back. Nothing else on the node names SQLite's library;
 //! what is read or written by an operation is a method of [`Snapshot`] or [`WriteTransaction`] here.
 
+mod alerts;
 mod audit;
 mod backup;
 mod carriage;
@@ -16,6 +17,7 @@ mod documents;
 mod error;
 mod feeds;
 mod granted;
+mod history;
 mod holds;
 mod idempotency;
 mod identity;
@@ -42,6 +44,7 @@ mod shelves;
 mod snapshot;
 mod writer;
 
+pub use alerts::AlertRow;
 pub use backup::{BackupError, back_up};
 pub use catalog::{Listed, Priced};
 pub use changes::{Change, OnCommit};
@@ -50,6 +53,7 @@ pub use devices::{Device, Devices, NewDevice, Rights, Role, Till, TokenHash};
 pub use documents::{DayTotals, Document, DocumentKind};
 pub use error::{Failure, StorageError};
 pub use feeds::{CATALOG_FEED, PRICES_FEED};
+pub use history::{HistoryRow, HistorySum};
 pub use holds::{HoldRow, RunningClock};
 pub use idempotency::{Answer, Answered, Fingerprint, IDEMPOTENCY_DAYS, IdempotencyKey, IdempotencyKeyError};
 pub use incarnations::{IncarnationRow, Left};

@@ -16,6 +16,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0007_documents.sql")),
     M::up(include_str!("../../migrations/node/0008_relay.sql")),
     M::up(include_str!("../../migrations/node/0010_rights.sql")),
+    M::up(include_str!("../../migrations/node/0011_history.sql")),
+    M::up(include_str!("../../migrations/node/0012_alerts.sql")),
 ];
 
 /// The version that this program writes.

@@ -43,6 +43,8 @@ pub(crate) enum Rows {
     Now,
     /// As the pruned records left them.
     Base,
+    /// As the history has them, which follows behind.
+    Followed,
 }
 
 impl Rows {
@@ -50,6 +52,47 @@ impl Rows {
         match self {
             Self::Now => "shelf",
             Self::Base => "shelf_base",
+            Self::Followed => "shelf_followed",
+        }
+    }
+
+    /// Reads one row. Whole texts, so that no sale writes one together.
+    const fn one(self) -> &'static str {
+        macro_rules! one {
+            ($table:literal) => {
+                concat!(
+                    "SELECT added, removed, held, freed, debt, repaid, peers FROM ",
+                    $table,
+                    " WHERE sku = ?1 AND place = ?2 AND replica = ?3"
+                )
+            };
+        }
+        match self {
+            Self::Now => one!("shelf"),
+            Self::Base => one!("shelf_base"),
+            Self::Followed => one!("shelf_followed"),
+        }
+    }
+
+    /// Writes one row.
+    const fn put(self) -> &'static str {
+        macro_rules! put {
+            ($table:literal) => {
+                concat!(
+                    "INSERT INTO ",
+                    $table,
+                    " (sku, place, replica, added, removed, held, freed, debt, repaid, peers, touched) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                     ON CONFLICT (sku, place, replica) DO UPDATE SET added = excluded.added, \
+                     removed = excluded.removed, held = excluded.held, freed = excluded.freed, debt = excluded.debt, \
+                     repaid = excluded.repaid, peers = excluded.peers, touched = excluded.touched"
+                )
+            };
+        }
+        match self {
+            Self::Now => put!("shelf"),
+            Self::Base => put!("shelf_base"),
+            Self::Followed => put!("shelf_followed"),
         }
     }
 }
@@ -103,18 +146,24 @@ impl Snapshot<'_> {
         sku: &Sku,
         replica: ReplicaIx,
     ) -> Result<Option<Row>, StorageError> {
-        let sql = match rows {
-            Rows::Now => {
-                "SELECT added, removed, held, freed, debt, repaid, peers FROM shelf \
-                 WHERE sku = ?1 AND place = ?2 AND replica = ?3"
-            }
-            Rows::Base => {
-                "SELECT added, removed, held, freed, debt, repaid, peers FROM shelf_base \
-                 WHERE sku = ?1 AND place = ?2 AND replica = ?3"
-            }
-        };
-        let found = self.one(sql, (sku.as_str(), place.number(), replica.0), |row| stored(row, 0))?;
+        let found = self.one(rows.one(), (sku.as_str(), place.number(), replica.0), |row| {
+            stored(row, 0)
+        })?;
         found.map(|stored| self.row_of(stored)).transpose()
+    }
+
+    /// What all rows of an item come to: there, promised.
+    pub(crate) fn row_sums(&self, rows: Rows, place: Place, sku: &Sku) -> Result<(Quantity, Quantity), StorageError> {
+        let sql = format!(
+            "SELECT coalesce(sum(added - removed), 0), coalesce(sum(held - freed), 0) FROM {} \
+             WHERE sku = ?1 AND place = ?2",
+            rows.table()
+        );
+        let found = self.one(&sql, (sku.as_str(), place.number()), |row| {
+            let quantity = |column: usize| row.get(column).map(Quantity::from_thousandths);
+            Ok((quantity(0)?, quantity(1)?))
+        })?;
+        Ok(found.unwrap_or_default())
     }
 
     /// Every row of a replica.
@@ -235,28 +284,10 @@ impl WriteTransaction<'_> {
         row: &Row,
         touched: Position,
     ) -> Result<(), StorageError> {
-        let sql = match rows {
-            Rows::Now => {
-                "INSERT INTO shelf \
-                 (sku, place, replica, added, removed, held, freed, debt, repaid, peers, touched) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-                 ON CONFLICT (sku, place, replica) DO UPDATE SET added = excluded.added, \
-                 removed = excluded.removed, held = excluded.held, freed = excluded.freed, debt = excluded.debt, \
-                 repaid = excluded.repaid, peers = excluded.peers, touched = excluded.touched"
-            }
-            Rows::Base => {
-                "INSERT INTO shelf_base \
-                 (sku, place, replica, added, removed, held, freed, debt, repaid, peers, touched) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-                 ON CONFLICT (sku, place, replica) DO UPDATE SET added = excluded.added, \
-                 removed = excluded.removed, held = excluded.held, freed = excluded.freed, debt = excluded.debt, \
-                 repaid = excluded.repaid, peers = excluded.peers, touched = excluded.touched"
-            }
-        };
         let registers = row.registers();
         let peers = self.packed_peers(registers)?;
         self.write(
-            sql,
+            rows.put(),
             (
                 sku.as_str(),
                 place.number(),

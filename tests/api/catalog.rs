@@ -98,7 +98,7 @@ async fn stock_is_there_for_every_item() {
     let page = till.get("/v1/stock?limit=1").await.ok(200);
     assert_eq!(
         page,
-        json!({"stock": [{"sku": "1001", "quantity": "-1", "reserved": "0", "available": "0", "owed": "1"}], "next": "1001"})
+        json!({"stock": [{"sku": "1001", "quantity": "-1", "reserved": "0", "available": "0", "owed": "1", "status": "out_of_stock", "threshold": "10"}], "next": "1001"})
     );
     assert_eq!(till.get("/v1/stock?cursor=1001").await.ok(200), json!({"stock": []}));
 }

@@ -2,12 +2,14 @@
 
 #![cfg(feature = "node")]
 
+mod alerts;
 mod bounds;
 mod catalog;
 mod client;
 mod description;
 mod documents;
 mod events;
+mod explaining;
 mod movements;
 mod node;
 mod operator;
@@ -17,3 +19,4 @@ mod refunds;
 mod repeats;
 mod roles;
 mod sales;
+mod stock_work;

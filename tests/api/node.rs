@@ -224,6 +224,7 @@ fn settings() -> Settings {
         unlisted_tax_class: "standard".parse().unwrap(),
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
+        low_stock: finalmarket::operations::Settings::LOW_STOCK,
     }
 }
 

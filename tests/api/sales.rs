@@ -46,7 +46,7 @@ async fn a_sale_is_answered_with_its_receipt_totals_and_change() {
     let stock = till.get("/v1/stock/1002").await.ok(200);
     assert_eq!(
         stock,
-        json!({"sku": "1002", "quantity": "-0.5", "reserved": "0", "available": "0", "owed": "0.5"})
+        json!({"sku": "1002", "quantity": "-0.5", "reserved": "0", "available": "0", "owed": "0.5", "status": "out_of_stock", "threshold": "10"})
     );
 }
 

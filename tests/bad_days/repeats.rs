@@ -74,6 +74,11 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     connection.ask(request).unwrap().ok(201);
     let cart = json!({"lines": [{"sku": SKU, "quantity": "2"}]});
     let wanted = cart.to_string();
+    // So that there is an alert to be seen.
+    let low = json!({"threshold": "1000"}).to_string();
+    let path = format!("/v1/stock/{SKU}/threshold");
+    let request = Request::post(&path, "low", &low).by(operator);
+    connection.ask(request).unwrap().ok(200);
     let held = ["to-extend", "to-release"].map(|key| {
         let request = Request::post("/v1/holds", key, &wanted).by(&till.token);
         let hold = connection.ask(request).unwrap().ok(201);
@@ -103,12 +108,30 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
             "/v1/holds" => (&till.token, cart.clone()),
             "/v1/holds/{hold}/extend" => (&till.token, json!({"seconds": 80_000})),
             "/v1/holds/{hold}/release" => (&till.token, json!({})),
+            "/v1/stock/{sku}/threshold" => (&operator.to_owned(), json!({"threshold": "7"})),
+            "/v1/alerts/{alert}/acknowledge" => (&till.token, json!({})),
+            "/v1/stock/work" => {
+                let work = json!({"kind": "loss", "reason": "stolen"});
+                (
+                    &till.token,
+                    json!({"work": work, "lines": [{"sku": SKU, "quantity": "1"}]}),
+                )
+            }
+            "/v1/stock/counts" => (&till.token, json!({})),
             "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
             other => panic!("a new call: {other}. What would a client send?"),
         };
+        let alert = || {
+            let mut connection = Connection::open(address).unwrap();
+            let alerts = connection.ask(Request::get("/v1/alerts?cleared=true").by(&till.token));
+            alerts.unwrap().ok(200)["alerts"][0]["id"].to_string()
+        };
         let of = if path.ends_with("extend") { &held[0] } else { &held[1] };
         Case {
-            path: path.replace("{hold}", of),
+            path: path
+                .replace("{hold}", of)
+                .replace("{sku}", SKU)
+                .replace("{alert}", &alert()),
             token: token.clone(),
             body: body.to_string(),
         }

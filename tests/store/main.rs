@@ -2,11 +2,13 @@
 
 #![cfg(feature = "node")]
 
+mod alerting;
 mod auditing;
 mod backing_up;
 mod branching;
 mod carrying;
 mod disk;
+mod explaining;
 mod feeding;
 mod holding;
 mod opening;
@@ -18,6 +20,7 @@ mod searching;
 mod selling;
 mod sending;
 mod shop;
+mod working;
 mod writer;
 
 /// The simulator's disk, for a disk that is full or fails.

@@ -178,6 +178,7 @@ pub fn settings() -> Settings {
         unlisted_tax_class: "standard".parse().unwrap(),
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
+        low_stock: Settings::LOW_STOCK,
     }
 }
 

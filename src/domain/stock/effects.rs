@@ -10,6 +10,7 @@ use super::hold::{HoldEnd, HoldEnded, HoldLine};
 use super::movement::Movement;
 use super::place::Place;
 use super::rights::{Accepted, GrantLine, Granted};
+use super::work::{StockWork, WorkKind, WorkLine};
 use crate::domain::escrow::{Amount, Refusal, ReplicaId, Row, Shelf, Taken};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SiteId, Sku};
@@ -120,6 +121,7 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
                 .collect()
         }
         Fact::Movement(movement) => of_movement(movement),
+        Fact::StockWork(work) => of_work(work),
         Fact::HoldOpened(opened) => {
             let held = |line| of_line(Some(&opened.site), line, Verb::Hold);
             opened.lines.iter().map(held).collect()
@@ -127,9 +129,12 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         Fact::HoldEnded(ended) => of_end(ended),
         Fact::Granted(granted) => of_granted(granted),
         Fact::Accepted(accepted) => of_accepted(accepted),
-        Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => {
-            Vec::new()
-        }
+        Fact::Opened(_)
+        | Fact::HoldExtended(_)
+        | Fact::Rehomed(_)
+        | Fact::Correction(_)
+        | Fact::Settlement(_)
+        | Fact::ThresholdSet(_) => Vec::new(),
     }
 }
 
@@ -139,7 +144,7 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
 #[must_use]
 pub fn effects_of_copy(fact: &Fact) -> Vec<Effect<'_>> {
     match fact {
-        Fact::Sale(_) | Fact::Refund(_) | Fact::Movement(_) => effects(fact),
+        Fact::Sale(_) | Fact::Refund(_) | Fact::Movement(_) | Fact::StockWork(_) => effects(fact),
         Fact::HoldEnded(ended) => {
             let HoldEnd::Sold { sold, .. } = &ended.end else {
                 return Vec::new();
@@ -165,6 +170,34 @@ fn of_movement(movement: &Movement) -> Vec<Effect<'_>> {
         here(&line.sku, verb)
     });
     lines.collect()
+}
+
+fn of_work(work: &StockWork) -> Vec<Effect<'_>> {
+    let changed = |place, line: &WorkLine| {
+        if line.quantity < Quantity::ZERO {
+            (place, Verb::Take(amount(-line.quantity)))
+        } else {
+            (place, Verb::Add(amount(line.quantity)))
+        }
+    };
+    let mut effects = Vec::with_capacity(work.lines.len());
+    for line in &work.lines {
+        let n = amount(line.quantity);
+        let (first, second) = match work.kind {
+            WorkKind::GoodsIn { .. } => ((Place::Sellable, Verb::Add(n)), None),
+            WorkKind::Loss { place, .. } => ((place, Verb::Take(n)), None),
+            WorkKind::Correction { place, .. } => (changed(place, line), None),
+            WorkKind::Count { .. } => (changed(Place::Sellable, line), None),
+            WorkKind::Move { from, to, .. } => ((from, Verb::Take(n)), Some((to, Verb::Add(n)))),
+        };
+        let both = std::iter::once(first).chain(second);
+        effects.extend(both.map(|(place, verb)| Effect {
+            site: Some(&work.site),
+            place,
+            ..here(&line.sku, verb)
+        }));
+    }
+    effects
 }
 
 fn of_end(ended: &HoldEnded) -> Vec<Effect<'_>> {

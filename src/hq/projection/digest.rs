@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::journal::Hash;
 use crate::domain::sale::{Refund, Sale};
-use crate::domain::stock::Movement;
+use crate::domain::stock::{Movement, StockWork};
 
 /// A sale's digest.
 pub(super) fn of_sale(sale: &Sale) -> Hash {
@@ -33,6 +33,11 @@ pub(super) fn of_refund(refund: &Refund) -> Hash {
 /// A movement's digest.
 pub(super) fn of_movement(movement: &Movement) -> Hash {
     digest(&("movement", movement))
+}
+
+/// The digest of work on the stock.
+pub(super) fn of_work(work: &StockWork) -> Hash {
+    digest(&("work", work))
 }
 
 fn digest(content: &impl Serialize) -> Hash {

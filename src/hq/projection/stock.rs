@@ -10,7 +10,7 @@ use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::Movement;
+use crate::domain::stock::{Movement, Place as Shelf, StockWork, Verb, effects};
 use crate::hq::happenings::Happening;
 use crate::hq::rights;
 use crate::hq::storage::{StorageError, Writing};
@@ -39,6 +39,7 @@ impl Figures for Stock {
                 self.of_document(writing, place, &refund.id, changes)
             }
             Fact::Movement(movement) => self.movement(writing, place, movement),
+            Fact::StockWork(work) => self.work(writing, place, work, fact),
             // Rights that are met again, as when figures are made anew, are known by their totals.
             Fact::Granted(granted) => {
                 let moved = rights::accept(writing, &replica(place), granted, place.received_ms)?;
@@ -100,6 +101,43 @@ impl Stock {
                 Ok(effect)
             }
         }
+    }
+
+    /// Moves stock by work on it, once for each identity, as a movement does. What stands elsewhere than on sale is not in
+    /// the figure.
+    fn work(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        work: &StockWork,
+        fact: &Fact,
+    ) -> Result<Effect, StorageError> {
+        let digest = digest::of_work(work);
+        match writing.movement_digest(work.id)? {
+            Some(counted) if counted == digest => return Ok(Effect::Applied),
+            Some(_) => {
+                let id = work.id;
+                return Ok(Effect::Refused(format!(
+                    "another movement has the same identity {id}; this one is not counted"
+                )));
+            }
+            None => {}
+        }
+        let moved = effects(fact);
+        let on_sale = moved.iter().filter(|effect| effect.place == Shelf::Sellable);
+        let changes = on_sale.map(|effect| {
+            let change = match effect.verb {
+                Verb::Add(amount) => i64::try_from(amount.parts()).ok(),
+                Verb::Take(amount) => i64::try_from(amount.parts()).ok().and_then(i64::checked_neg),
+                _ => Some(0),
+            };
+            (effect.sku, change)
+        });
+        let effect = self.change(writing, place.site, changes)?;
+        if effect == Effect::Applied {
+            writing.add_movement(work.id, (place.origin, place.seq), digest)?;
+        }
+        Ok(effect)
     }
 
     /// Moves stock for a sale or a refund, where it is the one that counts under its identity.

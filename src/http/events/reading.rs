@@ -38,6 +38,8 @@ pub struct Start {
     pub place: Place,
     /// Why what the client has missed is not known, where it is not.
     pub reset: Option<&'static str>,
+    /// The newest change of an alert at that time.
+    pub alerts_revision: i64,
 }
 
 /// A part of what has happened.
@@ -89,12 +91,14 @@ impl Place {
 
 /// Where a stream begins that goes on behind the event `last`, or with what comes next.
 pub fn start(snapshot: &Snapshot<'_>, last: Option<&str>) -> Result<Start, StorageError> {
+    let alerts_revision = snapshot.alerts_revision()?;
     let lives = snapshot.incarnations()?;
     let end = end(&lives)?;
     let Some(last) = last else {
         return Ok(Start {
             place: end,
             reset: None,
+            alerts_revision,
         });
     };
     let known = last.rsplit_once('-').and_then(|(tag, position)| {
@@ -106,12 +110,18 @@ pub fn start(snapshot: &Snapshot<'_>, last: Option<&str>) -> Result<Start, Stora
         None => Start {
             place: end,
             reset: Some("the last event is not of this journal"),
+            alerts_revision,
         },
         Some(place) if end.position - place.position > BEHIND_MAX => Start {
             place: end,
             reset: Some("too much has happened since the last event"),
+            alerts_revision,
         },
-        Some(place) => Start { place, reset: None },
+        Some(place) => Start {
+            place,
+            reset: None,
+            alerts_revision,
+        },
     })
 }
 
@@ -143,12 +153,18 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Sale(sale) => sale.lines.iter().map(|line| &line.sku).collect(),
         Fact::Refund(refund) => refund.lines.iter().map(|line| &line.sku).collect(),
         Fact::Movement(movement) => movement.lines.iter().map(|line| &line.sku).collect(),
+        Fact::StockWork(work) => work.lines.iter().map(|line| &line.sku).collect(),
         Fact::HoldOpened(opened) => opened.lines.iter().map(|line| &line.sku).collect(),
         Fact::HoldEnded(ended) => ended.lines.iter().map(|line| &line.sku).collect(),
         Fact::Granted(Granted { lines, .. }) | Fact::Accepted(Accepted { lines, .. }) => {
             lines.iter().map(|line| &line.sku).collect()
         }
-        Fact::Opened(_) | Fact::HoldExtended(_) | Fact::Rehomed(_) | Fact::Correction(_) | Fact::Settlement(_) => {
+        Fact::Opened(_)
+        | Fact::HoldExtended(_)
+        | Fact::Rehomed(_)
+        | Fact::Correction(_)
+        | Fact::Settlement(_)
+        | Fact::ThresholdSet(_) => {
             return Ok(None);
         }
     };

@@ -114,6 +114,22 @@ kinds! {
     DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"
         "This node has recorded no sale or refund under this number. Documents of other nodes are at headquarters; \
          very old ones may have been pruned here.";
+    ALERT_NOT_FOUND = NOT_FOUND "alert-not-found" "There is no such alert"
+        "This node has told no alert under this number, or it was over so long ago that it is no longer kept.";
+    THRESHOLD = UNPROCESSABLE_ENTITY "threshold" "The threshold is out of range"
+        "A threshold is not below 0 and at most a million units; null stands for the site's default.";
+    NOTE_MISSING = UNPROCESSABLE_ENTITY "note-missing" "The reason needs a note"
+        "The reason `other` says nothing by itself. Say in `note` what it is.";
+    SAME_PLACE = UNPROCESSABLE_ENTITY "same-place" "The goods would stay where they are"
+        "A move goes from one place of the site to another: `sellable` or `damaged`.";
+    WORK_QUANTITY = UNPROCESSABLE_ENTITY "work-quantity" "The quantity does not fit the work"
+        "Goods in, losses and moves are over 0, a correction is not 0, a count is not below 0; each line is at most a \
+         million units.";
+    WORK_COST = UNPROCESSABLE_ENTITY "work-cost" "Only goods that come in have a cost"
+        "Leave `cost` out of work of any other kind.";
+    COUNT_MARK = CONFLICT "count-mark" "There is no such mark to count from"
+        "A mark is of this node as it is now: after a restore, or after so long that its records are no longer kept, a \
+         count begins anew with `POST /v1/stock/counts`.";
     HOLD_NOT_OPEN = NOT_FOUND "hold-not-open" "There is no such open hold"
         "The hold was sold, released or handed over, its time ran out, or this node never had it. What has ended is in \
          the history of its items.";

@@ -5,8 +5,8 @@ use crate::domain::money::Money;
 use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
 use crate::operations::{
-    HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal, RevokeRefusal,
-    SellRefusal, TillRefusal,
+    AcknowledgeRefusal, HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal,
+    RevokeRefusal, SellRefusal, ThresholdRefusal, TillRefusal, WorkRefusal,
 };
 use crate::store::Failure;
 
@@ -178,6 +178,39 @@ impl From<OpenHoldRefusal> for Problem {
         match refusal {
             OpenHoldRefusal::NotOpen(_) | OpenHoldRefusal::OfAnother(_) => refused(code, detail),
             OpenHoldRefusal::Hold(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<WorkRefusal> for Problem {
+    fn from(refusal: WorkRefusal) -> Self {
+        use WorkRefusal as R;
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            R::NoLines | R::TooManyLines(_) => problem.at("/lines"),
+            R::Text | R::NoteMissing => problem.at("/note"),
+            R::SamePlace => problem.at("/work/to"),
+            R::Mark(_) => problem.at("/work/mark"),
+            R::LongMade => problem,
+            R::Quantity { line, .. } => on_line(problem, line, "/quantity"),
+            R::Cost { line } => on_line(problem, line, "/cost"),
+            R::Repeated { line, .. } | R::UnknownSku { line, .. } => on_line(problem, line, "/sku"),
+        }
+    }
+}
+
+impl From<AcknowledgeRefusal> for Problem {
+    fn from(refusal: AcknowledgeRefusal) -> Self {
+        refused(refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<ThresholdRefusal> for Problem {
+    fn from(refusal: ThresholdRefusal) -> Self {
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            ThresholdRefusal::OutOfRange => problem.at("/threshold"),
+            ThresholdRefusal::UnknownSku(_) => problem,
         }
     }
 }

@@ -134,4 +134,32 @@ pub enum Difference {
         /// By the row.
         reserved: Quantity,
     },
+    /// A step of an item's history.
+    #[error("the history of {sku} does not have what the record at position {position} did")]
+    Step {
+        /// The item.
+        sku: Sku,
+        /// The record's position.
+        position: i64,
+    },
+    /// How many steps the history has.
+    #[error("the history has {stored} steps, and {journal} by the journal")]
+    Steps {
+        /// As stored.
+        stored: u64,
+        /// By the journal.
+        journal: u64,
+    },
+    /// From how much left an item counts as low.
+    #[error("the threshold of {sku} is not the one that was set last")]
+    Threshold {
+        /// The item.
+        sku: Sku,
+    },
+    /// An item's steps in all.
+    #[error("the history of {sku} does not come to its shelf")]
+    StepSums {
+        /// The item.
+        sku: String,
+    },
 }

@@ -2,10 +2,12 @@
 
 mod difference;
 mod fold;
+mod history;
 mod rows;
 mod shelves;
 
 pub use difference::Difference;
 pub(super) use fold::RowsFold;
+pub(super) use history::HistoryCheck;
 pub(super) use rows::{Dictionary, Row};
 pub(super) use shelves::ShelvesFold;

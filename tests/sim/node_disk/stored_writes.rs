@@ -276,6 +276,7 @@ fn settings() -> Settings {
         day_starts_at: chrono::NaiveTime::MIN,
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
+        low_stock: finalmarket::operations::Settings::LOW_STOCK,
     }
 }
 

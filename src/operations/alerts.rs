@@ -1,0 +1,165 @@
+//! Alerts: what is wrong with an item's stock is told once, again where it was over in between, and seen by somebody.
+//!
+//! Promises: they follow from the shelf and from what was told before, so that a restart tells nothing anew. Must never: be
+//! part of a sale; items are judged behind it.
+
+use super::explain::explain;
+use crate::domain::ids::Sku;
+use crate::domain::quantity::Quantity;
+use crate::domain::stock::{AlertKind, StockStatus, is_highly_reserved};
+use crate::store::{AlertRow, Device, Failure, Now, Snapshot, StorageError, WriteTransaction};
+
+/// How many items one step judges, so that no sale waits long behind it.
+const STEP: u32 = 100;
+/// How many sales an alert names.
+const SALES_MAX: usize = 5;
+
+/// Judges the next items whose shelf has moved, by the site's threshold where they have none of their own. Gives whether
+/// there are more. The history is to be let catch up first, because it knows which sales went into debt.
+///
+/// # Errors
+/// Why the store could not keep it.
+pub fn judge_alerts(tx: &mut WriteTransaction<'_>, now: Now, low_stock: Quantity) -> Result<bool, StorageError> {
+    if tx.judged_by()? != Some(low_stock) {
+        tx.judge_all_by(low_stock)?;
+    }
+    let due = tx.alerts_due(STEP)?;
+    for sku in &due {
+        for (kind, detail) in wrong(tx, sku, low_stock)? {
+            tell(tx, now, kind, Some(sku), detail)?;
+        }
+        tx.remove_alert_due(sku)?;
+    }
+    Ok(due.len() == STEP as usize)
+}
+
+/// Whether an item waits to be judged.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn alerts_are_due(snapshot: &Snapshot<'_>, low_stock: Quantity) -> Result<bool, StorageError> {
+    Ok(snapshot.judged_by()? != Some(low_stock) || !snapshot.alerts_due(1)?.is_empty())
+}
+
+/// Tells that the parent was not heard from for too long, or that it was.
+///
+/// # Errors
+/// Why the store could not keep it.
+pub fn judge_stale(tx: &mut WriteTransaction<'_>, now: Now, detail: Option<String>) -> Result<(), StorageError> {
+    // How long is told by the clock; what was told stays as it was.
+    if detail.is_some() && tx.open_alert(AlertKind::Stale, None)?.is_some() {
+        return Ok(());
+    }
+    tell(tx, now, AlertKind::Stale, None, detail)
+}
+
+/// Why an alert is not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AcknowledgeRefusal {
+    /// There is no such alert, or it was over so long ago that it is no longer kept.
+    #[error("there is no alert {0}")]
+    Unknown(i64),
+}
+
+impl AcknowledgeRefusal {
+    /// A stable name for programs, the last part of the problem type of RFC 9457. Never renamed.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "alert-not-found",
+        }
+    }
+}
+
+/// Keeps that somebody has seen an alert. Whoever saw it first stays.
+///
+/// # Errors
+/// An [`AcknowledgeRefusal`], or why the store could not keep it.
+pub fn acknowledge_alert(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    device: &Device,
+    ix: i64,
+) -> Result<AlertRow, Failure<AcknowledgeRefusal>> {
+    let unknown = Failure::Refused(AcknowledgeRefusal::Unknown(ix));
+    let Some(alert) = tx.alert(ix)? else {
+        return Err(unknown);
+    };
+    if alert.acknowledged.is_none() {
+        tx.acknowledge_alert(ix, &device.name, now)?;
+    }
+    tx.alert(ix)?.ok_or(unknown)
+}
+
+/// Raises, says anew or clears one alert.
+fn tell(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    kind: AlertKind,
+    sku: Option<&Sku>,
+    detail: Option<String>,
+) -> Result<(), StorageError> {
+    match (tx.open_alert(kind, sku)?, detail) {
+        (None, Some(detail)) => tx.raise_alert(kind, sku, &detail, now),
+        (Some(open), Some(detail)) if open.detail != detail => tx.detail_alert(open.ix, &detail),
+        (Some(open), None) => tx.clear_alert(open.ix, now),
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
+}
+
+/// Every kind of alert with what there is to say, if anything is wrong.
+fn wrong(
+    snapshot: &Snapshot<'_>,
+    sku: &Sku,
+    low_stock: Quantity,
+) -> Result<[(AlertKind, Option<String>); 4], StorageError> {
+    let Some(figures) = snapshot.stock(sku)? else {
+        return Ok(AlertKind::OF_ITEMS.map(|kind| (kind, None)));
+    };
+    let threshold = snapshot.threshold(sku)?.unwrap_or(low_stock);
+    let (available, status) = (figures.available(), StockStatus::of(figures.available(), threshold));
+    let (on_hand, reserved) = (figures.on_hand, figures.reserved);
+    let low = (status == StockStatus::LowStock)
+        .then(|| format!("{available} units of {sku} are available, and {threshold} is the threshold"));
+    let out = (status == StockStatus::OutOfStock)
+        .then(|| format!("nothing of {sku} is available: {on_hand} units are there, {reserved} are promised"));
+    let high = is_highly_reserved(on_hand, reserved)
+        .then(|| format!("{reserved} of {on_hand} units of {sku} are promised, which is over 80 %"));
+    let oversold = if figures.owed > Quantity::ZERO {
+        let sales = sales(snapshot, sku)?;
+        Some(format!(
+            "{} units of {sku} were sold beyond what this site had a right to: {sales}",
+            figures.owed
+        ))
+    } else {
+        None
+    };
+    Ok([
+        (AlertKind::LowStock, low),
+        (AlertKind::OutOfStock, out),
+        (AlertKind::HighReservation, high),
+        (AlertKind::Oversold, oversold),
+    ])
+}
+
+/// The sales whose debt is open.
+fn sales(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<String, StorageError> {
+    let debts = explain(snapshot, sku, 0)?
+        .map(|explained| explained.debts)
+        .unwrap_or_default();
+    let mut named: Vec<String> = debts
+        .iter()
+        .take(SALES_MAX)
+        .map(|debt| {
+            let document = debt.step.particulars.document.clone();
+            document.unwrap_or_else(|| format!("record {}", debt.step.row.position.get()))
+        })
+        .collect();
+    if debts.len() > SALES_MAX {
+        named.push(format!("and {} more", debts.len() - SALES_MAX));
+    }
+    if named.is_empty() {
+        named.push("by records that are no longer kept, or by another node".into());
+    }
+    Ok(named.join(", "))
+}

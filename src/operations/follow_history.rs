@@ -1,0 +1,189 @@
+//! Follow history: lets the history of shelves catch up with the journal, a few records at a time.
+//!
+//! Promises: a step is kept once, in the order of the journal, and says what the record did to its writer's row; records
+//! that count under no name of this disk any more have none. Must never: move a shelf itself, or be part of a sale.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use crate::domain::escrow::{ReplicaId, Row, Shelf};
+use crate::domain::fact::{Entry, Fact};
+use crate::domain::ids::{NodeId, Sku};
+use crate::domain::quantity::Quantity;
+use crate::domain::stock::{Growth, Place, StepKind, effects, effects_of_copy};
+use crate::store::{
+    HistoryRow, IncarnationRow, JournalRow, Position, ReplicaIx, Rows, Snapshot, StorageError, WriteTransaction,
+};
+
+/// How many records one step reads, so that no sale waits long behind it.
+const STEP: usize = 200;
+
+/// Reads the next records into the history. Gives whether there are more.
+///
+/// # Errors
+/// Why the store could not keep it.
+pub fn follow_history(tx: &mut WriteTransaction<'_>) -> Result<bool, StorageError> {
+    let through = tx.history_through()?;
+    let mut found: Vec<JournalRow> = Vec::new();
+    tx.walk_journal(through, Position::LAST, |row| {
+        if row.position > through {
+            found.push(row);
+        }
+        let full = found.len() >= STEP;
+        Ok::<_, StorageError>(if full {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    let Some(last) = found.last().map(|row| row.position) else {
+        return Ok(false);
+    };
+    let lives = Lives::read(tx)?;
+    let mut fold = HistoryFold::over(Rows::Followed);
+    for row in &found {
+        for (place, sku, step) in fold.record(tx, &lives, row)? {
+            tx.put_history(place, &sku, &step)?;
+            tx.put_alert_due(&sku)?;
+        }
+    }
+    for ((replica, place, sku), row) in fold.rows {
+        tx.put_shelf_row(Rows::Followed, (place, &sku, replica), &row, last)?;
+    }
+    tx.set_history_through(last)?;
+    Ok(last < tx.last_position()?)
+}
+
+/// Whether the history lacks records.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn history_is_behind(snapshot: &Snapshot<'_>) -> Result<bool, StorageError> {
+    Ok(snapshot.history_through()? < snapshot.last_position()?)
+}
+
+/// The incarnations of this disk with their short numbers.
+pub(super) struct Lives(Vec<(IncarnationRow, ReplicaIx)>);
+
+impl Lives {
+    pub(super) fn read(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
+        let node: NodeId = snapshot.known_identity()?.node;
+        let lives = snapshot.incarnations()?.into_iter().map(|row| {
+            let replica = ReplicaId {
+                node: node.clone(),
+                incarnation: row.incarnation,
+            };
+            let ix = snapshot.replica_ix(&replica)?;
+            let ix = ix.ok_or_else(|| StorageError::Inconsistent(format!("{replica} has no short number")))?;
+            Ok((row, ix))
+        });
+        Ok(Self(lives.collect::<Result<_, StorageError>>()?))
+    }
+
+    /// Whose row a record moves; none where it counts where its copy stands.
+    fn of(&self, position: Position) -> Option<ReplicaIx> {
+        let (row, replica) = self.0.iter().rev().find(|(row, _)| row.first <= position)?;
+        (row.seq(position) <= row.offered()).then_some(*replica)
+    }
+}
+
+/// Rows as the history goes through the journal, and what they come to.
+pub(super) struct HistoryFold {
+    /// Where a row stands that was not met before.
+    from: Rows,
+    rows: BTreeMap<(ReplicaIx, Place, Sku), Row>,
+    /// Over all incarnations: there, promised.
+    sums: BTreeMap<(Place, Sku), (Quantity, Quantity)>,
+}
+
+impl HistoryFold {
+    /// From rows as they are stored.
+    pub(super) const fn over(from: Rows) -> Self {
+        Self {
+            from,
+            rows: BTreeMap::new(),
+            sums: BTreeMap::new(),
+        }
+    }
+
+    /// The steps of one record. What cannot be read, and what a row refuses, moves nothing.
+    pub(super) fn record(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        lives: &Lives,
+        found: &JournalRow,
+    ) -> Result<Vec<(Place, Sku, HistoryRow)>, StorageError> {
+        let (Some(replica), Ok(entry)) = (lives.of(found.position), Entry::decode(&found.record)) else {
+            return Ok(Vec::new());
+        };
+        let copied = match &entry.fact {
+            Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
+                Ok(copied) => Some(copied.fact),
+                Err(_) => return Ok(Vec::new()),
+            },
+            _ => None,
+        };
+        let (fact, effects) = match &copied {
+            Some(fact) => (fact, effects_of_copy(fact)),
+            None => (&entry.fact, effects(&entry.fact)),
+        };
+        let Some(kind) = StepKind::of(fact) else {
+            return Ok(Vec::new());
+        };
+        // A record may name an item on many lines; it has one step of it.
+        let mut grown: BTreeMap<(Place, &Sku), Growth> = BTreeMap::new();
+        for effect in &effects {
+            let row = self.row(snapshot, replica, effect.place, effect.sku)?;
+            let before = Growth::of(row);
+            let _refused_moves_nothing = effect.verb.apply(row, &Shelf::default());
+            let growth = Growth::of(row).since(before);
+            let sum = grown.entry((effect.place, effect.sku)).or_default();
+            *sum = sum.and(growth);
+        }
+        let mut steps = Vec::with_capacity(grown.len());
+        for ((place, sku), growth) in grown {
+            if growth == Growth::default() {
+                continue;
+            }
+            let sums = match self.sums.entry((place, sku.clone())) {
+                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    new.insert(snapshot.row_sums(self.from, place, sku)?)
+                }
+            };
+            sums.0 = [sums.0, growth.on_hand()].into_iter().sum();
+            sums.1 = [sums.1, growth.reserved()].into_iter().sum();
+            let step = HistoryRow {
+                position: found.position,
+                kind,
+                at_ms: entry.recorded.milliseconds(),
+                growth,
+                on_hand: sums.0,
+                reserved: sums.1,
+            };
+            steps.push((place, sku.clone(), step));
+        }
+        Ok(steps)
+    }
+
+    /// The rows that were met, which are not empty.
+    pub(super) fn into_rows(self) -> impl Iterator<Item = ((ReplicaIx, Place, Sku), Row)> {
+        self.rows.into_iter().filter(|(_, row)| !row.is_empty())
+    }
+
+    fn row(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        replica: ReplicaIx,
+        place: Place,
+        sku: &Sku,
+    ) -> Result<&mut Row, StorageError> {
+        Ok(match self.rows.entry((replica, place, sku.clone())) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                let stored = snapshot.shelf_row(self.from, place, sku, replica)?;
+                new.insert(stored.unwrap_or_default())
+            }
+        })
+    }
+}
