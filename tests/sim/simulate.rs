@@ -72,14 +72,23 @@ fn main() -> ExitCode {
         return trace(seed, level, fault);
     }
     if let Some(fault) = fault.filter(|fault| arguments.full && !Planted::FULL.contains(fault)) {
-        return wrong_usage(&format!("{fault} is a fault of what only the pure level models; run it without --full"));
+        return wrong_usage(&format!(
+            "{fault} is a fault of what only the pure level models; run it without --full"
+        ));
     }
     let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
     let started = Instant::now();
     // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
     let progress = progress_of(started, end.saturating_sub(first));
-    let report = run_range(first..end, level, fault, arguments.threads(), arguments.failures, progress);
+    let report = run_range(
+        first..end,
+        level,
+        fault,
+        arguments.threads(),
+        arguments.failures,
+        progress,
+    );
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, {} records, {} documents at headquarters, {} failed",
@@ -135,7 +144,11 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
         report.seeds,
         report.seeds as f64 / seconds,
         report.total.steps,
-        if report.steps_min == u64::MAX { 0 } else { report.steps_min },
+        if report.steps_min == u64::MAX {
+            0
+        } else {
+            report.steps_min
+        },
         report.total.held,
         report.total.refused,
         report.total.messages,
@@ -144,7 +157,10 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
     for broken in &report.broken {
         println!("seed {}: {}", broken.seed, broken.what);
         let fault = fault.map(|fault| format!(" --fault {fault}")).unwrap_or_default();
-        println!("    cargo run --release --bin simulate -- --shelf --seed {} --trace{fault}", broken.seed);
+        println!(
+            "    cargo run --release --bin simulate -- --shelf --seed {} --trace{fault}",
+            broken.seed
+        );
     }
     if let Some(fault) = fault {
         let named = |broken: &shelf::runner::Broken| broken.rule.is_some_and(|rule| fault.breaks().contains(&rule));
@@ -166,7 +182,10 @@ fn trace_shelf(seed: u64, fault: Option<Fault>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            println!("seed {seed}, step {}: {}: {}", failure.step, failure.violation.rule, failure.violation.what);
+            println!(
+                "seed {seed}, step {}: {}: {}",
+                failure.step, failure.violation.rule, failure.violation.what
+            );
             ExitCode::FAILURE
         }
     }
@@ -174,7 +193,10 @@ fn trace_shelf(seed: u64, fault: Option<Fault>) -> ExitCode {
 
 /// A planted fault is there to be caught, and by the name of what it breaks.
 fn was_caught(fault: &str, caught: bool) -> ExitCode {
-    println!("the planted fault {fault} was {}", if caught { "caught" } else { "not caught" });
+    println!(
+        "the planted fault {fault} was {}",
+        if caught { "caught" } else { "not caught" }
+    );
     ExitCode::from(u8::from(!caught))
 }
 

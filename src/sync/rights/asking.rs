@@ -69,7 +69,10 @@ impl Book {
             self.say(desk, ask);
         }
         self.asks = asks;
-        if self.round.is_some_and(|round| now_ms >= round.until_ms || self.figures.owed.is_zero()) {
+        if self
+            .round
+            .is_some_and(|round| now_ms >= round.until_ms || self.figures.owed.is_zero())
+        {
             self.end_round(desk);
         }
     }
@@ -116,7 +119,12 @@ impl Book {
             self.look_up(desk);
             return;
         }
-        let known = |of: &ReplicaId| self.known.iter().find(|(id, _)| id == of).map_or(0, |(_, parts)| *parts);
+        let known = |of: &ReplicaId| {
+            self.known
+                .iter()
+                .find(|(id, _)| id == of)
+                .map_or(0, |(_, parts)| *parts)
+        };
         let mut children: Vec<(u64, ReplicaId)> = desk.children().map(|id| (known(id), id.clone())).collect();
         children.sort_by_key(|(rights, _)| std::cmp::Reverse(*rights));
         for (rights, child) in children.iter().filter(|(rights, _)| *rights > 0) {
@@ -190,7 +198,10 @@ impl Book {
         let others = desk.peers.iter().filter(|(id, _)| Some(id) != from);
         let mut others = others.map(|(id, _)| id);
         !others.any(|id| {
-            let asked = self.asks.iter().any(|ask| ask.to == *id && ask.purpose != Purpose::Stock);
+            let asked = self
+                .asks
+                .iter()
+                .any(|ask| ask.to == *id && ask.purpose != Purpose::Stock);
             asked || self.word_of(id) < stamp
         })
     }
@@ -202,18 +213,27 @@ impl Book {
 
     /// Nothing else waits there, and something has come up since its last word.
     fn may_ask(&self, peer: &ReplicaId) -> bool {
-        let waits = self.asks.iter().any(|ask| ask.to == *peer && ask.purpose != Purpose::Stock);
+        let waits = self
+            .asks
+            .iter()
+            .any(|ask| ask.to == *peer && ask.purpose != Purpose::Stock);
         let word = self.word_of(peer);
         let own = self.needs.iter().any(|line| !line.ready && line.stamp > word);
         let debt = self.round.is_some_and(|round| round.stamp > word);
-        let theirs = self.claims.iter().any(|claim| claim.from != *peer && claim.stamp > word);
+        let theirs = self
+            .claims
+            .iter()
+            .any(|claim| claim.from != *peer && claim.stamp > word);
         !waits && (own || debt || theirs)
     }
 
     fn newest_stamp(&self) -> u64 {
         let own = self.needs.iter().map(|line| line.stamp);
         let theirs = self.claims.iter().map(|claim| claim.stamp);
-        own.chain(theirs).chain(self.round.map(|round| round.stamp)).max().unwrap_or(0)
+        own.chain(theirs)
+            .chain(self.round.map(|round| round.stamp))
+            .max()
+            .unwrap_or(0)
     }
 
     /// What cannot be covered here, of all that is wanted by others than `from`.
@@ -223,7 +243,11 @@ impl Book {
         let theirs = self.claims.iter().filter(pressing).map(|claim| claim.needed);
         let theirs = theirs.fold(0, u64::saturating_add);
         let left = self.available().saturating_sub(own);
-        let floor = if self.purpose() == Purpose::Debt { 0 } else { desk.config.floor.parts() };
+        let floor = if self.purpose() == Purpose::Debt {
+            0
+        } else {
+            desk.config.floor.parts()
+        };
         let spare = left.saturating_sub(floor);
         own.saturating_sub(self.available()) + theirs.saturating_sub(spare)
     }
@@ -231,7 +255,11 @@ impl Book {
     /// What the own customers and the own debt want.
     fn own(&self) -> u64 {
         let wanted = self.wanted();
-        let debt = if wanted > 0 || self.round.is_some() { self.figures.owed.parts() } else { 0 };
+        let debt = if wanted > 0 || self.round.is_some() {
+            self.figures.owed.parts()
+        } else {
+            0
+        };
         wanted.saturating_add(debt)
     }
 
@@ -246,7 +274,11 @@ impl Book {
             return 1;
         }
         let short = |wanted: u64| wanted.saturating_sub(self.available()).max(1);
-        let own = self.needs.iter().filter(|line| !line.ready).map(|line| short(line.wanted));
+        let own = self
+            .needs
+            .iter()
+            .filter(|line| !line.ready)
+            .map(|line| short(line.wanted));
         let theirs = self.claims.iter().map(|claim| short(claim.least.max(1)));
         own.chain(theirs).min().unwrap_or(1).min(needed)
     }
@@ -272,6 +304,8 @@ impl Book {
 impl Desk<'_> {
     /// Whether a neighbour stands above.
     pub(super) fn is_parent(&self, peer: &ReplicaId) -> bool {
-        self.peers.iter().any(|(id, place)| id == peer && *place == Place::Parent)
+        self.peers
+            .iter()
+            .any(|(id, place)| id == peer && *place == Place::Parent)
     }
 }

@@ -201,12 +201,13 @@ impl Book {
     /// What may be promised or given and is not meant for anybody yet.
     pub fn available(&self) -> u64 {
         let giving: u64 = self.giving.iter().map(|giving| giving.amount).sum();
-        let ready: u64 = self.needs.iter().filter(|line| line.ready).map(|line| line.wanted).sum();
-        self.figures
-            .rights
-            .parts()
-            .saturating_sub(giving)
-            .saturating_sub(ready)
+        let ready: u64 = self
+            .needs
+            .iter()
+            .filter(|line| line.ready)
+            .map(|line| line.wanted)
+            .sum();
+        self.figures.rights.parts().saturating_sub(giving).saturating_sub(ready)
     }
 
     /// What own customers wait for.
@@ -246,10 +247,16 @@ impl Book {
         let connected = !desk.peers.is_empty();
         let mut due_ms = desk.now_ms + config.stock.half_life_ms.max(1_000);
         let mut at = |ms: u64| due_ms = due_ms.min(ms);
-        self.needs.iter().filter(|line| !line.ready).for_each(|line| at(line.until_ms));
+        self.needs
+            .iter()
+            .filter(|line| !line.ready)
+            .for_each(|line| at(line.until_ms));
         self.claims.iter().for_each(|claim| at(claim.until_ms));
         self.asks.iter().for_each(|ask| at(ask.repeat_ms.min(ask.until_ms)));
-        let waiting = self.deliveries.iter().filter(|delivery| desk.is_connected(&delivery.to));
+        let waiting = self
+            .deliveries
+            .iter()
+            .filter(|delivery| desk.is_connected(&delivery.to));
         waiting.for_each(|delivery| at(delivery.next_ms));
         match self.round {
             Some(round) => at(round.until_ms),

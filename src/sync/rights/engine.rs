@@ -89,7 +89,9 @@ impl RightsEngine {
             } => {
                 if self.open(&shelf) {
                     let is_child = self.peers.iter().all(|(id, place)| *id != to || *place == Place::Child);
-                    self.change(shelf.clone(), |book| book.on_granted(now_ms, &to, request, total, is_child));
+                    self.change(shelf.clone(), |book| {
+                        book.on_granted(now_ms, &to, request, total, is_child)
+                    });
                     self.note_row(shelf, figures);
                 }
             }
@@ -224,7 +226,9 @@ impl RightsEngine {
     /// Forgets a shelf that nobody waits for.
     fn evict(&mut self) -> bool {
         let from = self.evict_from.take();
-        let after = from.as_ref().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let after = from
+            .as_ref()
+            .map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let seen = self.books.range((after, std::ops::Bound::Unbounded));
         let mut seen = seen.chain(&self.books).take(EVICTION_LOOKS);
         let found = seen.find(|(_, book)| book.is_quiet()).map(|(key, _)| key.clone());

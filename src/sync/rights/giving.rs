@@ -15,16 +15,27 @@ struct Pressing {
 impl Book {
     pub(super) fn on_request(&mut self, now_ms: u64, from: &ReplicaId, request: &Request, stamp: u64) {
         let until_ms = now_ms + u64::from(request.wait_ms);
-        if let Some(claim) = self.claims.iter_mut().find(|claim| claim.from == *from && claim.id == request.id) {
+        if let Some(claim) = self
+            .claims
+            .iter_mut()
+            .find(|claim| claim.from == *from && claim.id == request.id)
+        {
             claim.until_ms = until_ms;
             claim.needed = request.needed.parts();
             claim.least = request.least.parts();
             return;
         }
-        if self.giving.iter().any(|giving| giving.to == *from && giving.request == Some(request.id)) {
+        if self
+            .giving
+            .iter()
+            .any(|giving| giving.to == *from && giving.request == Some(request.id))
+        {
             return;
         }
-        let known = self.answered.iter_mut().find(|old| old.to == *from && old.id == request.id);
+        let known = self
+            .answered
+            .iter_mut()
+            .find(|old| old.to == *from && old.id == request.id);
         if let Some(answered) = known {
             // A grant is repeated until it is taken over; that there is nothing has to be said again.
             if !answered.nothing {
@@ -50,7 +61,8 @@ impl Book {
     }
 
     pub(super) fn on_granted(&mut self, now_ms: u64, to: &ReplicaId, request: Option<u64>, total: Amount, child: bool) {
-        self.giving.retain(|giving| giving.to != *to || giving.request != request);
+        self.giving
+            .retain(|giving| giving.to != *to || giving.request != request);
         if !child {
             return;
         }
@@ -70,7 +82,8 @@ impl Book {
     }
 
     pub(super) fn on_not_given(&mut self, to: &ReplicaId, request: Option<u64>) {
-        self.giving.retain(|giving| giving.to != *to || giving.request != request);
+        self.giving
+            .retain(|giving| giving.to != *to || giving.request != request);
         // It was not answered after all: when it comes again it is looked at afresh.
         self.answered.retain(|answered| answered.to != *to);
     }
@@ -96,13 +109,22 @@ impl Book {
     /// Answers those whose wish is covered, and those who wish for stock.
     pub(super) fn serve(&mut self, desk: &mut Desk<'_>) {
         let pressing = self.claims.iter().filter(|claim| claim.purpose != Purpose::Stock);
-        let waiting: Vec<Pressing> = pressing.map(|claim| Pressing { from: claim.from.clone(), id: claim.id }).collect();
+        let waiting: Vec<Pressing> = pressing
+            .map(|claim| Pressing {
+                from: claim.from.clone(),
+                id: claim.id,
+            })
+            .collect();
         for claim in std::mem::take(&mut self.claims) {
             let spare = self.spare(desk, &claim);
             // While customers of one neighbour wait nobody gets stock.
             let pressing = |other: &Pressing| other.from != claim.from || other.id != claim.id;
             let pressed = waiting.iter().any(pressing);
-            let extra = if pressed { 0 } else { claim.extra.min(self.spare_for_stock(desk, claim.needed)) };
+            let extra = if pressed {
+                0
+            } else {
+                claim.extra.min(self.spare_for_stock(desk, claim.needed))
+            };
             if claim.purpose == Purpose::Stock {
                 self.answer(desk, claim, extra);
             } else if spare >= claim.needed {
@@ -135,7 +157,11 @@ impl Book {
         if !self.figures.owed.is_zero() {
             return 0;
         }
-        let floor = if claim.purpose == Purpose::Debt { 0 } else { desk.config.floor.parts() };
+        let floor = if claim.purpose == Purpose::Debt {
+            0
+        } else {
+            desk.config.floor.parts()
+        };
         policy::spare_for_customer(self.available().saturating_sub(self.wanted()), floor)
     }
 

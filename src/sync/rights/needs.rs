@@ -58,7 +58,12 @@ impl RightsEngine {
     /// Sets rights aside for those needs on a shelf that are covered in every line, the oldest first.
     pub(super) fn ready_needs(&mut self, key: &ShelfKey) {
         let Some(book) = self.books.get(key) else { return };
-        let waiting: Vec<u64> = book.needs.iter().filter(|line| !line.ready).map(|line| line.need).collect();
+        let waiting: Vec<u64> = book
+            .needs
+            .iter()
+            .filter(|line| !line.ready)
+            .map(|line| line.need)
+            .collect();
         for id in waiting {
             let Some(need) = self.needs.get(&id) else { continue };
             let covered = |(key, wanted): &(ShelfKey, Amount)| self.covers(key, *wanted);
@@ -88,9 +93,8 @@ impl Book {
     pub(super) fn hopeless_needs(&self, desk: &Desk<'_>) -> Vec<u64> {
         // Nothing was said for want of room: then there is somebody left.
         let short = |line: &&NeedLine| !self.figures.owed.is_zero() || self.available() < line.wanted;
-        let hopeless = |line: &&NeedLine| {
-            desk.now_ms >= line.until_ms || short(line) && self.nobody_left(desk, line.stamp, None)
-        };
+        let hopeless =
+            |line: &&NeedLine| desk.now_ms >= line.until_ms || short(line) && self.nobody_left(desk, line.stamp, None);
         let waiting = self.needs.iter().filter(|line| !line.ready);
         waiting.filter(hopeless).map(|line| line.need).collect()
     }

@@ -68,7 +68,10 @@ impl Book {
             self.look_up(desk);
             return None;
         }
-        let connected = self.known.iter().filter(|(of, rights)| *rights > 0 && desk.is_connected(of));
+        let connected = self
+            .known
+            .iter()
+            .filter(|(of, rights)| *rights > 0 && desk.is_connected(of));
         connected.max_by_key(|(_, rights)| *rights).map(|(of, _)| of.clone())
     }
 
@@ -93,7 +96,12 @@ impl Book {
 
     /// The child that is known to have least.
     fn poorest_child(&self, desk: &Desk<'_>) -> Option<ReplicaId> {
-        let known = |of: &ReplicaId| self.known.iter().find(|(id, _)| id == of).map_or(0, |(_, parts)| *parts);
+        let known = |of: &ReplicaId| {
+            self.known
+                .iter()
+                .find(|(id, _)| id == of)
+                .map_or(0, |(_, parts)| *parts)
+        };
         desk.children().min_by_key(|id| known(id)).cloned()
     }
 }

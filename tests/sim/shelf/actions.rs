@@ -47,12 +47,18 @@ impl World {
 
     fn any_parts(&mut self) -> u64 {
         let units = self.rng.between(1, self.options.line_units_max);
-        if self.options.weighed { units * 1_000 - self.rng.below(900) } else { units * 1_000 }
+        if self.options.weighed {
+            units * 1_000 - self.rng.below(900)
+        } else {
+            units * 1_000
+        }
     }
 
     fn hold(&mut self) {
         let Some(at) = self.any_running() else { return };
-        let lines = self.rng.between(1, self.options.lines_max.min(self.options.items) as u64);
+        let lines = self
+            .rng
+            .between(1, self.options.lines_max.min(self.options.items) as u64);
         let first = self.rng.below(self.options.items as u64) as usize;
         let item = |n: u64| (first + n as usize) % self.options.items;
         let items: Vec<Item> = (0..lines).map(item).collect();
@@ -68,21 +74,42 @@ impl World {
         self.say(|world| format!("{}: a customer wants hold {id} of {lines:?}", world.name(at)));
         for (item, n) in &lines {
             let shelf = self.keys[*item].clone();
-            self.feed(at, Input::Demand { shelf, amount: amount(*n) });
+            self.feed(
+                at,
+                Input::Demand {
+                    shelf,
+                    amount: amount(*n),
+                },
+            );
         }
         match self.open_hold(at, id, &lines, lifetime_ms) {
             Ok(()) => {}
             Err(Stop::Crashed) => self.refused += 1,
             Err(Stop::Refused(refusal)) => {
                 let spare = (0..self.machines.len()).map(|other| self.spares(other)).collect();
-                let waiting = Waiting { need: id, lines: lines.clone(), lifetime_ms, since_ms: self.now_ms, spare };
+                let waiting = Waiting {
+                    need: id,
+                    lines: lines.clone(),
+                    lifetime_ms,
+                    since_ms: self.now_ms,
+                    spare,
+                };
                 if matches!(refusal, Refusal::NoRights { .. } | Refusal::OwnDebt { .. }) {
-                    let wanted = lines.iter().map(|(item, n)| (self.keys[*item].clone(), amount(*n))).collect();
+                    let wanted = lines
+                        .iter()
+                        .map(|(item, n)| (self.keys[*item].clone(), amount(*n)))
+                        .collect();
                     if let Some(memory) = self.machines[at].memory.as_mut() {
                         memory.waiting.push(waiting);
                     }
                     self.moved.insert(at);
-                    self.feed(at, Input::Wanted { need: id, lines: wanted });
+                    self.feed(
+                        at,
+                        Input::Wanted {
+                            need: id,
+                            lines: wanted,
+                        },
+                    );
                 } else {
                     self.refused += 1;
                     self.check_refusal(at, &waiting, refusal);
@@ -117,7 +144,10 @@ impl World {
         let Some((at, id, lines)) = self.any_hold() else { return };
         self.end_hold(at, id, lines.clone(), false);
         // Customers press twice. A hold that is not open is left alone.
-        let open = self.machines[at].memory.as_ref().is_some_and(|memory| memory.holds.contains_key(&id));
+        let open = self.machines[at]
+            .memory
+            .as_ref()
+            .is_some_and(|memory| memory.holds.contains_key(&id));
         if self.rng.chance(100) && (open || self.planted == Some(Fault::HoldEndedTwice)) {
             self.end_hold(at, id, lines, false);
         }
@@ -133,7 +163,13 @@ impl World {
         let heavier = if self.options.in_hand > 0 { 300 } else { 0 };
         let mut lines_out = Vec::new();
         for (item, n) in lines {
-            let out = if weighed { (n + self.rng.below(heavier + 1)).saturating_sub(self.rng.below(300)).max(1) } else { n };
+            let out = if weighed {
+                (n + self.rng.below(heavier + 1))
+                    .saturating_sub(self.rng.below(300))
+                    .max(1)
+            } else {
+                n
+            };
             lines_out.push((item, n, out));
         }
         let items: Vec<Item> = lines_out.iter().map(|line| line.0).collect();
@@ -156,7 +192,13 @@ impl World {
         let n = self.any_parts();
         if self.machines[at].role != Role::Headquarters && self.model.units[item] >= n as i64 {
             let shelf = self.keys[item].clone();
-            self.feed(at, Input::Demand { shelf, amount: amount(n) });
+            self.feed(
+                at,
+                Input::Demand {
+                    shelf,
+                    amount: amount(n),
+                },
+            );
             self.do_simple(at, Fact::Taken { item, n });
         }
     }
@@ -195,24 +237,63 @@ impl World {
     fn hand_over(&mut self) {
         let Some((at, id, lines)) = self.any_hold() else { return };
         let others = self.neighbours(at);
-        let Some(other) = self.rng.pick(&others).copied() else { return };
+        let Some(other) = self.rng.pick(&others).copied() else {
+            return;
+        };
         let stores = [Role::Headquarters, Role::Store];
         let down = self.machines[at].role == Role::Headquarters;
         let up = self.machines[at].role == Role::Kiosk && stores.contains(&self.machines[other].role);
-        let known = self.machines[at].memory.as_ref().and_then(|memory| memory.connected.get(&other)).copied();
-        let (Some((life, _)), true) = (known, down || up) else { return };
-        let Some(memory) = self.machines[at].memory.as_ref() else { return };
-        let left_ms = memory.expires_ms.get(&id).copied().unwrap_or(0).saturating_sub(self.wall_ms(at));
+        let known = self.machines[at]
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.connected.get(&other))
+            .copied();
+        let (Some((life, _)), true) = (known, down || up) else {
+            return;
+        };
+        let Some(memory) = self.machines[at].memory.as_ref() else {
+            return;
+        };
+        let left_ms = memory
+            .expires_ms
+            .get(&id)
+            .copied()
+            .unwrap_or(0)
+            .saturating_sub(self.wall_ms(at));
         let step = |(item, n): &(Item, u64)| {
-            let before = self.machines[at].row(*item).map_or(0, |row| row.given(&self.ids[life]).parts());
-            Step { item: *item, before, after: before + n }
+            let before = self.machines[at]
+                .row(*item)
+                .map_or(0, |row| row.given(&self.ids[life]).parts());
+            Step {
+                item: *item,
+                before,
+                after: before + n,
+            }
         };
         let steps: Vec<Step> = lines.iter().map(step).collect();
-        let fact = Fact::Granted { to: life, steps: steps.clone(), request: None, hold: Some(HandedHold { id, left_ms }) };
+        let fact = Fact::Granted {
+            to: life,
+            steps: steps.clone(),
+            request: None,
+            hold: Some(HandedHold { id, left_ms }),
+        };
         if self.commit(at, fact).is_ok() {
             for step in steps {
-                let (to, shelf, figures) = (self.ids[life].clone(), self.keys[step.item].clone(), self.figures(at, step.item));
-                self.feed(at, Input::Granted { to, shelf, request: None, total: amount(step.after), figures });
+                let (to, shelf, figures) = (
+                    self.ids[life].clone(),
+                    self.keys[step.item].clone(),
+                    self.figures(at, step.item),
+                );
+                self.feed(
+                    at,
+                    Input::Granted {
+                        to,
+                        shelf,
+                        request: None,
+                        total: amount(step.after),
+                        figures,
+                    },
+                );
             }
         }
     }

@@ -29,7 +29,11 @@ impl World {
             Some(link) if mend => self.mend(link),
             _ => {
                 // Whole stores go as often as single kiosks, so that large parts are alone.
-                let first = if self.rng.chance(200) { self.options.stores as u64 } else { self.links.len() as u64 - 1 };
+                let first = if self.rng.chance(200) {
+                    self.options.stores as u64
+                } else {
+                    self.links.len() as u64 - 1
+                };
                 let link = 1 + self.rng.below(first) as usize;
                 self.cut(link);
             }
@@ -97,7 +101,13 @@ impl World {
                 if self.machines.len() < self.options.replicas + 10 {
                     let parent = self.machines[at].parent;
                     let copy = self.add_machine(Role::Kiosk, parent);
-                    self.say(|world| format!("a copy of the disk of {} starts as {}", world.name(at), world.name(copy)));
+                    self.say(|world| {
+                        format!(
+                            "a copy of the disk of {} starts as {}",
+                            world.name(at),
+                            world.name(copy)
+                        )
+                    });
                     if self.planted == Some(Fault::IncarnationReused) {
                         self.crash(copy);
                         self.machines[copy].life = self.machines[at].life;
@@ -128,7 +138,10 @@ impl World {
         self.lives[life].over = true;
         // What is known of it anywhere came from its parent, which has no more than this.
         let items = self.options.items;
-        let mut rows = Rows { own: vec![Row::default(); items], ..Rows::default() };
+        let mut rows = Rows {
+            own: vec![Row::default(); items],
+            ..Rows::default()
+        };
         for fact in &self.lives[life].journal {
             let _ = fact.apply(life, &self.ids, &mut rows);
         }
@@ -145,7 +158,11 @@ impl World {
         for stream in &mut self.machines[at].streams {
             if stream.life == life {
                 let acked = stream.acked.min(self.lives[life].journal.len());
-                *stream = Stream { life, acked, sent: acked };
+                *stream = Stream {
+                    life,
+                    acked,
+                    sent: acked,
+                };
             }
         }
         self.machines[at].view = vec![finalmarket::domain::escrow::Shelf::default(); items];
@@ -155,7 +172,9 @@ impl World {
             // What the other end has told is not on this disk any more.
             self.machines[parent].told.remove(&at);
             let changes = self.machines[parent].changed.values_mut();
-            changes.filter(|change| change.from == Some(at)).for_each(|change| change.from = None);
+            changes
+                .filter(|change| change.from == Some(at))
+                .for_each(|change| change.from = None);
         }
     }
 
@@ -166,7 +185,10 @@ impl World {
         let Some(at) = self.rng.pick(&cut).copied() else { return };
         let parent = self.machines[at].parent.unwrap_or(0);
         let life = self.machines[at].life;
-        let connected = self.machines[parent].memory.as_ref().is_none_or(|memory| memory.connected.contains_key(&at));
+        let connected = self.machines[parent]
+            .memory
+            .as_ref()
+            .is_none_or(|memory| memory.connected.contains_key(&at));
         if !connected && !self.links[at].up {
             self.retire(parent, life);
         }
@@ -200,7 +222,12 @@ impl World {
         let memory = self.machines[parent].memory.as_ref();
         let left = memory.and_then(|memory| {
             let theirs = &memory.rows.retired.get(&life)?[item];
-            Some(theirs.given(me).above(memory.rows.own[item].accepted(&self.ids[life])).parts())
+            Some(
+                theirs
+                    .given(me)
+                    .above(memory.rows.own[item].accepted(&self.ids[life]))
+                    .parts(),
+            )
         });
         left.unwrap_or(0)
     }
@@ -230,7 +257,9 @@ impl World {
     pub fn tidy_up(&mut self) {
         for life in 0..self.lives.len() {
             let over = self.lives[life].over;
-            let Some(parent) = self.machines[self.lives[life].machine].parent else { continue };
+            let Some(parent) = self.machines[self.lives[life].machine].parent else {
+                continue;
+            };
             if !over && !self.model.is_retired(life) {
                 continue;
             }
@@ -251,16 +280,30 @@ impl World {
         let item = self.rng.below(self.options.items as u64) as usize;
         let at = usize::from(self.options.stores == 1);
         let in_doubt = |(life, record): (usize, &super::world::LifeRecord)| {
-            let posted = self.machines.iter().any(|machine| machine.books.get(&life).is_some_and(|book| book.posted));
+            let posted = self
+                .machines
+                .iter()
+                .any(|machine| machine.books.get(&life).is_some_and(|book| book.posted));
             (record.over || self.model.is_retired(life)) && !posted
         };
         if self.lives.iter().enumerate().any(in_doubt) || self.counts.iter().any(|job| job.item == item) {
             return;
         }
-        let marks = self.lives.iter().enumerate().map(|(life, record)| (life, record.rows[item].clone())).collect();
+        let marks = self
+            .lives
+            .iter()
+            .enumerate()
+            .map(|(life, record)| (life, record.rows[item].clone()))
+            .collect();
         let counted = self.model.units[item];
         self.say(|_| format!("item {item} is counted: {counted}"));
-        self.counts.push(CountJob { item, at, counted, marks, until_ms: self.now_ms + COUNT_MS_MAX });
+        self.counts.push(CountJob {
+            item,
+            at,
+            counted,
+            marks,
+            until_ms: self.now_ms + COUNT_MS_MAX,
+        });
     }
 
     /// Posts counts whose marks are all known.
@@ -268,7 +311,10 @@ impl World {
         for mut job in std::mem::take(&mut self.counts) {
             let machine = &self.machines[job.at];
             let known = |(life, mark): &(Life, Row)| {
-                *mark == Row::default() || machine.view[job.item].row(&self.ids[*life]).is_some_and(|row| row.covers(mark))
+                *mark == Row::default()
+                    || machine.view[job.item]
+                        .row(&self.ids[*life])
+                        .is_some_and(|row| row.covers(mark))
             };
             if self.now_ms > job.until_ms || !machine.is_running() {
                 continue;
@@ -284,7 +330,14 @@ impl World {
             let missing = i64::try_from(book.quantity()).unwrap_or(0) - job.counted;
             let (missing, surplus) = (missing.max(0).unsigned_abs(), missing.min(0).unsigned_abs());
             if missing + surplus > 0 {
-                self.do_simple(job.at, Fact::Counted { item: job.item, missing, surplus });
+                self.do_simple(
+                    job.at,
+                    Fact::Counted {
+                        item: job.item,
+                        missing,
+                        surplus,
+                    },
+                );
             }
         }
     }

@@ -36,19 +36,53 @@ impl World {
             let account = self.model.account(life, item);
             let registers = row.registers();
             let moved = i128::from(registers.added.parts()) - i128::from(registers.removed.parts());
-            let row_says = (row.rights(), i128::from(row.reserved().parts()), i128::from(row.owed().parts()), moved);
-            let truth = (i128::from(account.free), i128::from(account.reserved), i128::from(account.iou), i128::from(account.moved));
+            let row_says = (
+                row.rights(),
+                i128::from(row.reserved().parts()),
+                i128::from(row.owed().parts()),
+                moved,
+            );
+            let truth = (
+                i128::from(account.free),
+                i128::from(account.reserved),
+                i128::from(account.iou),
+                i128::from(account.moved),
+            );
             if row_says != truth {
-                let what = format!("{}, life {life}, item {item}: the row has (rights, reserved, owed, moved) {row_says:?}, the truth is {truth:?}", self.name(at));
+                let what = format!(
+                    "{}, life {life}, item {item}: the row has (rights, reserved, owed, moved) {row_says:?}, the truth is {truth:?}",
+                    self.name(at)
+                );
                 wrong.push((Rule::RowIsTruth, what));
             }
-            let held: u64 = memory.holds.values().flat_map(|hold| &hold.lines).filter(|line| line.0 == item).map(|line| line.1).sum();
+            let held: u64 = memory
+                .holds
+                .values()
+                .flat_map(|hold| &hold.lines)
+                .filter(|line| line.0 == item)
+                .map(|line| line.1)
+                .sum();
             if held != row.reserved().parts() {
-                wrong.push((Rule::OpenHolds, format!("{}, item {item}: held − freed is {}, open holds are {held}", self.name(at), row.reserved())));
+                wrong.push((
+                    Rule::OpenHolds,
+                    format!(
+                        "{}, item {item}: held − freed is {}, open holds are {held}",
+                        self.name(at),
+                        row.reserved()
+                    ),
+                ));
             }
         }
         if memory.holds.len() != self.model.promises_of(life).count() {
-            wrong.push((Rule::OpenHolds, format!("{} knows {} holds, and has promised {}", self.name(at), memory.holds.len(), self.model.promises_of(life).count())));
+            wrong.push((
+                Rule::OpenHolds,
+                format!(
+                    "{} knows {} holds, and has promised {}",
+                    self.name(at),
+                    memory.holds.len(),
+                    self.model.promises_of(life).count()
+                ),
+            ));
         }
         for (rule, what) in wrong {
             self.fail(rule, what);
@@ -64,18 +98,33 @@ impl World {
         let there = self.model.units[item] + self.model.unrecorded[item];
         let owed = self.model.owed(item);
         if promised > there + owed {
-            self.fail(Rule::Promises, format!("item {item}: {promised} is promised, {there} is there, {owed} is owed"));
+            self.fail(
+                Rule::Promises,
+                format!("item {item}: {promised} is promised, {there} is there, {owed} is owed"),
+            );
         }
         if self.has_no_debt() && (owed > 0 || promised > there) {
-            self.fail(Rule::Promises, format!("item {item}: without sales in hand {promised} is promised, {there} is there, {owed} is owed"));
+            self.fail(
+                Rule::Promises,
+                format!("item {item}: without sales in hand {promised} is promised, {there} is there, {owed} is owed"),
+            );
         }
         let rights = self.model.rights(item);
         if rights > there {
-            self.fail(Rule::Rights, format!("item {item}: there are {rights} rights, and {there} is there"));
+            self.fail(
+                Rule::Rights,
+                format!("item {item}: there are {rights} rights, and {there} is there"),
+            );
         }
         let late = self.model.late(item);
         if sums.quantity + late != there {
-            self.fail(Rule::Quantity, format!("item {item}: the rows say {}, late facts {late}, there is {there}", sums.quantity));
+            self.fail(
+                Rule::Quantity,
+                format!(
+                    "item {item}: the rows say {}, late facts {late}, there is {there}",
+                    sums.quantity
+                ),
+            );
         }
     }
 
@@ -86,9 +135,15 @@ impl World {
 
     /// A copy of a row says nothing that its writer has not written.
     pub fn check_copy(&mut self, at: usize, life: Life, item: Item) {
-        let Some(copy) = self.machines[at].view[item].row(&self.ids[life]) else { return };
+        let Some(copy) = self.machines[at].view[item].row(&self.ids[life]) else {
+            return;
+        };
         if !self.lives[life].rows[item].covers(copy) {
-            let what = format!("{} knows of life {life}, item {item}: {copy:?}; it has written {:?}", self.name(at), self.lives[life].rows[item]);
+            let what = format!(
+                "{} knows of life {life}, item {item}: {copy:?}; it has written {:?}",
+                self.name(at),
+                self.lives[life].rows[item]
+            );
             self.fail(Rule::CopiesAreBehind, what);
         }
     }
@@ -96,7 +151,9 @@ impl World {
     /// What a machine could give away, by item.
     pub fn spares(&self, at: usize) -> Vec<u64> {
         let machine = &self.machines[at];
-        let Some(memory) = machine.memory.as_ref() else { return vec![0; self.options.items] };
+        let Some(memory) = machine.memory.as_ref() else {
+            return vec![0; self.options.items];
+        };
         let floor = match machine.role {
             Role::Headquarters => self.options.headquarters.floor,
             Role::Store => self.options.store.floor,
@@ -107,13 +164,20 @@ impl World {
             let lines = memory.waiting.iter().flat_map(|waiting| &waiting.lines);
             let own: u64 = lines.filter(|line| line.0 == item).map(|line| line.1).sum();
             let kept = floor.parts() + own;
-            if figures.owed.is_zero() { figures.rights.parts().saturating_sub(kept) } else { 0 }
+            if figures.owed.is_zero() {
+                figures.rights.parts().saturating_sub(kept)
+            } else {
+                0
+            }
         };
         memory.rows.own.iter().enumerate().map(spare).collect()
     }
 
     fn note_spares(&mut self, changed: &std::collections::BTreeSet<usize>) {
-        let waiting = self.machines.iter().any(|machine| machine.memory.as_ref().is_some_and(|memory| !memory.waiting.is_empty()));
+        let waiting = self
+            .machines
+            .iter()
+            .any(|machine| machine.memory.as_ref().is_some_and(|memory| !memory.waiting.is_empty()));
         if !waiting {
             return;
         }
@@ -122,7 +186,10 @@ impl World {
             for machine in &mut self.machines {
                 for waiting in machine.memory.iter_mut().flat_map(|memory| &mut memory.waiting) {
                     if let Some(least) = waiting.spare.get_mut(*at) {
-                        least.iter_mut().zip(&spares).for_each(|(least, now)| *least = (*least).min(*now));
+                        least
+                            .iter_mut()
+                            .zip(&spares)
+                            .for_each(|(least, now)| *least = (*least).min(*now));
                     }
                 }
             }
@@ -159,7 +226,13 @@ impl World {
             _ => false,
         };
         if !lawful {
-            let what = format!("{} refused hold {} of {:?} after {} ms: {refusal}", self.name(at), waiting.need, waiting.lines, self.now_ms - waiting.since_ms);
+            let what = format!(
+                "{} refused hold {} of {:?} after {} ms: {refusal}",
+                self.name(at),
+                waiting.need,
+                waiting.lines,
+                self.now_ms - waiting.since_ms
+            );
             self.fail(Rule::LawfulRefusal, what);
         }
     }
@@ -170,24 +243,44 @@ impl World {
         }
         let reached = self.reached_since(at, waiting.since_ms);
         waiting.lines.iter().any(|(item, wanted)| {
-            let own = self.machines[at].row(*item).map_or(0, |row| Figures::from(row).rights.parts());
+            let own = self.machines[at]
+                .row(*item)
+                .map_or(0, |row| Figures::from(row).rights.parts());
             let owed = self.machines[at].row(*item).map_or(0, |row| row.owed().parts());
             let others = reached.iter().filter(|other| **other != at);
-            let spare: u64 = others.filter_map(|other| waiting.spare.get(*other)).map(|spare| spare[*item]).sum();
+            let spare: u64 = others
+                .filter_map(|other| waiting.spare.get(*other))
+                .map(|spare| spare[*item])
+                .sum();
             own + spare < wanted + owed
         })
     }
 
     /// Holds are open, customers wait, or debt that could be settled.
     pub fn is_awaited(&self) -> bool {
-        let waits = |machine: &super::machine::Machine| machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty());
+        let waits =
+            |machine: &super::machine::Machine| machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty());
         let unsettled = (0..self.options.items).any(|item| self.unsettled(item).is_some());
         unsettled || self.model.promises() > 0 || self.machines.iter().any(waits)
     }
 
+    /// What is waited for, for people.
+    pub fn awaited(&self) -> String {
+        let unsettled: Vec<_> = (0..self.options.items).map(|item| self.unsettled(item)).collect();
+        format!(
+            "{} holds are open, {:?}; owed beside free: {unsettled:?}",
+            self.model.promises(),
+            self.model.any_promise()
+        )
+    }
+
     /// Debt beside rights that would settle it, as (owed, free).
     fn unsettled(&self, item: Item) -> Option<(i64, i64)> {
-        let accounts = || self.machines.iter().map(|machine| self.model.account(machine.life, item));
+        let accounts = || {
+            self.machines
+                .iter()
+                .map(|machine| self.model.account(machine.life, item))
+        };
         let owed: i64 = accounts().map(|account| account.iou).sum();
         let free: i64 = accounts().map(|account| account.free).sum();
         (owed > 0 && free > 0).then_some((owed, free))
@@ -204,12 +297,26 @@ impl World {
                 for (life, record) in self.lives.iter().enumerate() {
                     let known = machine.view[item].row(&self.ids[life]).cloned().unwrap_or_default();
                     if known != record.rows[item] {
-                        wrong.push(format!("{} knows of life {life}, item {item}: {known:?}; it is {:?}", self.name(at), record.rows[item]));
+                        wrong.push(format!(
+                            "{} knows of life {life}, item {item}: {known:?}; it is {:?}",
+                            self.name(at),
+                            record.rows[item]
+                        ));
                     }
                 }
             }
-            let streams = machine.streams.iter().filter(|stream| machine.parent.is_some() && stream.acked != self.lives[stream.life].journal.len());
-            wrong.extend(streams.map(|stream| format!("{}: life {} is acknowledged up to {} only", self.name(at), stream.life, stream.acked)));
+            let streams = machine
+                .streams
+                .iter()
+                .filter(|stream| machine.parent.is_some() && stream.acked != self.lives[stream.life].journal.len());
+            wrong.extend(streams.map(|stream| {
+                format!(
+                    "{}: life {} is acknowledged up to {} only",
+                    self.name(at),
+                    stream.life,
+                    stream.acked
+                )
+            }));
             if machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty()) {
                 wrong.push(format!("{} does not run, or customers wait there", self.name(at)));
             }
@@ -230,7 +337,10 @@ impl World {
         }
         for at in 0..self.machines.len() {
             let (rows, holds) = self.machines[at].fold(self.options.items, self);
-            let differs = self.machines[at].memory.as_ref().is_some_and(|memory| memory.rows.own != rows.own || memory.holds != holds);
+            let differs = self.machines[at]
+                .memory
+                .as_ref()
+                .is_some_and(|memory| memory.rows.own != rows.own || memory.holds != holds);
             if differs {
                 self.fail(Rule::RowIsFold, format!("{}: the journal says {rows:?}", self.name(at)));
             }

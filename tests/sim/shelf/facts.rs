@@ -36,28 +36,81 @@ pub struct HandedHold {
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
-    GoodsIn { item: Item, n: u64 },
-    HoldOpened { id: HoldId, lines: Vec<(Item, u64)>, lifetime_ms: u64 },
-    HoldExtended { id: HoldId, lifetime_ms: u64 },
-    HoldEnded { id: HoldId, lines: Vec<(Item, u64)>, expired: bool },
+    GoodsIn {
+        item: Item,
+        n: u64,
+    },
+    HoldOpened {
+        id: HoldId,
+        lines: Vec<(Item, u64)>,
+        lifetime_ms: u64,
+    },
+    HoldExtended {
+        id: HoldId,
+        lifetime_ms: u64,
+    },
+    HoldEnded {
+        id: HoldId,
+        lines: Vec<(Item, u64)>,
+        expired: bool,
+    },
     /// Item, held, came out at.
-    HoldSold { id: HoldId, lines: Vec<(Item, u64, u64)> },
+    HoldSold {
+        id: HoldId,
+        lines: Vec<(Item, u64, u64)>,
+    },
     /// A sale in hand or a loss.
-    Taken { item: Item, n: u64 },
+    Taken {
+        item: Item,
+        n: u64,
+    },
     /// Sent to another site.
-    Dispatched { item: Item, n: u64 },
+    Dispatched {
+        item: Item,
+        n: u64,
+    },
     /// What a count found: nothing moves, the books are put right.
-    Counted { item: Item, missing: u64, surplus: u64 },
-    Granted { to: Life, steps: Vec<Step>, request: Option<u64>, hold: Option<HandedHold> },
-    Accepted { from: Life, steps: Vec<Step>, request: Option<u64>, hold: Option<HandedHold> },
+    Counted {
+        item: Item,
+        missing: u64,
+        surplus: u64,
+    },
+    Granted {
+        to: Life,
+        steps: Vec<Step>,
+        request: Option<u64>,
+        hold: Option<HandedHold>,
+    },
+    Accepted {
+        from: Life,
+        steps: Vec<Step>,
+        request: Option<u64>,
+        hold: Option<HandedHold>,
+    },
     /// The parent's word about a child, at the last of its records that the parent has.
-    Retired { life: Life, head: usize },
+    Retired {
+        life: Life,
+        head: usize,
+    },
     /// What a retired child let out behind that head; so much of it was drawn on the rights that it left.
-    LateTaken { life: Life, item: Item, n: u64, drawn: u64 },
+    LateTaken {
+        life: Life,
+        item: Item,
+        n: u64,
+        drawn: u64,
+    },
     /// What it took in.
-    LateAdded { life: Life, item: Item, n: u64 },
+    LateAdded {
+        life: Life,
+        item: Item,
+        n: u64,
+    },
     /// Rights of a retired child are promised again.
-    Overridden { life: Life, item: Item, n: u64 },
+    Overridden {
+        life: Life,
+        item: Item,
+        n: u64,
+    },
 }
 
 /// Rows as their writers see them: their own, and those of children that they retired.
@@ -151,7 +204,9 @@ impl Fact {
             }
             Self::Retired { life, .. } => {
                 // Only the parent has that row, and writes it.
-                let Some(theirs) = rows.retired.get_mut(life) else { return Ok(()) };
+                let Some(theirs) = rows.retired.get_mut(life) else {
+                    return Ok(());
+                };
                 for (row, mine) in theirs.iter_mut().zip(&rows.own) {
                     let under_way = mine.given(&ids[*life]).above(row.accepted(&ids[me]));
                     row.accept(&ids[me], under_way)?;
@@ -162,7 +217,10 @@ impl Fact {
                 // Whoever folds this has not the retired row, but it knows how much of it was there to be drawn on.
                 let accepted = rows.own[*item].accepted(&ids[*life]).parts();
                 let given = [(ids[me].clone(), amount(accepted + drawn))].into();
-                let theirs = Row::from(Registers { given, ..Registers::default() });
+                let theirs = Row::from(Registers {
+                    given,
+                    ..Registers::default()
+                });
                 rows.own[*item].take_for((&ids[*life], &theirs), &ids[me], amount(*n))?;
             }
             Self::Overridden { life, item, n } => rows.own[*item].accept(&ids[*life], amount(*n))?,
@@ -189,7 +247,11 @@ impl Fact {
             Self::Granted { hold: Some(hold), .. } => {
                 holds.remove(&hold.id);
             }
-            Self::Accepted { hold: Some(hold), steps, .. } => {
+            Self::Accepted {
+                hold: Some(hold),
+                steps,
+                ..
+            } => {
                 let lines = steps.iter().map(|step| (step.item, step.amount())).collect();
                 let lifetime_ms = hold.left_ms;
                 holds.insert(hold.id, Hold { lines, lifetime_ms });

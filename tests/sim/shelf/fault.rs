@@ -116,7 +116,10 @@ impl FromStr for Fault {
         let found = Self::ALL.iter().copied().find(|fault| fault.name() == text);
         found.ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|fault| fault.name()).collect();
-            format!("no fault of the shelf level is called {text:?}; there are {}", names.join(", "))
+            format!(
+                "no fault of the shelf level is called {text:?}; there are {}",
+                names.join(", ")
+            )
         })
     }
 }

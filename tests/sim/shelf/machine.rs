@@ -117,7 +117,10 @@ impl Machine {
 
     /// The journal's fold, in the way that a start reads it.
     pub fn fold(&self, items: usize, world: &World) -> (Rows, BTreeMap<HoldId, Hold>) {
-        let mut rows = Rows { own: vec![Row::default(); items], ..Rows::default() };
+        let mut rows = Rows {
+            own: vec![Row::default(); items],
+            ..Rows::default()
+        };
         let mut holds = BTreeMap::new();
         for fact in &self.journal {
             if let Fact::Retired { life, .. } = &**fact
@@ -195,7 +198,9 @@ impl World {
     /// Shows what a commit has changed to whoever reads rows, and to the checks.
     fn note_rows(&mut self, at: usize, fact: &Fact) {
         let me = self.machines[at].life;
-        let Some(memory) = self.machines[at].memory.as_ref() else { return };
+        let Some(memory) = self.machines[at].memory.as_ref() else {
+            return;
+        };
         let mut changed: Vec<(Life, Item, Row)> = Vec::new();
         for item in fact.items() {
             changed.push((me, item, memory.rows.own[item].clone()));
@@ -225,7 +230,13 @@ impl World {
         let machine = &mut self.machines[at];
         let me = machine.life;
         // Whoever writes a row needs no copy of it; that of a child comes with its journal.
-        if from.is_some() && (life == me || machine.memory.as_ref().is_some_and(|memory| memory.rows.retired.contains_key(&life))) {
+        if from.is_some()
+            && (life == me
+                || machine
+                    .memory
+                    .as_ref()
+                    .is_some_and(|memory| memory.rows.retired.contains_key(&life)))
+        {
             return;
         }
         let id = &self.ids[life];
@@ -238,7 +249,13 @@ impl World {
             machine.view[item].merge_row(id, row);
         }
         machine.version += 1;
-        machine.changed.insert((life, item), Change { version: machine.version, from });
+        machine.changed.insert(
+            (life, item),
+            Change {
+                version: machine.version,
+                from,
+            },
+        );
         if from.is_some() {
             self.check_copy(at, life, item);
         }
@@ -246,7 +263,9 @@ impl World {
 
     /// Kills the process. What was not committed is gone.
     pub fn crash(&mut self, at: usize) {
-        let Some(memory) = self.machines[at].memory.take() else { return };
+        let Some(memory) = self.machines[at].memory.take() else {
+            return;
+        };
         self.refused += memory.waiting.len() as u64;
         let others: Vec<usize> = self.neighbours(at);
         for other in others {
@@ -272,7 +291,12 @@ impl World {
         let me = self.machines[at].life;
         for item in 0..items {
             if rows.own[item] != self.lives[me].own_rows[item] && self.planted.is_none() {
-                let what = format!("{}: item {item}: the journal says {:?}, the row was {:?}", self.name(at), rows.own[item], self.lives[me].own_rows[item]);
+                let what = format!(
+                    "{}: item {item}: the journal says {:?}, the row was {:?}",
+                    self.name(at),
+                    rows.own[item],
+                    self.lives[me].own_rows[item]
+                );
                 self.fail(Rule::RowIsFold, what);
             }
         }
@@ -280,7 +304,10 @@ impl World {
         let now_ms = self.now_ms;
         // What a hold had left is not known to the millisecond: it gets its whole time again.
         let wall_ms = self.wall_ms(at);
-        let expires_ms = holds.iter().map(|(id, hold)| (*id, wall_ms + hold.lifetime_ms)).collect();
+        let expires_ms = holds
+            .iter()
+            .map(|(id, hold)| (*id, wall_ms + hold.lifetime_ms))
+            .collect();
         let first_request = self.rng.next();
         let engine = RightsEngine::new(self.config_of(self.machines[at].role), first_request);
         let expirations: Vec<(HoldId, u64)> = holds.iter().map(|(id, hold)| (*id, hold.lifetime_ms)).collect();

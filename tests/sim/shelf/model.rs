@@ -113,6 +113,10 @@ impl Model {
         self.promises.iter().filter(own).map(|(id, promise)| (*id, promise))
     }
 
+    pub fn any_promise(&self) -> Option<(&HoldId, &Promise)> {
+        self.promises.first_key_value()
+    }
+
     pub fn promises(&self) -> usize {
         self.promises.len()
     }
@@ -125,7 +129,9 @@ impl Model {
     /// All rights, used or not, less what was taken beyond them: as many as there are units.
     pub fn rights(&self, item: Item) -> i64 {
         let accounts = self.lives.iter().map(|accounts| accounts[item]);
-        let had: i64 = accounts.map(|account| account.free + account.reserved - account.iou).sum();
+        let had: i64 = accounts
+            .map(|account| account.free + account.reserved - account.iou)
+            .sum();
         let under_way = self.parcels.iter().filter(|parcel| parcel.step.item == item);
         had + under_way.map(|parcel| signed(parcel.step.amount())).sum::<i64>()
     }
@@ -163,7 +169,7 @@ impl Model {
         self.lives[life] = at_head;
         self.records[life] = head;
         self.history[life].truncate(head + 1);
-        self.parcels.retain(|parcel| parcel.from != life || parcel.seq <= head);
+        self.drop_parcels(|parcel| parcel.from == life && parcel.seq > head);
         // Its customers have nobody left who knows of them.
         self.promises.retain(|_, promise| promise.owner != Owner::Life(life));
     }
@@ -177,7 +183,7 @@ impl Model {
             };
         }
         self.promises.retain(|_, promise| promise.owner != Owner::Life(life));
-        self.parcels.retain(|parcel| parcel.from != life);
+        self.drop_parcels(|parcel| parcel.from == life);
     }
 
     /// A record was committed.
@@ -226,7 +232,11 @@ impl Model {
                     account.reserved += signed(*n);
                 }
                 let lines = lines.iter().map(|(item, n)| (*item, signed(*n))).collect();
-                let promise = Promise { owner: Owner::Life(life), lines, until_ms: now_ms + lifetime_ms };
+                let promise = Promise {
+                    owner: Owner::Life(life),
+                    lines,
+                    until_ms: now_ms + lifetime_ms,
+                };
                 self.promises.insert(*id, promise);
             }
             Fact::HoldExtended { id, lifetime_ms } => {
@@ -239,7 +249,10 @@ impl Model {
                 let promise = self.end(life, *id)?;
                 if *expired && now_ms < promise.until_ms {
                     let early_ms = promise.until_ms - now_ms;
-                    return broken(Rule::Expiry, format!("hold {id} of life {life} expired {early_ms} ms early"));
+                    return broken(
+                        Rule::Expiry,
+                        format!("hold {id} of life {life} expired {early_ms} ms early"),
+                    );
                 }
                 for (item, n) in promise.lines {
                     self.lives[life][item].free += n;
@@ -298,7 +311,10 @@ impl Model {
     fn own_promise(&self, life: Life, id: HoldId) -> Checked {
         match self.promises.get(&id) {
             Some(promise) if promise.owner == Owner::Life(life) => Ok(()),
-            other => broken(Rule::EndsOnce, format!("life {life} moved hold {id}, which is {other:?}")),
+            other => broken(
+                Rule::EndsOnce,
+                format!("life {life} moved hold {id}, which is {other:?}"),
+            ),
         }
     }
 
@@ -306,7 +322,10 @@ impl Model {
         self.own_promise(life, id)?;
         let Some(promise) = self.promises.remove(&id) else {
             let what = format!("hold {id} is not open");
-            return Err(Violation { rule: Rule::EndsOnce, what });
+            return Err(Violation {
+                rule: Rule::EndsOnce,
+                what,
+            });
         };
         for (item, n) in &promise.lines {
             self.lives[life][*item].reserved -= n;
@@ -329,7 +348,13 @@ impl Model {
             }
             let hold = hold.map(|hold| hold.id);
             let seq = self.records[life];
-            self.parcels.push(Parcel { from: life, to, step: *step, hold, seq });
+            self.parcels.push(Parcel {
+                from: life,
+                to,
+                step: *step,
+                hold,
+                seq,
+            });
         }
         Ok(())
     }
@@ -337,7 +362,8 @@ impl Model {
     fn accepted(&mut self, now_ms: u64, from: Life, life: Life, steps: &[Step], hold: Option<HandedHold>) -> Checked {
         for step in steps {
             let hold = hold.map(|hold| hold.id);
-            let same = |parcel: &Parcel| (parcel.from, parcel.to, parcel.step, parcel.hold) == (from, life, *step, hold);
+            let same =
+                |parcel: &Parcel| (parcel.from, parcel.to, parcel.step, parcel.hold) == (from, life, *step, hold);
             let Some(at) = self.parcels.iter().position(same) else {
                 let what = format!("life {life} took over {step:?} from life {from}, who has not given it");
                 return broken(Rule::AcceptedIsGiven, what);
@@ -363,29 +389,41 @@ impl Model {
     /// What the retired one has, and what is on its way to it, is nobody's.
     fn retire(&mut self, parent: Life, who: Life, head: usize) {
         let to_it = |parcel: &Parcel| parcel.from == parent && parcel.to == who;
-        let lost_promises: Vec<HoldId> = self.parcels.iter().filter(|parcel| to_it(parcel)).filter_map(|parcel| parcel.hold).collect();
         let mut unpromised = vec![0; self.items];
         let mut posted = vec![0; self.items];
         // Whatever it has given back behind the head is in the rights that it had at the head.
         let at_head = self.history[who][head].clone();
         for item in 0..self.items {
             let account = at_head[item];
-            let under_way = self.parcels.iter().filter(|parcel| to_it(parcel) && parcel.step.item == item);
-            let mut rights = account.free + account.reserved + under_way.map(|parcel| signed(parcel.step.amount())).sum::<i64>();
+            let under_way = self
+                .parcels
+                .iter()
+                .filter(|parcel| to_it(parcel) && parcel.step.item == item);
+            let mut rights =
+                account.free + account.reserved + under_way.map(|parcel| signed(parcel.step.amount())).sum::<i64>();
             // What it took over behind its head is, as far as its parent knows, under way to it still.
             rights += self.ever_taken[who][item] - account.taken;
             let pays = rights.min(account.iou);
             unpromised[item] = rights - pays;
             posted[item] = account.moved;
         }
-        self.promises.retain(|id, promise| !(lost_promises.contains(id) && promise.owner == Owner::UnderWay(who)));
-        self.parcels.retain(|parcel| !to_it(parcel) && parcel.from != who);
+        self.drop_parcels(|parcel| to_it(parcel) || parcel.from == who);
         self.retired.insert(who, Retired { unpromised, posted });
+    }
+
+    /// Grants that nobody will ever take over, and the promises that were to go with them.
+    fn drop_parcels(&mut self, gone: impl Fn(&Parcel) -> bool) {
+        let dropped: Vec<Parcel> = self.parcels.extract_if(.., |parcel| gone(parcel)).collect();
+        let under_way = |promise: &Promise| matches!(promise.owner, Owner::UnderWay(_));
+        let with = |id: &HoldId| dropped.iter().any(|parcel| parcel.hold == Some(*id));
+        self.promises.retain(|id, promise| !(under_way(promise) && with(id)));
     }
 
     /// Rights of a retired life become its parent's.
     fn draw(&mut self, life: Life, who: Life, item: Item, n: i64) {
-        let Some(retired) = self.retired.get_mut(&who) else { return };
+        let Some(retired) = self.retired.get_mut(&who) else {
+            return;
+        };
         let drawn = retired.unpromised[item].min(n);
         retired.unpromised[item] -= drawn;
         self.lives[life][item].free += drawn;

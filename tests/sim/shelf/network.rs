@@ -12,7 +12,11 @@ use super::world::{Event, World};
 #[derive(Debug, Clone)]
 pub enum Message {
     /// Records of a life, from a number on.
-    Records { life: Life, first: usize, facts: Vec<Rc<Fact>> },
+    Records {
+        life: Life,
+        first: usize,
+        facts: Vec<Rc<Fact>>,
+    },
     /// So many of them are on disk.
     Acknowledged { life: Life, seq: usize },
     /// Grants to a child, in order.
@@ -20,7 +24,10 @@ pub enum Message {
     /// What engines say to each other.
     Rights(RightsMessage),
     /// Rows that have changed since the other last said what it has.
-    Rows { rows: Vec<(Life, Item, Rc<Row>)>, version: u64 },
+    Rows {
+        rows: Vec<(Life, Item, Rc<Row>)>,
+        version: u64,
+    },
     /// Rows up to this version are taken in.
     RowsTaken { version: u64 },
     /// The parent's word: you are retired.
@@ -41,7 +48,11 @@ pub struct Link {
 impl World {
     /// The link between two neighbours is the child's.
     pub fn link_of(&self, from: usize, to: usize) -> usize {
-        if self.machines[from].parent == Some(to) { from } else { to }
+        if self.machines[from].parent == Some(to) {
+            from
+        } else {
+            to
+        }
     }
 
     /// Puts a message on its way.
@@ -55,10 +66,21 @@ impl World {
         }
         if self.faults_on && self.rng.chance(self.options.loss) {
             self.links[link].failed_ms = now_ms;
-            self.say(|world| format!("    lost: {} to {}: {}", world.name(from), world.name(to), brief(&message)));
+            self.say(|world| {
+                format!(
+                    "    lost: {} to {}: {}",
+                    world.name(from),
+                    world.name(to),
+                    brief(&message)
+                )
+            });
             return;
         }
-        let times = if self.faults_on && self.rng.chance(self.options.duplication) { 2 } else { 1 };
+        let times = if self.faults_on && self.rng.chance(self.options.duplication) {
+            2
+        } else {
+            1
+        };
         let (life, era) = (self.machines[from].life, self.links[link].era);
         for _ in 0..times {
             let (low_ms, high_ms) = self.options.delay_ms;
@@ -68,7 +90,14 @@ impl World {
                 // Whoever waits for an answer no longer than that cannot count on this link.
                 self.links[link].failed_ms = now_ms;
             }
-            let event = Event::Deliver { link, era, from, life, to, message: message.clone() };
+            let event = Event::Deliver {
+                link,
+                era,
+                from,
+                life,
+                to,
+                message: message.clone(),
+            };
             self.at(now_ms + delay_ms, event);
         }
     }
@@ -78,7 +107,14 @@ impl World {
         if !self.machines[to].is_running() {
             return;
         }
-        self.say(|world| format!("{} hears from {}: {}", world.name(to), world.name(from), brief(&message)));
+        self.say(|world| {
+            format!(
+                "{} hears from {}: {}",
+                world.name(to),
+                world.name(from),
+                brief(&message)
+            )
+        });
         match message {
             Message::Records { life, first, facts } => self.on_records(from, to, life, first, facts),
             Message::Acknowledged { life, seq } => {

@@ -102,7 +102,11 @@ pub fn play(seed: u64, policy: Policy) -> Outcome {
         world.at(minute * 60_000, Event::Look);
     }
     while world.step(TRACE_MS + 60_000) {}
-    assert!(world.violation.is_none(), "seed {seed}, {policy}: {:?}", world.violation);
+    assert!(
+        world.violation.is_none(),
+        "seed {seed}, {policy}: {:?}",
+        world.violation
+    );
     let mut outcome = world.outcome;
     outcome.messages = world.messages;
     outcome
@@ -167,7 +171,15 @@ fn draw_visits(world: &mut World, rng: &mut Rng) {
             let parts = 1_000 * *rng.pick(&[1, 1, 1, 2, 4]).unwrap_or(&1);
             let ms = hour * TRACE_MS / 2 + rng.below(TRACE_MS / 2);
             let stays_ms = rng.between(20_000, 120_000);
-            visits.push((ms, Visit { at, parts, stays_ms, buys: rng.chance(800) }));
+            visits.push((
+                ms,
+                Visit {
+                    at,
+                    parts,
+                    stays_ms,
+                    buys: rng.chance(800),
+                },
+            ));
             left = left.saturating_sub(parts);
             wanted_parts = wanted_parts.saturating_sub(parts);
         }
@@ -192,7 +204,10 @@ impl World {
     pub fn leave(&mut self, id: HoldId) {
         let Some(visit) = self.visits.remove(&id) else { return };
         let lines = vec![(0, visit.parts)];
-        let open = self.machines[visit.at].memory.as_ref().is_some_and(|memory| memory.holds.contains_key(&id));
+        let open = self.machines[visit.at]
+            .memory
+            .as_ref()
+            .is_some_and(|memory| memory.holds.contains_key(&id));
         if open && visit.buys {
             let lines = lines.into_iter().map(|(item, n)| (item, n, n)).collect();
             self.do_simple(visit.at, super::facts::Fact::HoldSold { id, lines });
@@ -211,7 +226,11 @@ impl World {
 
     /// A customer of a trace was refused.
     pub fn note_refusal(&mut self, at: usize, parts: u64) {
-        let free = |machine: usize| self.machines[machine].row(0).map_or(0, |row| row.rights().max(0) as u64);
+        let free = |machine: usize| {
+            self.machines[machine]
+                .row(0)
+                .map_or(0, |row| row.rights().max(0) as u64)
+        };
         let elsewhere: u64 = (0..self.machines.len()).filter(|other| *other != at).map(free).sum();
         let enough = free(at) + elsewhere >= parts;
         self.outcome.refused += 1;
@@ -239,7 +258,10 @@ pub fn table(seeds: std::ops::Range<u64>) -> Vec<(Policy, Outcome)> {
 
 /// The table, for people.
 pub fn print(table: &[(Policy, Outcome)]) {
-    println!("{:<27} {:>9} {:>8} {:>13} {:>15} {:>9}", "policy", "customers", "refused", "beside stock", "stranded units", "messages");
+    println!(
+        "{:<27} {:>9} {:>8} {:>13} {:>15} {:>9}",
+        "policy", "customers", "refused", "beside stock", "stranded units", "messages"
+    );
     for (policy, outcome) in table {
         let stranded = outcome.stranded_units as f64 / outcome.minutes.max(1) as f64;
         println!(

@@ -36,8 +36,17 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
     play(&mut world);
     let trace = world.trace.take().unwrap_or_default();
     let result = match world.violation {
-        Some(violation) => Err(Failure { step: world.steps, at_ms: world.now_ms, violation }),
-        None => Ok(Summary { steps: world.steps, held: world.held, refused: world.refused, messages: world.messages }),
+        Some(violation) => Err(Failure {
+            step: world.steps,
+            at_ms: world.now_ms,
+            violation,
+        }),
+        None => Ok(Summary {
+            steps: world.steps,
+            held: world.held,
+            refused: world.refused,
+            messages: world.messages,
+        }),
     };
     (result, trace)
 }
@@ -67,7 +76,14 @@ fn play(world: &mut World) {
     let settled_ms = ROUNDS_MAX * (world.options.gossip_ms + world.options.delay_ms.1) + TIDY_MS;
     while world.now_ms < world.committed_ms + settled_ms || world.is_awaited() {
         if world.now_ms >= end_ms {
-            world.fail(Rule::Quiet, format!("rights still move after {} s of peace", PEACE_MS_MAX / 1_000));
+            world.fail(
+                Rule::Quiet,
+                format!(
+                    "after {} s of peace rights still move, or wait: {}",
+                    PEACE_MS_MAX / 1_000,
+                    world.awaited()
+                ),
+            );
             return;
         }
         said = world.messages;
@@ -83,7 +99,10 @@ fn play(world: &mut World) {
     }
     let shelves = (world.machines.len() * world.options.items) as u64;
     if world.messages > said + MESSAGES_MAX * shelves {
-        world.fail(Rule::Quiet, format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000));
+        world.fail(
+            Rule::Quiet,
+            format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000),
+        );
     }
     world.check_healed();
 }

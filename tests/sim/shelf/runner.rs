@@ -44,7 +44,10 @@ pub fn run_range(
     progress: impl Fn(u64) + Sync,
 ) -> Report {
     let next = AtomicU64::new(seeds.start);
-    let report = Mutex::new(Report { steps_min: u64::MAX, ..Report::default() });
+    let report = Mutex::new(Report {
+        steps_min: u64::MAX,
+        ..Report::default()
+    });
     let work = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
         if seed >= seeds.end {
@@ -86,8 +89,15 @@ pub fn run_seed(seed: u64, planted: Option<Fault>) -> Result<Summary, Broken> {
         Ok(Err(failure)) => {
             let seconds = failure.at_ms as f64 / 1000.0;
             let violation = failure.violation;
-            let what = format!("step {} at {seconds:.3} s: {}: {}", failure.step, violation.rule, violation.what);
-            Err(Broken { seed, rule: Some(violation.rule), what })
+            let what = format!(
+                "step {} at {seconds:.3} s: {}: {}",
+                failure.step, violation.rule, violation.what
+            );
+            Err(Broken {
+                seed,
+                rule: Some(violation.rule),
+                what,
+            })
         }
         Err(panic) => {
             let what = panic.downcast_ref::<String>().cloned();

@@ -20,21 +20,50 @@ use super::policies::{Outcome, Visit};
 /// What happens.
 #[derive(Debug, Clone)]
 pub enum Event {
-    Deliver { link: usize, era: u64, from: usize, life: Life, to: usize, message: Message },
-    Start { at: usize, starts: u64 },
-    Expire { at: usize, id: HoldId },
-    Wake { at: usize },
-    Resend { at: usize },
-    Gossip { link: usize },
+    Deliver {
+        link: usize,
+        era: u64,
+        from: usize,
+        life: Life,
+        to: usize,
+        message: Message,
+    },
+    Start {
+        at: usize,
+        starts: u64,
+    },
+    Expire {
+        at: usize,
+        id: HoldId,
+    },
+    Wake {
+        at: usize,
+    },
+    Resend {
+        at: usize,
+    },
+    Gossip {
+        link: usize,
+    },
     /// An end notices that the other is not there any more.
-    Notice { at: usize, other: usize, era: u64 },
+    Notice {
+        at: usize,
+        other: usize,
+        era: u64,
+    },
     Action,
     /// Of a trace that policies are measured by.
     Visit(Visit),
-    Leave { id: HoldId },
+    Leave {
+        id: HoldId,
+    },
     Look,
-    Cut { link: usize },
-    Mend { link: usize },
+    Cut {
+        link: usize,
+    },
+    Mend {
+        link: usize,
+    },
 }
 
 /// An incarnation, as nobody but the simulator sees it.
@@ -107,14 +136,23 @@ fn figures(row: &Row) -> (i64, i64, i64) {
 pub fn added(known: &Row, row: &Row) -> Row {
     let (a, b) = (known.registers(), row.registers());
     let sum = |a: Amount, b: Amount| a.checked_add(b).unwrap_or(Amount::MAX);
-    Row::from(Registers { added: sum(a.added, b.added), removed: sum(a.removed, b.removed), held: sum(a.held, b.held), freed: sum(a.freed, b.freed), ..b.clone() })
+    Row::from(Registers {
+        added: sum(a.added, b.added),
+        removed: sum(a.removed, b.removed),
+        held: sum(a.held, b.held),
+        freed: sum(a.freed, b.freed),
+        ..b.clone()
+    })
 }
 
 impl World {
     pub fn new(options: Options, planted: Option<Fault>, tracing: bool) -> Self {
         let items = options.items;
         let site = "site".parse().expect("a site");
-        let key = |item: usize| ShelfKey { site: std::clone::Clone::clone(&site), sku: format!("item-{item}").parse().expect("a SKU") };
+        let key = |item: usize| ShelfKey {
+            site: std::clone::Clone::clone(&site),
+            sku: format!("item-{item}").parse().expect("a SKU"),
+        };
         let mut world = Self {
             rng: Rng::new(options.seed, 12),
             keys: (0..items).map(key).collect(),
@@ -190,7 +228,10 @@ impl World {
             backup: 0,
             starts: 0,
         });
-        self.links.push(Link { up: parent.is_some(), ..Link::default() });
+        self.links.push(Link {
+            up: parent.is_some(),
+            ..Link::default()
+        });
         self.new_life(at);
         if let Some(parent) = parent {
             self.machines[parent].children.push(at);
@@ -207,16 +248,29 @@ impl World {
         let counter = self.lives.iter().filter(|life| life.machine == at).count() as u32 + 1;
         self.ids.push(ReplicaId {
             node: format!("n{at}").parse().expect("a node"),
-            incarnation: Incarnation { counter, random: life as u64 },
+            incarnation: Incarnation {
+                counter,
+                random: life as u64,
+            },
         });
         let rows = vec![Row::default(); self.options.items];
-        self.lives.push(LifeRecord { machine: at, journal: Vec::new(), own_rows: rows.clone(), rows, over: false });
+        self.lives.push(LifeRecord {
+            machine: at,
+            journal: Vec::new(),
+            own_rows: rows.clone(),
+            rows,
+            over: false,
+        });
         self.model.born();
         let machine = &mut self.machines[at];
         machine.life = life;
         machine.journal.clear();
         machine.backup = 0;
-        machine.streams.push(Stream { life, acked: 0, sent: 0 });
+        machine.streams.push(Stream {
+            life,
+            acked: 0,
+            sent: 0,
+        });
     }
 
     pub fn at(&mut self, ms: u64, event: Event) {
@@ -226,12 +280,16 @@ impl World {
 
     /// Takes the next event. False where there is none before `until_ms`.
     pub fn step(&mut self, until_ms: u64) -> bool {
-        let Some((&(ms, n), _)) = self.events.first_key_value() else { return false };
+        let Some((&(ms, n), _)) = self.events.first_key_value() else {
+            return false;
+        };
         if ms > until_ms {
             self.now_ms = until_ms;
             return false;
         }
-        let Some(event) = self.events.remove(&(ms, n)) else { return false };
+        let Some(event) = self.events.remove(&(ms, n)) else {
+            return false;
+        };
         self.now_ms = ms;
         self.take(event);
         self.work();
@@ -241,7 +299,14 @@ impl World {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Deliver { link, era, from, life, to, message } => {
+            Event::Deliver {
+                link,
+                era,
+                from,
+                life,
+                to,
+                message,
+            } => {
                 if self.links[link].up && self.links[link].era == era {
                     self.steps += 1;
                     self.deliver(from, life, to, message);
@@ -277,11 +342,19 @@ impl World {
 
     pub fn neighbours(&self, at: usize) -> Vec<usize> {
         let machine = &self.machines[at];
-        machine.parent.into_iter().chain(machine.children.iter().copied()).collect()
+        machine
+            .parent
+            .into_iter()
+            .chain(machine.children.iter().copied())
+            .collect()
     }
 
     pub fn place_of(&self, at: usize, other: usize) -> Place {
-        if self.machines[at].parent == Some(other) { Place::Parent } else { Place::Child }
+        if self.machines[at].parent == Some(other) {
+            Place::Parent
+        } else {
+            Place::Child
+        }
     }
 
     /// What a row says now, to whoever sums them up.
