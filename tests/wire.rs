@@ -1,5 +1,6 @@
 //! The wire format seen from outside: what a version says to its neighbours, and what a sale costs.
 
+use finalmarket::domain::escrow::ReplicaId;
 use finalmarket::domain::fact::{Entry, Fact, RecordError};
 use finalmarket::domain::ids::{Incarnation, NodeId, SaleId};
 use finalmarket::domain::journal::{Hash, Head};
@@ -10,7 +11,8 @@ use finalmarket::domain::stock::{Movement, MovementId, MovementKind, MovementLin
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
 use finalmarket::domain::time::{BusinessDay, Hlc, LocalTime};
 use finalmarket::sync::wire::{
-    Batch, Down, FeedCursor, Hello, HubState, Resend, SigningKey, Slot, Up, WIRE_VERSION, seal,
+    Batch, Down, FeedCursor, Hello, HubState, Offer, OfferedGroup, Resend, ShelfMessage, SigningKey, Slot, Standing,
+    StandingGroup, Taken, Up, WIRE_VERSION, seal,
 };
 
 fn node() -> NodeId {
@@ -203,7 +205,7 @@ fn a_newer_headquarters_state_is_read_by_an_older_node() {
 /// The bytes of the description's examples, in their order.
 fn described() -> Vec<Vec<u8>> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/wire.md")).unwrap();
-    let examples = text.split("## 6. Examples").nth(1).unwrap();
+    let examples = text.split("## 8. Examples").nth(1).unwrap();
     let rows = examples
         .lines()
         .filter(|line| line.starts_with("| ") && line.contains('`'));
@@ -250,12 +252,42 @@ fn the_description_s_examples_are_what_is_written() {
         let (recorded, fact) = (Hlc(77), Fact::Movement(movement));
         Entry { recorded, fact }.encode()
     };
+    let writer = ReplicaId {
+        node: "store-1".parse().unwrap(),
+        incarnation: Incarnation { counter: 1, random: 9 },
+    };
+    let group = StandingGroup {
+        site: "s-1".parse().unwrap(),
+        writer: writer.clone(),
+        documents: vec![(0, 0, Standing::Holds(vec![[0x11; 32]]))],
+    };
+    let offered = OfferedGroup {
+        site: "s-1".parse().unwrap(),
+        writer,
+        documents: vec![(3, 1, [0x22; 8])],
+    };
+    let offer = Offer {
+        complete: true,
+        groups: vec![offered],
+    };
+    let up = |message| Up::Shelves { session: 1, message }.encode();
+    let parcel = ShelfMessage::Parcel {
+        number: 2,
+        sealed: vec![1, 2],
+    };
+    let down = Down::Shelves {
+        session: 1,
+        message: parcel,
+    };
     let written = [
         state.encode(),
         applied.encode(),
         resend.encode(),
         delivery(None),
         delivery(Some(MovementId::of(b"till", "k"))),
+        up(ShelfMessage::Taken(Taken { number: 2, group })),
+        up(ShelfMessage::Offer(offer)),
+        down.encode(),
     ];
     assert_eq!(described(), written);
 }

@@ -9,7 +9,9 @@ use tokio::sync::broadcast;
 use super::headquarters::Headquarters;
 use super::link_trouble::LinkTroubles;
 use super::sales::SaleSummary;
-use crate::domain::ids::NodeId;
+use crate::domain::escrow::ReplicaId;
+use crate::domain::ids::{NodeId, SiteId, Sku};
+use crate::domain::stock::GrantLine;
 
 /// How many happenings wait for a slow watcher; it is told where it has missed some.
 const WAITING_MAX: usize = 1_024;
@@ -25,6 +27,33 @@ pub enum Happening {
     Figures,
     /// A node has come, gone or introduced itself, or an incarnation was settled.
     Nodes,
+    /// Rights have changed hands with a node.
+    Rights(RightsMoved),
+}
+
+/// Rights that changed hands between headquarters and a node.
+#[derive(Debug, Clone)]
+pub enum RightsMoved {
+    /// Headquarters has taken over what a node had handed on to it.
+    Accepted {
+        /// The node.
+        from: ReplicaId,
+        /// The site.
+        site: SiteId,
+        /// The request that it answers.
+        request: Option<u64>,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+    /// A node has taken over what headquarters had handed on to it.
+    TakenOver {
+        /// The node.
+        by: ReplicaId,
+        /// The site.
+        site: SiteId,
+        /// What it took over.
+        lines: Vec<GrantLine>,
+    },
 }
 
 /// Who watches, and which nodes are there.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use super::happenings::Watch;
 use super::own_journal;
@@ -40,6 +41,10 @@ pub struct Headquarters {
     /// One at a time makes figures.
     pub(super) projecting: Mutex<()>,
     pub(super) watch: Watch,
+    /// Told whenever rows of headquarters' own were moved: they are to go down.
+    pub(super) own_rows: tokio::sync::Notify,
+    /// How long it had run when it started, as far as that was noted, and since when it runs.
+    pub(super) running: (u64, Instant),
 }
 
 impl Headquarters {
@@ -47,6 +52,13 @@ impl Headquarters {
     #[must_use]
     pub fn name(&self) -> &NodeId {
         &self.name
+    }
+
+    /// How long it has run over all its starts, in milliseconds: what holds run out by. It never counts more than has
+    /// passed.
+    pub(super) fn running_ms(&self) -> u64 {
+        let (noted_ms, started) = self.running;
+        noted_ms.saturating_add(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Opens the database in `path` and makes it, with a key and a journal of its own, where there is none.
@@ -72,12 +84,15 @@ impl Headquarters {
             let found = format!("this is the database of headquarters {opened:?}, not of {name:?}");
             return Err(StorageError::Failed(found).into());
         }
+        let running = (database.read(|reading| reading.noted_running_ms())?, Instant::now());
         let headquarters = Self {
             database,
             name,
             admission,
             projecting: Mutex::new(()),
             watch: Watch::default(),
+            own_rows: tokio::sync::Notify::new(),
+            running,
         };
         headquarters.project_waiting()?;
         Ok(headquarters)

@@ -11,12 +11,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::carriage_loop::{CarriageEnd, Teller};
 use super::headquarters::Headquarters;
 use super::ingest::{Incoming, Ingested};
 use super::introduce::IntroduceError;
+use super::rights_loop::RightsEvent;
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::mqtt::{AckToken, LinkConfig, LinkEvent, LinkHandle, Message, Presence, Publish, Topic};
-use crate::sync::hub::{HubEngine, HubLimits, Input, Outcome, Output};
+use crate::sync::hub::{HubEngine, HubLimits, Input, Introduction, Outcome, Output};
 use crate::sync::wire::{Birth, Down, FeedCursor, HubState, Up, WIRE_VERSION};
 
 /// How many batches are committed at once at most. Together they are a few megabytes.
@@ -34,6 +37,12 @@ pub struct LinkLoop {
     pub published: broadcast::Receiver<String>,
     /// Told whenever the ledger has grown.
     pub grown: Arc<tokio::sync::Notify>,
+    /// Where documents of shelves come from and go to.
+    pub(super) carriage: CarriageEnd,
+    /// Is told of nodes that can be reached, and of what they say of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What nodes are to be told of rights.
+    pub of_rights: mpsc::Receiver<(NodeId, Down)>,
     /// Numbers nobody guesses.
     pub random: fn() -> u64,
 }
@@ -86,7 +95,11 @@ impl LinkLoop {
         };
         let (link, mut events) = crate::mqtt::spawn(self.link.clone(), presence, self.random);
         let (results, mut resulted) = mpsc::channel(RESULTS_MAX);
-        let ledger = start_ledger(Arc::clone(&self.headquarters), results.clone(), Arc::clone(&self.grown));
+        let ledger = start_ledger(
+            Arc::clone(&self.headquarters),
+            results.clone(),
+            (Arc::clone(&self.grown), self.carriage.teller()),
+        );
         let ways = Ways { link, results, ledger };
         let mut engine = HubEngine::new(HubLimits::default());
         let mut session = None;
@@ -98,7 +111,7 @@ impl LinkLoop {
                 .deadline_ms()
                 .map(|at_ms| tokio::time::Instant::from(started + Duration::from_millis(at_ms)));
             let input = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = told(&mut stop) => break,
                 event = events.recv() => match event {
                     None => break,
                     Some(LinkEvent::Connected(connected)) => {
@@ -111,6 +124,14 @@ impl LinkLoop {
                     }
                     Some(LinkEvent::Message(message)) => self.read(message, &mut token, &mut routes),
                 },
+                Some((node, message)) = self.of_rights.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
+                    None
+                }
+                Some((node, message)) = self.carriage.outgoing.recv() => {
+                    self.act(Output::Send { node, message }, &ways, session, &mut token, &routes).await;
+                    None
+                }
                 Some(input) = resulted.recv() => Some(input),
                 feed = self.published.recv() => feed.ok().map(|feed| Input::Published { feed }),
                 () = sleep_until(wake) => Some(Input::Timeout),
@@ -124,6 +145,11 @@ impl LinkLoop {
             token = None;
         }
         let _ = tokio::time::timeout(Duration::from_secs(10), ways.link.stop()).await;
+    }
+
+    /// Tells whoever moves rights. What is lost where too much waits is said again.
+    fn tell_rights(&self, event: RightsEvent) {
+        let _ = self.rights.try_send(event);
     }
 
     /// What a message means to the engine. One that cannot be read is told and passed.
@@ -151,6 +177,14 @@ impl LinkLoop {
                     routes.insert((child.clone(), message.session()?), route);
                     Some(Input::Received { node: child, message })
                 }
+                Ok(Up::Shelves { session, message }) => {
+                    self.carriage.received(node, session, message);
+                    None
+                }
+                Ok(Up::Rights { session, message }) => {
+                    self.tell_rights(RightsEvent::Received { session, message });
+                    None
+                }
                 Ok(up) => {
                     *token = Some(message.token);
                     Some(Input::Received { node, message: up })
@@ -173,6 +207,11 @@ impl LinkLoop {
                             tracing::warn!(node = %heard, %error, "a node's presence could not be noted");
                         }
                     });
+                }
+                if !birth.online {
+                    let session = birth.session;
+                    self.carriage.closed(node.clone(), session);
+                    self.tell_rights(RightsEvent::Gone { session });
                 }
                 (!birth.online).then_some(Input::Gone {
                     node,
@@ -218,6 +257,10 @@ impl LinkLoop {
             Output::Introduce { node, hello } => {
                 let session = hello.session;
                 let route = routes.get(&(node.clone(), session)).cloned();
+                // Kiosks have their rights of their store.
+                let newest = hello.streams.last().filter(|_| route.is_none());
+                let newest = newest.map(|stream| (hello.site.clone(), stream.head.incarnation));
+                let (rights, carriage) = (self.rights.clone(), self.carriage.teller());
                 let introduce = move |node: &NodeId| match route {
                     None => headquarters.introduce(node, hello, wall_ms()),
                     Some(Route { via, complete_ms }) => {
@@ -225,7 +268,16 @@ impl LinkLoop {
                     }
                 };
                 answer(results, move || match introduce(&node) {
-                    Ok(result) => Some(Input::Introduced { node, session, result }),
+                    Ok(result) => {
+                        if let (Introduction::Known(_), Some((site, incarnation))) = (&result, newest) {
+                            let node = node.clone();
+                            let replica = ReplicaId { node, incarnation };
+                            // Where too much waits, the next introduction tells it.
+                            carriage.opened(site.clone(), replica.clone(), session);
+                            let _ = rights.try_send(RightsEvent::Connected { session, site, replica });
+                        }
+                        Some(Input::Introduced { node, session, result })
+                    }
                     Err(IntroduceError::Storage(error)) => {
                         tracing::error!(%node, %error, "an introduction could not be looked up");
                         None
@@ -317,7 +369,7 @@ fn answer(results: &mpsc::Sender<Input>, work: impl FnOnce() -> Option<Input> + 
 fn start_ledger(
     headquarters: Arc<Headquarters>,
     results: mpsc::Sender<Input>,
-    grown: Arc<tokio::sync::Notify>,
+    (grown, carriage): (Arc<tokio::sync::Notify>, Teller),
 ) -> blocking::SyncSender<Waiting> {
     let (queue, waiting) = blocking::sync_channel::<Waiting>(4 * GROUP_MAX);
     tokio::task::spawn_blocking(move || {
@@ -332,6 +384,7 @@ fn start_ledger(
                 Ok(ingested) => {
                     if ingested.iter().any(|batch| batch.taken > 0) {
                         grown.notify_one();
+                        carriage.journals_grew();
                     }
                     for input in latest(ingested) {
                         let _ = results.blocking_send(input);
@@ -389,4 +442,9 @@ async fn sleep_until(wake: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// Returns when headquarters is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

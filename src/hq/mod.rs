@@ -7,6 +7,8 @@
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
 mod backup;
+mod carriage;
+mod carriage_loop;
 pub mod config;
 mod counts;
 mod feeds;
@@ -22,15 +24,19 @@ mod once;
 mod own_journal;
 mod projection;
 mod projector;
+mod rights;
+mod rights_loop;
 mod sales;
 mod set_aside;
 mod settle;
+mod shelves;
 mod start;
 mod stock;
 mod storage;
 mod tokens;
 mod totals;
 mod verify;
+mod verify_rights;
 pub mod web;
 
 pub use backup::{CopyError, RestoredHq, back_up, database_path, restore};
@@ -44,9 +50,12 @@ pub use link_loop::LinkLoop;
 pub use link_trouble::{DamagedBatches, LinkTrouble};
 pub use nodes::{Complete, IncarnationStatus, NodeStatus};
 pub use projection::Projection;
+pub use rights::RightsError;
+pub use rights_loop::RightsDesk;
 pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};
 pub use settle::SettleError;
+pub use shelves::{ReplicaRow, SiteShelf};
 pub use start::{RunningHq, StartError, run};
 pub use stock::{StockCursor, StockCursorError, StockLine};
 pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};

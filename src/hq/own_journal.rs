@@ -23,6 +23,7 @@ pub(super) fn reopen(writing: &Writing<'_>, now_ms: u64) -> Result<Incarnation, 
     let identity = writing.identity()?.ok_or_else(missing)?;
     let before = writing.origin(&identity.node, identity.incarnation)?;
     let before = before.ok_or_else(missing)?;
+    writing.clear_own_rows()?;
     begin(
         writing,
         &identity.node,

@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::backup::database_path;
+use super::carriage_loop::CarriageLoop;
 use super::config::HqConfig;
 use super::headquarters::{Headquarters, Settings};
 use super::http::{HqApi, HqApiLimits, HqApiParts};
 use super::link_loop::{LinkLoop, wall_ms};
 use super::projector;
+use super::rights_loop::RightsLoop;
 use super::storage::OpenError;
 use crate::http::ServeLimits;
 use crate::mqtt::{LinkConfig, Role};
@@ -64,6 +66,8 @@ pub struct RunningHq {
 
 /// How many publications may wait to be offered to the nodes; beyond that they are offered at the next introduction.
 const PUBLISHED_MAX: usize = 64;
+/// How many words may wait between the link and whoever moves rights; what is over that is said again.
+const RIGHTS_WAITING_MAX: usize = 4_096;
 
 /// Runs headquarters until `stop` is true.
 ///
@@ -120,6 +124,15 @@ impl RunningHq {
         let (published, publications) = broadcast::channel(PUBLISHED_MAX);
         let (projected, projections) = watch::channel(0);
         let grown = Arc::new(Notify::new());
+        let (carriage_loop, carriage) = CarriageLoop::new(&headquarters);
+        let (rights, rights_events) = mpsc::channel(RIGHTS_WAITING_MAX);
+        let (to_nodes, of_rights) = mpsc::channel(RIGHTS_WAITING_MAX);
+        let rights_loop = RightsLoop {
+            headquarters: Arc::clone(&headquarters),
+            events: rights_events,
+            to_nodes,
+            random,
+        };
         let link_loop = LinkLoop {
             headquarters: Arc::clone(&headquarters),
             link: LinkConfig {
@@ -129,12 +142,16 @@ impl RunningHq {
             },
             published: publications,
             grown: Arc::clone(&grown),
+            carriage,
+            rights: rights.clone(),
+            of_rights,
             random,
         };
         let api = HqApi::new(HqApiParts {
             headquarters: Arc::clone(&headquarters),
             published: published.clone(),
             grown: Arc::clone(&grown),
+            rights: rights.into(),
             operator_token: Some(operator.token.clone()),
             now_ms: wall_ms,
             stop: stopped.clone(),
@@ -150,6 +167,8 @@ impl RunningHq {
                 stopped.clone(),
             )),
             tokio::spawn(link_loop.run(stopped.clone())),
+            tokio::spawn(carriage_loop.run(stopped.clone())),
+            tokio::spawn(rights_loop.run(stopped.clone())),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];
         Ok(Self {

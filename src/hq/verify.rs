@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use super::backup::{CopyError, copy_private, database_path, remove};
 use super::happenings::Watch;
@@ -15,6 +16,7 @@ use crate::domain::ids::{Incarnation, NodeId, SiteId, Sku};
 use crate::domain::journal::{Hash, Head};
 use crate::domain::money::Currency;
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::HoldId;
 use crate::domain::time::BusinessDay;
 use crate::sync::hub_judge;
 use crate::sync::wire::{Batch, VerifyingKey};
@@ -85,6 +87,17 @@ pub enum HqDifference {
         /// As the ledger says.
         ledger: Quantity,
     },
+    /// A row of headquarters itself.
+    #[error("headquarters' own rights to {sku} at {site} are not as its journal says")]
+    OwnShelf {
+        /// The site.
+        site: SiteId,
+        /// The item.
+        sku: Sku,
+    },
+    /// A hold of an online channel.
+    #[error("whether the hold {0} of an online channel is open is not as headquarters' journal says")]
+    OwnHold(HoldId),
 }
 
 /// Checks the database of a data folder at one moment. The copy stands beside it meanwhile, so there must be room for
@@ -112,9 +125,14 @@ fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
         admission: Admission::Enrolled,
         projecting: Mutex::new(()),
         watch: Watch::default(),
+        own_rows: tokio::sync::Notify::new(),
+        running: (0, Instant::now()),
     };
     let mut found = VerifiedHq::default();
     headquarters.database.read(|reading| ledger(reading, &mut found))?;
+    headquarters
+        .database
+        .read(|reading| super::verify_rights::compare(reading, &mut found.differences))?;
     headquarters.project()?;
     let stored = headquarters.database.read(Figures::read)?;
     for projection in Projection::ALL {

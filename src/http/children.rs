@@ -164,9 +164,10 @@ async fn carry(
     if children.events.send(opened).await.is_err() {
         return;
     }
-    let mut stop = api.stop.clone();
+    let (mut stop, mut commits) = (api.stop.clone(), api.commits.follow());
     let mut heard = Instant::now();
-    loop {
+    // Looked at after each commit: a device's rights end with one.
+    while api.devices.by_token(caller.token).is_some() {
         let said = tokio::select! {
             said = socket.recv() => said,
             message = waiting.recv() => {
@@ -177,6 +178,10 @@ async fn carry(
                     _ => break,
                 }
             }
+            changed = commits.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
             () = tokio::time::sleep_until(heard + SILENCE_MAX) => break,
             () = stopped(&mut stop) => break,
         };
@@ -187,9 +192,6 @@ async fn carry(
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Text(_) | Message::Close(_)) | Err(_)) | None => break,
         };
-        if api.devices.by_token(caller.token).is_none() {
-            break;
-        }
         let said = ChildEvent::Message { connection, payload };
         if children.events.send(said).await.is_err() {
             break;

@@ -11,16 +11,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
 use super::command::Command;
-use super::kept::kept;
+use super::kept::{Kept, KeptRefusal, kept};
 use super::parameters::{InPath, InQuery, page_limit};
 use super::problem::{Problem, kind};
 use super::sales::own_channel;
 use super::state::ApiState;
+use crate::domain::escrow::Amount;
 use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{HoldId, HoldLine, HoldPurpose};
-use crate::operations::{HoldCommand, OpenHoldRefusal, extend_hold, hold, release_hold};
-use crate::store::{HoldRow, Role};
+use crate::operations::{self, HoldCommand, HoldRefusal, OpenHoldRefusal, extend_hold, hold, release_hold};
+use crate::store::{Device, Failure, HoldRow, IdempotencyKey, Role, WriteTransaction};
 
 /// Goods to be held.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -141,16 +142,35 @@ pub(super) async fn create(
     let key = command.key.clone();
     let (request, body) = command.into_request(&caller);
     let command = body.into_command(caller.role)?;
-    let (device, settings, now) = (caller.device(), Arc::clone(&api.settings), api.now());
-    let running_ms = api.running.at(now);
-    let kept = api
-        .write(move |tx| {
-            kept(tx, &request, now, |tx| {
-                let row = hold(tx, &settings, now, &device, &key, &command)?;
-                Ok((StatusCode::CREATED, HoldBody::of(row, running_ms)))
-            })
-        })
-        .await?;
+    let lines: Vec<(Sku, Amount)> = command.lines.iter().filter_map(wanted).collect();
+    let opening = Opening {
+        device: caller.device(),
+        request,
+        key,
+        command,
+    };
+    let first = opening.open(&api).await;
+    let kept = match (&api.rights, first) {
+        (Some(rights), Err(Failure::Refused(KeptRefusal::Refused(HoldRefusal::NotEnough(short))))) => {
+            rights.demand(lines.iter().cloned());
+            // Whoever has rights to spare is asked, for a moment. They are kept for this hold until it is open.
+            match rights.want(lines).await {
+                Some(ready) => {
+                    let opened = opening.open(&api).await;
+                    drop(ready);
+                    opened?
+                }
+                None => return Err(HoldRefusal::NotEnough(short).into()),
+            }
+        }
+        (Some(rights), Ok(kept)) => {
+            if !kept.repeated {
+                rights.demand(lines);
+            }
+            kept
+        }
+        (_, first) => first?,
+    };
     if kept.repeated {
         api.metrics.replays.inc();
     }
@@ -260,6 +280,39 @@ pub(super) async fn list(
     let holds = found.into_iter().filter(own);
     let holds = holds.map(|row| HoldBody::of(row, running_ms)).collect();
     Ok(Json(HoldsBody { holds, next }))
+}
+
+/// A hold on its way: opened at once, or once rights have come.
+struct Opening {
+    device: Arc<Device>,
+    request: operations::Request,
+    key: IdempotencyKey,
+    command: HoldCommand,
+}
+
+impl Opening {
+    async fn open(&self, api: &ApiState) -> Result<Kept, Failure<KeptRefusal<HoldRefusal>>> {
+        let (settings, now) = (Arc::clone(&api.settings), api.now());
+        let running_ms = api.running.at(now);
+        let Self {
+            device,
+            request,
+            key,
+            command,
+        } = self;
+        let (device, request, key, command) = (Arc::clone(device), request.clone(), key.clone(), command.clone());
+        let open = move |tx: &mut WriteTransaction<'_>| {
+            kept(tx, &request, now, |tx| {
+                let row = hold(tx, &settings, now, &device, &key, &command)?;
+                Ok((StatusCode::CREATED, HoldBody::of(row, running_ms)))
+            })
+        };
+        api.write(open).await
+    }
+}
+
+fn wanted(line: &HoldLine) -> Option<(Sku, Amount)> {
+    Some((line.sku.clone(), Amount::try_from(line.quantity).ok()?))
 }
 
 impl HoldRequest {

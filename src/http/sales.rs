@@ -111,6 +111,10 @@ pub(super) async fn create(
         api.metrics.replays.inc();
     } else {
         api.metrics.sales.inc();
+        if let Some(rights) = &api.rights {
+            let lines = sold.sale.lines.iter();
+            rights.demand(lines.filter_map(|line| Some((line.sku.clone(), line.quantity.try_into().ok()?))));
+        }
     }
     Ok(answer(StatusCode::CREATED, &SaleBody::from(&sold.sale), sold.repeated))
 }

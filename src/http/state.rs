@@ -17,6 +17,7 @@ use super::health::Readiness;
 use super::metrics::Metrics;
 use super::problem::{Problem, kind};
 use super::rate::{Attempts, Meter, Rate};
+use super::rights::RightsDesk;
 use super::sync::LinkReport;
 use crate::operations::Settings;
 use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, RunningClock, WriteTransaction, Writer};
@@ -83,6 +84,8 @@ pub struct ApiParts {
     pub clock: Clock,
     /// What holds run out by.
     pub running: RunningClock,
+    /// Where rights are asked for; none where there is nobody to ask.
+    pub rights: Option<RightsDesk>,
     /// What the store tells after its commits.
     pub commits: Commits,
     /// Where the link stands.

@@ -8,15 +8,18 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::clock::MachineClock;
+use super::carriage_loop::ChildEnd;
+use super::clock::{MachineClock, sleep_until};
 use super::relays::{FromAbove, Grown};
+use super::rights_loop::RightsEvent;
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::NodeId;
 use crate::domain::journal::Head;
 use crate::http::{ChildEvent, Committed};
-use crate::operations::relay::{self, ChildBatch};
-use crate::operations::serve_feed;
+use crate::operations::relay::{self, ChildBatch, ChildRights};
+use crate::operations::{own_replica, serve_feed};
 use crate::store::{CATALOG_FEED, Failure, PRICES_FEED, Snapshot, StorageError, Store, WriteTransaction};
-use crate::sync::hub::{HubEngine, HubLimits, Input, Output};
+use crate::sync::hub::{HubEngine, HubLimits, Input, Introduction, Output};
 use crate::sync::wire::{Ack, Down, FeedCursor, Fenced, Hello, Refused, Resend, Up};
 
 /// How many batches are put on disk together at most.
@@ -42,6 +45,12 @@ pub(super) struct ChildLoop {
     pub from_above: mpsc::Receiver<FromAbove>,
     /// Which kiosks are connected.
     pub online: watch::Sender<BTreeSet<NodeId>>,
+    /// Where documents of shelves come from and go to.
+    pub carriage: ChildEnd,
+    /// Is told of kiosks that can be reached, and of rights that change hands.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What kiosks are to be told of rights.
+    pub of_rights: mpsc::Receiver<Down>,
 }
 
 /// A kiosk's connection.
@@ -55,8 +64,19 @@ struct Connection {
 /// What the disk answers.
 enum Answer {
     Engine(Input),
-    /// What headquarters has of a kiosk's incarnations, to be told behind the welcome.
-    AtTop(NodeId, u64, Vec<Head>),
+    /// What a kiosk is told behind the welcome.
+    Welcomed(Welcomed),
+}
+
+/// What a kiosk is told behind the welcome.
+struct Welcomed {
+    /// The kiosk, as it introduced itself.
+    child: ReplicaId,
+    session: u64,
+    /// What headquarters has of its incarnations.
+    at_top: Vec<Head>,
+    /// Which replica this node is.
+    replica: ReplicaId,
 }
 
 impl ChildLoop {
@@ -69,7 +89,7 @@ impl ChildLoop {
             self.clock,
             waiting,
             answers.clone(),
-            self.grown.clone(),
+            (self.grown.clone(), self.rights.clone()),
         ));
         let mut engine = HubEngine::new(HubLimits::default());
         let mut connections: BTreeMap<u64, Connection> = BTreeMap::new();
@@ -78,23 +98,37 @@ impl ChildLoop {
             let wake = engine.deadline_ms().map(|at_ms| self.clock.instant(at_ms));
             let mut inputs = Vec::new();
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                // An acknowledgement was there before headquarters could say anything about what it acknowledges.
+                biased;
+                () = told(&mut stop) => break,
+                Some(answer) = answered.recv() => match answer {
+                    Answer::Engine(input) => inputs.push(input),
+                    Answer::Welcomed(Welcomed { child, session, at_top, replica }) => {
+                        for acked in at_top {
+                            send(&mut connections, &child.node, &Down::AckedAtTop(Ack { session, acked }));
+                        }
+                        send(&mut connections, &child.node, &Down::Here { session, replica });
+                        self.carriage.welcomed(child.clone(), session).await;
+                        self.tell_rights(Some(RightsEvent::Child { session, replica: child })).await;
+                    }
+                },
+                Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
+                Some((node, message)) = self.carriage.outgoing.recv() => send(&mut connections, &node, &message),
+                Some(message) = self.of_rights.recv() => {
+                    let spoken_in = |connection: &&Connection| connection.session == message.session();
+                    if let Some(node) = connections.values().find(spoken_in).map(|connection| connection.node.clone()) {
+                        send(&mut connections, &node, &message);
+                    }
+                }
                 event = self.events.recv() => match event {
                     Some(event) => {
-                        inputs.extend(read(event, &mut connections));
+                        let (input, word) = read(event, &mut connections);
+                        inputs.extend(input);
+                        self.tell_rights(word).await;
                         self.tell_online(&connections);
                     }
                     None => break,
                 },
-                Some(answer) = answered.recv() => match answer {
-                    Answer::Engine(input) => inputs.push(input),
-                    Answer::AtTop(node, session, heads) => {
-                        for acked in heads {
-                            send(&mut connections, &node, &Down::AckedAtTop(Ack { session, acked }));
-                        }
-                    }
-                },
-                Some(word) = self.from_above.recv() => pass_down(&mut connections, &word),
                 Ok(()) = self.commits.changed() => {
                     let committed = self.commits.borrow_and_update().catalogs;
                     if std::mem::replace(&mut catalogs, committed) != committed {
@@ -105,11 +139,19 @@ impl ChildLoop {
                 () = sleep_until(wake) => inputs.push(Input::Timeout),
             }
             for input in inputs {
+                self.carriage.see(&input).await;
                 engine.handle(self.clock.monotonic_ms(), input);
                 while let Some(output) = engine.poll() {
                     self.act(output, &mut connections, &answers, &batches);
                 }
             }
+        }
+    }
+
+    async fn tell_rights(&self, word: Option<RightsEvent>) {
+        if let Some(word) = word {
+            // Only a node that stops does not listen.
+            let _ = self.rights.send(word).await;
         }
     }
 
@@ -181,8 +223,8 @@ impl ChildLoop {
     }
 }
 
-/// What an event means to the engine. A message that cannot be read is told and passed.
-fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Option<Input> {
+/// What an event means to the engine, and to whoever moves rights. A message that cannot be read is told and passed.
+fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> (Option<Input>, Option<RightsEvent>) {
     match event {
         ChildEvent::Opened {
             connection,
@@ -192,28 +234,35 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> Optio
             tracing::info!(%node, "a kiosk is connected");
             let session = None;
             connections.insert(connection, Connection { node, outbox, session });
-            None
+            (None, None)
         }
         ChildEvent::Message { connection, payload } => {
-            let from = connections.get_mut(&connection)?;
-            let message = match Up::decode(&payload) {
-                Ok(message) => message,
+            let Some(from) = connections.get_mut(&connection) else {
+                return (None, None);
+            };
+            match Up::decode(&payload) {
+                Ok(Up::Rights { session, message }) => (None, Some(RightsEvent::FromChild { session, message })),
+                Ok(message) => {
+                    if let Up::Hello(hello) = &message {
+                        from.session = Some(hello.session);
+                    }
+                    let node = from.node.clone();
+                    (Some(Input::Received { node, message }), None)
+                }
                 Err(error) => {
                     tracing::warn!(node = %from.node, %error, "a message of a kiosk is passed over");
-                    return None;
+                    (None, None)
                 }
-            };
-            if let Up::Hello(hello) = &message {
-                from.session = Some(hello.session);
             }
-            let node = from.node.clone();
-            Some(Input::Received { node, message })
         }
         ChildEvent::Closed { connection } => {
-            let gone = connections.remove(&connection)?;
+            let Some(gone) = connections.remove(&connection) else {
+                return (None, None);
+            };
             tracing::info!(node = %gone.node, "a kiosk is gone");
-            let node = gone.node;
-            gone.session.map(|session| Input::Gone { node, session })
+            let (node, session) = (gone.node, gone.session);
+            let input = session.map(|session| Input::Gone { node, session });
+            (input, session.map(|session| RightsEvent::ChildGone { session }))
         }
     }
 }
@@ -286,23 +335,32 @@ async fn introduce(
     grown: Option<mpsc::Sender<Grown>>,
 ) {
     let session = hello.session;
+    let newest = hello.streams.last().map(|stream| stream.head.incarnation);
     let name = node.clone();
     let work = move |tx: &mut WriteTransaction<'_>| {
         let result = relay::introduce_child(tx, now, &name, &hello)?;
-        Ok((result, tx.relay_origins_of(&name)?))
+        Ok((result, tx.relay_origins_of(&name)?, own_replica(tx)?))
     };
     match store.writer.run(work).await {
-        Ok((result, origins)) => {
+        Ok((result, origins, replica)) => {
+            let welcome = matches!(result, Introduction::Known(_));
             let introduced = Input::Introduced {
                 node: node.clone(),
                 session,
                 result,
             };
             let _ = answers.send(Answer::Engine(introduced)).await;
-            let heads = origins.iter().map(|origin| origin.top).filter(|top| top.seq > 0);
-            let _ = answers
-                .send(Answer::AtTop(node.clone(), session, heads.collect()))
-                .await;
+            if let Some(incarnation) = newest.filter(|_| welcome) {
+                let at_top = origins.iter().map(|origin| origin.top).filter(|top| top.seq > 0);
+                let node = node.clone();
+                let welcomed = Welcomed {
+                    child: ReplicaId { node, incarnation },
+                    session,
+                    at_top: at_top.collect(),
+                    replica,
+                };
+                let _ = answers.send(Answer::Welcomed(welcomed)).await;
+            }
             // A kiosk that is new here is introduced at headquarters too.
             if let (Some(grown), Some(newest)) = (grown, origins.last()) {
                 let head = newest.acked;
@@ -320,7 +378,7 @@ async fn take_batches(
     clock: MachineClock,
     mut waiting: mpsc::Receiver<ChildBatch>,
     answers: mpsc::Sender<Answer>,
-    grown: Option<mpsc::Sender<Grown>>,
+    (grown, rights): (Option<mpsc::Sender<Grown>>, mpsc::Sender<RightsEvent>),
 ) {
     let mut group = Vec::new();
     while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
@@ -342,7 +400,11 @@ async fn take_batches(
             for (read, batch) in read {
                 let received = match read {
                     Ok(read) => relay::take_child_batch(tx, now, &batch, &read)?,
-                    Err(outcome) => relay::Received { outcome, grown: None },
+                    Err(outcome) => relay::Received {
+                        outcome,
+                        grown: None,
+                        rights: Vec::new(),
+                    },
                 };
                 taken.push((batch.sender, batch.session, received));
             }
@@ -354,6 +416,9 @@ async fn take_batches(
                 for (node, session, received) in taken {
                     if let Some(head) = received.grown {
                         heads.insert((node.clone(), head.incarnation), head);
+                    }
+                    for changed in received.rights {
+                        let _ = rights.send(changed.into()).await;
                     }
                     let outcome = received.outcome;
                     let ingested = Input::Ingested { node, session, outcome };
@@ -370,9 +435,16 @@ async fn take_batches(
     }
 }
 
-async fn sleep_until(wake: Option<tokio::time::Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
+impl From<ChildRights> for RightsEvent {
+    fn from(rights: ChildRights) -> Self {
+        match rights {
+            ChildRights::TookOver { by, lines } => Self::ChildTookOver { by, lines },
+            ChildRights::Accepted { from, request, skus } => Self::FromChildAccepted { from, request, skus },
+        }
     }
+}
+
+/// Returns when the node is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -45,3 +45,11 @@ impl MachineClock {
         }
     }
 }
+
+/// Waits for an instant; for ever where there is none.
+pub(super) async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

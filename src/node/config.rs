@@ -16,6 +16,7 @@ use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
 use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
 use crate::operations::{HoldLimits, HoldSettings};
+use crate::sync::carriage::CarrierLimits;
 
 /// A node's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -52,6 +53,10 @@ pub struct NodeConfig {
     /// its own.
     #[serde(default = "default_keep_days")]
     pub keep_days: u32,
+    /// How long, in milliseconds, the node waits between two times that it tells its neighbours of its shelves while it
+    /// sells all the time. After a pause it tells them at once.
+    #[serde(default = "default_shelves_pause_ms")]
+    pub shelves_pause_ms: u64,
 }
 
 /// How sales are computed.
@@ -160,6 +165,10 @@ const fn default_rounding() -> Rounding {
     Rounding::HALF_UP
 }
 
+fn default_shelves_pause_ms() -> u64 {
+    CarrierLimits::default().sync_point_pause_ms
+}
+
 const fn default_keep_days() -> u32 {
     180
 }
@@ -230,6 +239,7 @@ impl NodeConfig {
             receipt_header: Vec::new(),
             link_switch: false,
             keep_days: default_keep_days(),
+            shelves_pause_ms: default_shelves_pause_ms(),
         }
     }
 }

@@ -4,15 +4,19 @@
 //! while it runs is a matter of the part that failed; what is acknowledged outlives the process.
 
 mod ack_saver;
+mod carriage_loop;
 mod child_loop;
 pub mod clock;
 pub mod config;
 mod holds;
+mod link_engines;
 pub mod randomness;
 mod relays;
+mod rights_loop;
 mod start;
 mod sync_loop;
 pub mod tls;
+mod touched;
 mod upkeep;
 mod uplink;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::clock::MachineClock;
-use super::sync_loop::{Answer, answer};
+use super::link_engines::{Answer, answer};
 use crate::domain::ids::{NodeId, SiteId};
 use crate::domain::journal::Head;
 use crate::operations::relay;

@@ -10,23 +10,28 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::carriage_loop::CarriageLoop;
 use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
 use super::config::NodeConfig;
 use super::operator::{Operator, OperatorError};
 use super::randomness;
 use super::relays::RelayEnds;
+use super::rights_loop::RightsLoop;
 use super::sync_loop::SyncLoop;
+use super::touched::Touched;
 use super::uplink::ParentLink;
 use crate::domain::ids::NodeId;
-use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, ServeLimits};
+use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, RightsDesk, ServeLimits};
 use crate::lan::{ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
-    Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
+    Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
     StoreOptions, TokenHash,
 };
+use crate::sync::carriage::CarrierLimits;
+use crate::sync::rights::RightsConfig;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,8 @@ pub struct Node {
 const READERS: usize = 4;
 /// How many words may wait between the loop that talks to kiosks and the one that talks to headquarters.
 const BETWEEN_LOOPS_MAX: usize = 256;
+/// How many requests may wait for whoever moves rights.
+const RIGHTS_ASKED_MAX: usize = 1_024;
 
 /// Runs a node until `stop` is true.
 ///
@@ -108,7 +115,8 @@ impl Node {
         let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
-        let store = open_store(&config, clock, commits.clone()).await?;
+        let touched = Touched::default();
+        let store = open_store(&config, clock, commits.clone(), touched.clone()).await?;
         let store = Arc::new(store);
         rebuild(&store, clock).await?;
         let listener = TcpListener::bind(config.listen)
@@ -130,6 +138,7 @@ impl Node {
         // A kiosk's node is no parent itself: the tree has two levels below headquarters.
         let is_parent = config.parent.is_none();
         let (children, child_events) = Children::new();
+        let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -140,6 +149,7 @@ impl Node {
             receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
             running: store.running,
+            rights: Some(desk),
             commits: commits.clone(),
             link: link_report.clone(),
             children: is_parent.then_some(children),
@@ -156,6 +166,31 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
+        let carrier_limits = CarrierLimits {
+            sync_point_pause_ms: config.shelves_pause_ms,
+            ..CarrierLimits::default()
+        };
+        let (carriage, parent_end, child_end) = CarriageLoop::new(&store, clock, commits.follow(), carrier_limits);
+        tasks.push(tokio::spawn(carriage.run(stopped.clone())));
+        let (rights, events) = mpsc::channel(BETWEEN_LOOPS_MAX);
+        let (to_parent, of_rights) = mpsc::channel(BETWEEN_LOOPS_MAX);
+        let (to_children, rights_of_children) = mpsc::channel(BETWEEN_LOOPS_MAX);
+        let rights_loop = RightsLoop {
+            site: config.site.clone(),
+            store: Arc::clone(&store),
+            clock,
+            config: if is_parent {
+                RightsConfig::store()
+            } else {
+                RightsConfig::kiosk()
+            },
+            asks,
+            events,
+            touched,
+            to_parent,
+            to_children,
+        };
+        tasks.push(tokio::spawn(rights_loop.run(stopped.clone())));
         let relays = is_parent.then(|| {
             let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
             let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
@@ -169,6 +204,9 @@ impl Node {
                 grown: has_link.then_some(grown),
                 from_above: word,
                 online,
+                carriage: child_end,
+                rights: rights.clone(),
+                of_rights: rights_of_children,
             };
             tasks.push(tokio::spawn(child_loop.run(stopped.clone())));
             RelayEnds {
@@ -186,8 +224,11 @@ impl Node {
                 commits: commits.follow(),
                 parent,
                 relays,
+                carriage: parent_end,
                 cut: cut_by_person,
                 report: link,
+                rights,
+                of_rights,
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
@@ -258,7 +299,12 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
     }
 }
 
-async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) -> Result<Store, StartError> {
+async fn open_store(
+    config: &NodeConfig,
+    clock: MachineClock,
+    commits: Commits,
+    touched: Touched,
+) -> Result<Store, StartError> {
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
         folder: config.data.display().to_string(),
         source,
@@ -278,7 +324,11 @@ async fn open_store(config: &NodeConfig, clock: MachineClock, commits: Commits) 
         faults: Faults::default(),
     };
     let opened = tokio::task::spawn_blocking(move || {
-        Store::open(&options, clock.now(), Box::new(move |changes| commits.tell(changes)))
+        let tell = move |changes: &[Change]| {
+            commits.tell(changes);
+            touched.note(changes);
+        };
+        Store::open(&options, clock.now(), Box::new(tell))
     });
     Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
 }

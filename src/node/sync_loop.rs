@@ -7,23 +7,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use crate::domain::fact::OpenedReason;
-use crate::domain::ids::{Incarnation, NodeId, SiteId};
+use crate::domain::ids::{NodeId, SiteId};
 use crate::domain::journal::Head;
 use crate::http::{Committed, Link, LinkReport};
 use crate::operations;
-use crate::operations::relay::RelayedStreams;
 use crate::store::{Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::node::{Input, LinkState, NodeEngine, NodeLimits, Output};
 use crate::sync::wire::{Down, Up};
 
 use super::ack_saver::AckSaver;
-use super::clock::MachineClock;
+use super::carriage_loop::ParentEnd;
+use super::clock::{MachineClock, sleep_until};
+use super::link_engines::{Answer, LinkEngines, Whose, answer};
 use super::randomness;
 use super::relays::{Grown, RelayEnds, Relays};
-use super::uplink::{Delivery, ParentLink, Uplink, UplinkEvent};
+use super::rights_loop::RightsEvent;
+use super::uplink::{ParentLink, Uplink, UplinkEvent};
 
 /// What the loop is made of.
 pub(super) struct SyncLoop {
@@ -41,39 +42,16 @@ pub(super) struct SyncLoop {
     pub parent: ParentLink,
     /// The kiosks whose records it passes on, where it is a store's node.
     pub relays: Option<RelayEnds>,
+    /// Where documents of shelves come from and go to.
+    pub carriage: ParentEnd,
     /// True while a person has cut the link.
     pub cut: watch::Receiver<bool>,
     /// Where the link stands, for people.
     pub report: watch::Sender<LinkReport>,
-}
-
-/// Whose engine: a kiosk's, or this node's own.
-type Whose = Option<NodeId>;
-
-/// What the disk answers an engine.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// An engine's input.
-    Input(Whose, Input),
-    /// What headquarters is to be told of a kiosk.
-    Relayed {
-        /// The kiosk's node.
-        node: NodeId,
-        /// What it is told.
-        streams: RelayedStreams,
-    },
-}
-
-/// Everything that runs while the loop does.
-struct Running {
-    engine: NodeEngine,
-    relays: Option<Relays>,
-    link: Option<Uplink>,
-    answers: mpsc::Sender<Answer>,
-    acks: AckSaver,
-    session: Option<u64>,
-    /// Which kiosks are connected, as headquarters is to know.
-    online: Option<watch::Receiver<BTreeSet<NodeId>>>,
+    /// Is told of the parent, and of what it says of rights.
+    pub rights: mpsc::Sender<RightsEvent>,
+    /// What the parent is to be told of rights.
+    pub of_rights: mpsc::Receiver<Up>,
 }
 
 /// How many answers from the disk may wait for the engine. It asks for few things at a time.
@@ -90,7 +68,7 @@ impl SyncLoop {
                 (Some(ends.grown), Some(relays), Some(ends.online))
             }
         };
-        let mut running = Running {
+        let mut running = LinkEngines {
             engine: NodeEngine::new(
                 self.site.clone(),
                 env!("CARGO_PKG_VERSION").to_owned(),
@@ -111,6 +89,8 @@ impl SyncLoop {
                 () = told(&mut stop) => break,
                 event = next_event(&mut running.link) => match event {
                     Some(event) => {
+                        self.carriage.see(&event).await;
+                        self.tell_rights(&event, running.session).await;
                         trouble = match &event {
                             UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
                             UplinkEvent::Connected { .. } => None,
@@ -120,16 +100,25 @@ impl SyncLoop {
                     }
                     None => {
                         running.link = None;
+                        self.parent_is_gone().await;
                         running.everybody(&Input::Disconnected)
                     }
                 },
                 Some(answer) = answered.recv() => running.take(answer),
+                Some(message) = self.carriage.outgoing.recv() => {
+                    running.send(None, message).await;
+                    Vec::new()
+                }
                 Ok(()) = self.commits.changed() => {
                     self.commits.borrow_and_update();
                     let store = Arc::clone(&self.store);
                     answer(&running.answers, None, async move {
                         store.readers.run(head).await.map(|head| Answer::Input(None, Input::Appended(head)))
                     });
+                    Vec::new()
+                }
+                Some(message) = self.of_rights.recv() => {
+                    running.send(None, message).await;
                     Vec::new()
                 }
                 Some(Grown { node, head }) = next_grown(&mut grown) => vec![(Some(node), Input::Appended(head))],
@@ -141,6 +130,7 @@ impl SyncLoop {
                     let cut = *self.cut.borrow_and_update();
                     tracing::info!(cut, "a person has cut or mended the link");
                     close(running.link.take()).await;
+                    self.parent_is_gone().await;
                     trouble = None;
                     if !cut {
                         running.link = self.open_link();
@@ -154,9 +144,33 @@ impl SyncLoop {
                     self.act(whose.clone(), output, &running).await;
                 }
             }
-            self.tell(running.engine.link_state(), trouble.as_deref());
+            let state = running.engine.link_state();
+            self.carriage.follow(state, running.session).await;
+            self.tell(state, trouble.as_deref());
         }
         close(running.link).await;
+    }
+
+    /// Tells whoever moves rights what the link says of them.
+    async fn tell_rights(&self, event: &UplinkEvent, open: Option<u64>) {
+        let word = match event {
+            UplinkEvent::Disconnected(_) => RightsEvent::ParentGone,
+            UplinkEvent::Hub(state) if !state.online => RightsEvent::ParentGone,
+            // Another copy of this disk may share our name: what it is told is not ours.
+            UplinkEvent::Message(message) if message.session() == open => match message.clone() {
+                Down::Here { session, replica } => RightsEvent::Parent { session, replica },
+                Down::Rights { message, .. } => RightsEvent::FromParent(message),
+                Down::Granted { from, granted, .. } => RightsEvent::GrantedByParent { from, granted },
+                _ => return,
+            },
+            _ => return,
+        };
+        // Only a node that stops does not listen.
+        let _ = self.rights.send(word).await;
+    }
+
+    async fn parent_is_gone(&self) {
+        let _ = self.rights.send(RightsEvent::ParentGone).await;
     }
 
     /// Says where the link stands, where that is another place than before.
@@ -190,7 +204,7 @@ impl SyncLoop {
     }
 
     /// Does what an engine wants done. What takes the disk runs beside the loop and answers later.
-    async fn act(&self, whose: Whose, output: Output, running: &Running) {
+    async fn act(&self, whose: Whose, output: Output, running: &LinkEngines) {
         let message = match (output, &whose) {
             (Output::Send(message), _) => message,
             (output, Some(node)) => {
@@ -208,7 +222,7 @@ impl SyncLoop {
         }
     }
 
-    async fn act_for_itself(&self, output: Output, running: &Running) {
+    async fn act_for_itself(&self, output: Output, running: &LinkEngines) {
         let (answers, store, now) = (&running.answers, Arc::clone(&self.store), self.clock.now());
         let own = |input| Answer::Input(None, input);
         match output {
@@ -296,151 +310,6 @@ impl SyncLoop {
     }
 }
 
-impl Running {
-    /// Wakes an engine for every kiosk whose records are here.
-    async fn wake_known_relays(&mut self) {
-        if let Some(relays) = &mut self.relays {
-            for node in relays.known().await {
-                // Nothing has happened to it yet, so there is nothing to do.
-                let _ = relays.handle(&node, Input::Timeout);
-            }
-        }
-    }
-
-    fn deadline_ms(&self) -> Option<u64> {
-        let own = self.engine.deadline().map(|(at_ms, _)| at_ms);
-        let relays = self.relays.as_ref().and_then(Relays::deadline_ms);
-        own.into_iter().chain(relays).min()
-    }
-
-    /// The same for this node's engine and for all kiosks'.
-    fn everybody(&mut self, input: &Input) -> Vec<(Whose, Input)> {
-        match input {
-            Input::Connected { session } => self.session = Some(*session),
-            Input::Disconnected => self.session = None,
-            _ => {}
-        }
-        let mut inputs = vec![(None, input.clone())];
-        if let Some(relays) = &mut self.relays {
-            relays.follow(input);
-            inputs.extend(relays.names().into_iter().map(|node| (Some(node), input.clone())));
-        }
-        inputs
-    }
-
-    fn handle(&mut self, clock: &MachineClock, whose: Option<&NodeId>, input: Input) -> Vec<Output> {
-        match (whose, &mut self.relays) {
-            (None, _) => {
-                self.engine.handle(clock.monotonic_ms(), input);
-                std::iter::from_fn(|| self.engine.poll()).collect()
-            }
-            (Some(node), Some(relays)) => relays.handle(node, input),
-            (Some(_), None) => Vec::new(),
-        }
-    }
-
-    /// What an event means to the engines.
-    fn read(&mut self, event: UplinkEvent) -> Vec<(Whose, Input)> {
-        match event {
-            UplinkEvent::Connected { session, hub } => {
-                let mut inputs = self.everybody(&Input::Connected { session });
-                if let Some(state) = hub {
-                    inputs.extend(self.everybody(&Input::Hub(state)));
-                }
-                inputs
-            }
-            UplinkEvent::Disconnected(_) => self.everybody(&Input::Disconnected),
-            UplinkEvent::Hub(state) => self.everybody(&Input::Hub(state)),
-            UplinkEvent::Message(Down::Relayed { node, message }) => match Down::decode(&message) {
-                Ok(message) => vec![(Some(node), Input::Received(message))],
-                Err(error) => {
-                    tracing::warn!(%node, %error, "a message for a kiosk is passed over");
-                    Vec::new()
-                }
-            },
-            UplinkEvent::Message(message) => vec![(None, Input::Received(message))],
-            UplinkEvent::Passed => Vec::new(),
-        }
-    }
-
-    fn take(&mut self, answer: Answer) -> Vec<(Whose, Input)> {
-        match answer {
-            Answer::Input(whose, input) => vec![(whose, input)],
-            Answer::Relayed { node, streams } => {
-                let RelayedStreams {
-                    streams,
-                    complete_age_ms,
-                } = streams;
-                if let Some(relays) = &mut self.relays {
-                    relays.note_complete(&node, complete_age_ms);
-                }
-                let feeds = Vec::new();
-                vec![(Some(node), Input::Streams { streams, feeds })]
-            }
-        }
-    }
-
-    async fn send(&self, whose: Whose, message: Up) {
-        let (Some(link), Some(session)) = (&self.link, message.session()) else {
-            return;
-        };
-        let batch = batch_of(&message);
-        let message = match (&whose, &self.relays) {
-            (Some(node), Some(relays)) => relays.wrap(node, &message),
-            _ => message,
-        };
-        let delivery = link.send(session, &message).await;
-        let answers = self.answers.clone();
-        tokio::spawn(async move {
-            let (Delivery::TooLarge { bytes }, Some((incarnation, first, count))) = (delivery.await, batch) else {
-                return;
-            };
-            tracing::warn!(bytes, first, count, "a batch is over the largest message of the link");
-            let input = Input::TooLarge {
-                incarnation,
-                first,
-                count,
-            };
-            let _ = answers.send(Answer::Input(whose, input)).await;
-        });
-    }
-
-    /// Tells headquarters which kiosks are connected here.
-    async fn tell_children(&self) {
-        if let (Some(session), Some(online)) = (self.session, &self.online) {
-            let online = online.borrow().iter().cloned().collect();
-            self.send(None, Up::Children { session, online }).await;
-        }
-    }
-}
-
-/// The range of a batch, so that a failure to carry it can be told.
-fn batch_of(message: &Up) -> Option<(Incarnation, u64, u32)> {
-    let Up::Batch { sealed, .. } = message else { return None };
-    let batch = crate::sync::wire::Batch::open(sealed).ok()?;
-    Some((batch.header.incarnation, batch.header.first, batch.header.count))
-}
-
-/// Runs work beside the loop; where it fails the engine is told so.
-pub(super) fn answer<E: std::fmt::Display>(
-    answers: &mpsc::Sender<Answer>,
-    whose: Whose,
-    work: impl Future<Output = Result<Answer, E>> + Send + 'static,
-) {
-    let answers = answers.clone();
-    tokio::spawn(async move {
-        let answer = match work.await {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::error!(%error, "the disk could not do what the link needs; trying again");
-                Answer::Input(whose, Input::StorageFailed)
-            }
-        };
-        // Only a loop that has ended does not listen.
-        let _ = answers.send(answer).await;
-    });
-}
-
 /// Where the journal stands.
 fn head(snapshot: &Snapshot<'_>) -> Result<Head, StorageError> {
     let newest = snapshot.incarnations()?.pop();
@@ -482,12 +351,5 @@ async fn changed(online: &mut Option<watch::Receiver<BTreeSet<NodeId>>>) {
 async fn close(link: Option<Uplink>) {
     if let Some(link) = link {
         link.close().await;
-    }
-}
-
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

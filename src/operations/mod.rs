@@ -19,6 +19,7 @@ pub mod relay;
 mod repair;
 mod request;
 mod revoke;
+mod rights;
 mod save_ack;
 mod sell;
 mod serve_feed;
@@ -47,6 +48,9 @@ pub use reincarnate::{ReincarnateRefusal, reincarnate};
 pub use repair::{Repaired, repair};
 pub use request::Request;
 pub use revoke::{RevokeRefusal, revoke};
+pub use rights::{
+    Given, Outstanding, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over,
+};
 pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
 pub use serve_feed::serve_feed;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Row};
+use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
@@ -91,8 +92,10 @@ impl Rebuild {
             tx.insert_document(&document)?;
             self.done.documents += 1;
         }
-        if let Fact::Refund(refund) = &fact {
-            self.refund(tx, refund)?;
+        match &fact {
+            Fact::Refund(refund) => self.refund(tx, refund)?,
+            Fact::Granted(granted) => rebuild_granted(tx, granted, found.position)?,
+            _ => {}
         }
         Ok(())
     }

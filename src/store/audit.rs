@@ -95,6 +95,7 @@ impl WriteTransaction<'_> {
         self.state.receipt_series.clear();
         self.write("DELETE FROM document", ())?;
         self.write("DELETE FROM refunded", ())?;
+        self.write("DELETE FROM granted", ())?;
         Ok(())
     }
 

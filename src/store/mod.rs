@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod carriage;
 mod catalog;
 mod changes;
 mod clock;
@@ -14,6 +15,7 @@ mod devices;
 mod documents;
 mod error;
 mod feeds;
+mod granted;
 mod holds;
 mod idempotency;
 mod identity;

@@ -13,7 +13,9 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0004_room.sql")),
     M::up(include_str!("../../migrations/node/0005_feed_epochs.sql")),
     M::up(include_str!("../../migrations/node/0006_shelves.sql")),
+    M::up(include_str!("../../migrations/node/0007_documents.sql")),
     M::up(include_str!("../../migrations/node/0008_relay.sql")),
+    M::up(include_str!("../../migrations/node/0010_rights.sql")),
 ];
 
 /// The version that this program writes.

@@ -136,6 +136,25 @@ impl Snapshot<'_> {
         Ok(())
     }
 
+    /// A replica's rows at a place that a record behind a position moved.
+    pub(crate) fn rows_touched(
+        &self,
+        place: Place,
+        replica: ReplicaIx,
+        behind: Position,
+    ) -> Result<Vec<(Sku, Row)>, StorageError> {
+        let sql = format!(
+            "SELECT {REGISTERS}, sku FROM shelf WHERE place = ?1 AND replica = ?2 AND touched > ?3 ORDER BY sku"
+        );
+        let found = self.all(&sql, (place.number(), replica.0, behind.0), |row| {
+            Ok((parsed(row, 7)?, stored(row, 0)?))
+        })?;
+        found
+            .into_iter()
+            .map(|(sku, stored)| Ok((sku, self.row_of(stored)?)))
+            .collect()
+    }
+
     /// The short number of a replica; none where nothing was heard of it.
     pub(crate) fn replica_ix(&self, replica: &ReplicaId) -> Result<Option<ReplicaIx>, StorageError> {
         let sql = "SELECT ix FROM replica WHERE node = ?1 AND counter = ?2 AND random = ?3";

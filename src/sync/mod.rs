@@ -4,6 +4,7 @@
 //! Both sides are state machines: `handle(now, input)`, then outputs are drained with `poll` until none is left. Time
 //! is whatever monotonic milliseconds the caller counts. A storage failure is an input like any other.
 
+pub mod carriage;
 pub mod feed_pages;
 pub mod hub;
 pub mod hub_judge;

@@ -99,6 +99,7 @@ impl Node {
             receipt_header: vec!["Corner shop".into(), "1 High Street".into()],
             clock: Arc::new(move || at(clock.fetch_add(1, Ordering::Relaxed))),
             running: store.running,
+            rights: None,
             commits,
             link: link_report,
             children: None,
@@ -151,7 +152,7 @@ impl Node {
     pub async fn device(&self, what: As) -> Client {
         let now = at(self.clock_ms.fetch_add(1, Ordering::Relaxed));
         let new = NewDevice {
-            name: format!("device {}", now.unix_ms - NOON_MS),
+            name: format!("device-{}", now.unix_ms - NOON_MS),
             role: what.role,
             rights: what.rights,
             register: what.register.map(|register| register.parse().unwrap()),

@@ -251,9 +251,12 @@ impl Store {
     /// Reads at the node as its operator.
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {
+        self.ask(Request::get(path)).ok(200)
+    }
+
+    pub fn ask(&self, request: Request<'_>) -> Reply {
         let mut connection = Connection::open(self.reached.address).expect("a node");
-        let reply = connection.ask(Request::get(path).by(&self.reached.token));
-        reply.expect("an answer").ok(200)
+        connection.ask(request.by(&self.reached.token)).expect("an answer")
     }
 
     /// Cuts its link by hand, or mends it.

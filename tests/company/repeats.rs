@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::at_once::{first_of, is_the_first_again};
 use crate::bad_record::{sell_without_link, spoil};
-use crate::headquarters::{Company, done};
+use crate::headquarters::{Company, done, eventually};
 use crate::http::Request;
+use crate::till::SKU;
 
 #[test]
 fn every_post_of_headquarters_is_answered_as_it_was_first() {
@@ -38,6 +39,22 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
         panic!("{lives:?}")
     };
 
+    // Goods that the web shop holds some of.
+    let line = json!({"sku": SKU, "change": "100"});
+    let goods = json!({"kind": "receipt", "lines": [line]}).to_string();
+    store
+        .ask(Request::post("/v1/stock/movements", "for-the-web", &goods))
+        .ok(201);
+    let line = json!({"sku": SKU, "quantity": "2"});
+    let cart = json!({"site": "store-1", "channel": "web", "lines": [line]});
+    let text = cart.to_string();
+    eventually(
+        "the web shop holds some",
+        || format!("{:#}", company.get("/v1/holds")),
+        || company.ask(Request::post("/v1/holds", "held", &text)).status == 201,
+    );
+    let held = company.get("/v1/holds")["holds"][0]["id"].as_str().unwrap().to_owned();
+
     let item = json!({"sku": "7", "gtin": null, "name": "Tea", "department": "", "brand": "", "size": "",
         "price": "2.50", "tax_class": "standard"});
     let description = company.get("/openapi.json");
@@ -57,6 +74,8 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
                 let path = format!("/v1/set-aside/store-1/{}/{}/repair", first.name, spoilt.seq);
                 (path, json!({"reason": "r", "fact": {"sale": spoilt.sale}}))
             }
+            "/v1/holds" => (path.clone(), cart.clone()),
+            "/v1/holds/{hold}/release" => (format!("/v1/holds/{held}/release"), json!({})),
             "/v1/tokens" => (path.clone(), json!({"name": "screen", "role": "read"})),
             other => panic!("a new call: {other}. What would a client send?"),
         };

@@ -74,6 +74,7 @@ impl Api {
             headquarters: Arc::clone(&hq),
             published,
             grown: Arc::new(Notify::new()),
+            rights: finalmarket::hq::RightsDesk::default(),
             operator_token: None,
             now_ms: || NOW_MS,
             stop: stopped,

@@ -8,6 +8,8 @@ mod journal;
 mod keeping;
 mod ledger;
 mod operations;
+mod relayed;
+mod shelves;
 
 use std::path::Path;
 

@@ -33,8 +33,9 @@ pub fn up(message: &Up) -> String {
             )
         }
         Up::Batch { session: s, sealed } => format!("Batch in {} {}", session(*s), batch(sealed)),
-        other @ (Up::Relayed { .. } | Up::Children { .. }) => format!("{other:?}"),
+        other @ (Up::Relayed { .. } | Up::Children { .. } | Up::Rights { .. }) => format!("{other:?}"),
         Up::FeedApplied { session: s, cursor: c } => format!("FeedApplied in {} {}", session(*s), cursor(c)),
+        Up::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
 }
 
@@ -65,8 +66,13 @@ pub fn down(message: &Down) -> String {
             fenced.common,
             fenced.set_back
         ),
-        other @ (Down::Relayed { .. } | Down::AckedAtTop(_)) => format!("{other:?}"),
+        other @ (Down::Relayed { .. }
+        | Down::AckedAtTop(_)
+        | Down::Here { .. }
+        | Down::Rights { .. }
+        | Down::Granted { .. }) => format!("{other:?}"),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
+        Down::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
 }
 

@@ -5,6 +5,7 @@
 mod auditing;
 mod backing_up;
 mod branching;
+mod carrying;
 mod disk;
 mod feeding;
 mod holding;
@@ -12,6 +13,7 @@ mod opening;
 mod pairing;
 mod receiving;
 mod refunding;
+mod relaying;
 mod searching;
 mod selling;
 mod sending;
@@ -25,3 +27,8 @@ mod sim {
     #[allow(dead_code)]
     pub mod power_cut;
 }
+
+/// Journals of other nodes.
+#[path = "../hq/journal.rs"]
+#[allow(dead_code)]
+mod journal;

@@ -22,7 +22,7 @@ const KEY_CHARACTERS_MAX: usize = 128;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A request that writes, with its body read. Repeated with its `Idempotency-Key`, it is done once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Command<T> {
     /// Who asks, in words.
     pub by: String,

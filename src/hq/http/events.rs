@@ -60,6 +60,8 @@ pub(super) async fn stream(
             let event = match happening {
                 Ok(Happening::Counted(sale)) => event("sale", &SummaryBody::from(SaleSummary::clone(&sale))),
                 Ok(Happening::Figures) => event("figures", &NothingBody {}),
+                // Of no interest to people: figures are told when they move.
+                Ok(Happening::Rights(_)) => continue,
                 Ok(Happening::Nodes) => event("nodes", &NothingBody {}),
                 Err(RecvError::Lagged(_)) => event("reset", &NothingBody {}),
                 Err(RecvError::Closed) => return,

@@ -12,7 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    catalog, events, feeds, health, metrics, nodes, sales, set_aside, settlements, status, stock, tokens, totals,
+    catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves, status, stock,
+    tokens, totals,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -32,6 +33,9 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(sales::show))
         .routes(routes!(sales::conflicts))
         .routes(routes!(stock::list))
+        .routes(routes!(shelves::list))
+        .routes(routes!(holds::list, holds::create))
+        .routes(routes!(holds::release))
         .routes(routes!(nodes::list, nodes::enrol))
         .routes(routes!(nodes::sites))
         .routes(routes!(set_aside::list))

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use super::metrics::Metrics;
+use crate::hq::RightsDesk;
+use crate::hq::rights_loop::RightsEvent;
 use crate::hq::{Headquarters, StorageError, Token, TokenRole};
 use crate::http::problem::{Problem, kind};
 
@@ -44,6 +46,8 @@ pub struct HqApiParts {
     pub published: broadcast::Sender<String>,
     /// Told whenever the ledger has grown.
     pub grown: Arc<Notify>,
+    /// Takes what is asked of whoever moves rights.
+    pub rights: RightsDesk,
     /// A token with every right for commands on this machine, good until the process ends.
     pub operator_token: Option<String>,
     /// Reads the clock: milliseconds since 1970.
@@ -63,6 +67,7 @@ pub struct Api {
     pub(super) headquarters: Arc<Headquarters>,
     published: broadcast::Sender<String>,
     grown: Arc<Notify>,
+    rights: RightsDesk,
     operator: Option<[u8; 32]>,
     now_ms: fn() -> u64,
     pub(super) stop: watch::Receiver<bool>,
@@ -90,6 +95,7 @@ impl HqApi {
             headquarters,
             published,
             grown,
+            rights,
             operator_token,
             now_ms,
             stop,
@@ -104,6 +110,7 @@ impl HqApi {
             headquarters,
             published,
             grown,
+            rights,
             now_ms,
             stop,
             limits,
@@ -118,6 +125,11 @@ impl HqApi {
     /// Headquarters' own journal has grown: figures are to follow.
     pub(super) fn grown(&self) {
         self.grown.notify_one();
+    }
+
+    /// Tells whoever moves rights. False where too much waits there.
+    pub(super) fn rights(&self, event: RightsEvent) -> bool {
+        self.rights.tell(event)
     }
 
     /// Offers a feed to the nodes; those that have everything are not bothered.

@@ -59,7 +59,12 @@ impl Headquarters {
     /// Where storage fails; what was done until then stays done.
     pub fn project(&self) -> Result<u64, StorageError> {
         let _alone = self.projecting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.project_all(true)
+        let projected = self.project_all(true)?;
+        // Among what was counted may be facts of headquarters' own.
+        if projected > 0 {
+            self.own_rows.notify_one();
+        }
+        Ok(projected)
     }
 
     /// Throws a projection away and makes it again from the ledger.
@@ -118,17 +123,26 @@ impl Headquarters {
                 self.watch.tell(happening);
             }
             if stock == sales {
-                self.take_in::<Stock>(stock, batches)?;
+                self.take_in_stock(stock, batches)?;
             }
             Ok(taken)
         } else if stock < sales {
             let batches = self.decode_behind(stock, sales)?;
             let taken = batches.len() as u64;
-            self.take_in::<Stock>(stock, batches)?;
+            self.take_in_stock(stock, batches)?;
             Ok(taken)
         } else {
             Ok(0)
         }
+    }
+
+    /// Takes batches into the stock figures. Rights that changed hands are told also while figures are made anew: whoever
+    /// hears of them twice knows them.
+    fn take_in_stock(&self, behind: u64, batches: Vec<Arc<DecodedBatch>>) -> Result<(), StorageError> {
+        for happening in self.take_in::<Stock>(behind, batches)? {
+            self.watch.tell(happening);
+        }
+        Ok(())
     }
 
     /// The next batches behind `position`, and none behind `last`.

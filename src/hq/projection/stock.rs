@@ -6,17 +6,21 @@ use std::collections::HashMap;
 
 use super::digest;
 use super::walk::{Effect, Figures, Place};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::Movement;
 use crate::hq::happenings::Happening;
+use crate::hq::rights;
 use crate::hq::storage::{StorageError, Writing};
 
 /// The quantities that a transaction has touched.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
     quantities: HashMap<SiteId, HashMap<Sku, Quantity>>,
+    /// Rights that changed hands.
+    moved: Vec<Happening>,
 }
 
 impl Figures for Stock {
@@ -35,6 +39,17 @@ impl Figures for Stock {
                 self.of_document(writing, place, &refund.id, changes)
             }
             Fact::Movement(movement) => self.movement(writing, place, movement),
+            // Rights that are met again, as when figures are made anew, are known by their totals.
+            Fact::Granted(granted) => {
+                let moved = rights::accept(writing, &replica(place), granted, place.received_ms)?;
+                self.moved.extend(moved);
+                Ok(Effect::Applied)
+            }
+            Fact::Accepted(accepted) => {
+                self.moved
+                    .extend(rights::taken_over(writing, &replica(place), accepted)?);
+                Ok(Effect::Applied)
+            }
             _ => Ok(Effect::Applied),
         }
     }
@@ -45,7 +60,15 @@ impl Figures for Stock {
                 writing.save_stock(site, sku, *quantity)?;
             }
         }
-        Ok(Vec::new())
+        Ok(self.moved)
+    }
+}
+
+/// Who wrote a record.
+fn replica(place: &Place<'_>) -> ReplicaId {
+    ReplicaId {
+        node: place.node.clone(),
+        incarnation: place.incarnation,
     }
 }
 

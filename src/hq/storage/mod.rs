@@ -6,6 +6,7 @@
 
 mod answers;
 mod copy;
+mod documents;
 mod error;
 mod feeds;
 mod identity;
@@ -14,6 +15,8 @@ mod movements;
 mod nodes;
 mod origins;
 mod projections;
+mod registers;
+mod rights;
 mod sales;
 mod stock;
 mod tokens;
@@ -37,6 +40,7 @@ pub(in crate::hq) use nodes::Node;
 pub(in crate::hq) use origins::{NewOrigin, Origin, OriginId};
 pub(in crate::hq) use projections::SetAside;
 pub use projections::SetAsideState;
+pub(in crate::hq) use registers::Register;
 pub use sales::SaleKind;
 pub(in crate::hq) use sales::{NewRepeat, NewSale, SalesOfDay};
 pub use tokens::{Token, TokenRole};
@@ -53,7 +57,9 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0006_movements.sql")),
     M::up(include_str!("../../../migrations/hq/0007_feed_epochs.sql")),
     M::up(include_str!("../../../migrations/hq/0008_told.sql")),
+    M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
+    M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
 ];
 
 /// How many connections wait for readers between reads.

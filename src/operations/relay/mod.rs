@@ -18,7 +18,7 @@ pub use introduce::{IntroduceRefusal, introduce_child};
 pub use let_go::let_relayed_go;
 pub use offer::{RelayedStreams, load_relayed, relayed_streams};
 pub use save_ack::save_relayed_ack;
-pub use take::{ChildBatch, Received, read_child_batch, take_child_batch};
+pub use take::{ChildBatch, ChildRights, Received, read_child_batch, take_child_batch};
 
 use crate::domain::journal::Hash;
 use crate::store::{RelayOrigin, Snapshot, StorageError};

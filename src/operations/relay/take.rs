@@ -1,12 +1,17 @@
 //! Take a kiosk's batch: kept as it came, and acknowledged once that is on disk.
 
 use super::hash_at;
-use crate::domain::ids::NodeId;
+use crate::domain::escrow::ReplicaId;
+use crate::domain::fact::{Entry, Fact};
+use crate::domain::ids::{NodeId, Sku};
 use crate::domain::journal::Head;
+use crate::domain::stock::GrantLine;
+use crate::operations::rights::{accept, own_replica};
 use crate::store::{Failure, NewRelayBatch, Now, Snapshot, StorageError, WriteTransaction};
 use crate::sync::hub::Outcome;
 use crate::sync::hub_judge::{self, Verdict};
 use crate::sync::hub_read::{self, Known, Readable};
+use crate::sync::wire::Slot;
 
 /// A batch as it came.
 #[derive(Debug)]
@@ -26,6 +31,29 @@ pub struct Received {
     pub outcome: Outcome,
     /// What is committed here, where the batch moved it.
     pub grown: Option<Head>,
+    /// Rights that changed hands between the kiosk and this node with it.
+    pub rights: Vec<ChildRights>,
+}
+
+/// Rights that changed hands between a kiosk and this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChildRights {
+    /// The kiosk has taken over what this node had handed on to it.
+    TookOver {
+        /// The kiosk.
+        by: ReplicaId,
+        /// What it took over.
+        lines: Vec<GrantLine>,
+    },
+    /// The kiosk has handed rights on, and this node has taken them over in the same transaction.
+    Accepted {
+        /// The kiosk.
+        from: ReplicaId,
+        /// The request that it answers.
+        request: Option<u64>,
+        /// The items.
+        skus: Vec<Sku>,
+    },
 }
 
 /// Reads a batch and checks what needs no writer: its signature and its chain. The inner error is what its sender is to
@@ -56,7 +84,13 @@ pub fn take_child_batch(
     batch: &ChildBatch,
     read: &Readable,
 ) -> Result<Received, Failure<StorageError>> {
-    let heard = |outcome| Ok(Received { outcome, grown: None });
+    let heard = |outcome| {
+        Ok(Received {
+            outcome,
+            grown: None,
+            rights: Vec::new(),
+        })
+    };
     let header = &read.batch.header;
     if batch.sender != header.node {
         let reason = format!("{} sends what {} wrote", batch.sender, header.node);
@@ -77,7 +111,7 @@ pub fn take_child_batch(
         None => None,
     };
     match hub_judge::judge_batch(&origin.acked, header, &read.slots, committed) {
-        Verdict::Take { .. } => {
+        Verdict::Take { from } => {
             tx.add_relay_batch(
                 origin.ix,
                 &NewRelayBatch {
@@ -96,9 +130,11 @@ pub fn take_child_batch(
                 origin.complete_ms = origin.complete_ms.max(origin.told_ms);
             }
             tx.save_relay_origin(&origin)?;
+            let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);
             Ok(Received {
                 outcome: Outcome::Committed { acked: origin.acked },
                 grown: Some(origin.acked),
+                rights: rights_of(tx, now, read, new)?,
             })
         }
         Verdict::Repeat => heard(Outcome::Committed { acked: origin.acked }),
@@ -110,4 +146,40 @@ pub fn take_child_batch(
             heard(Outcome::Branched { acked: origin.acked })
         }
     }
+}
+
+/// Takes over what the new records of a batch hand on to this node, and says what they take over from it.
+fn rights_of(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    read: &Readable,
+    new: usize,
+) -> Result<Vec<ChildRights>, StorageError> {
+    let own = own_replica(tx)?;
+    let child = ReplicaId {
+        node: read.batch.header.node.clone(),
+        incarnation: read.batch.header.incarnation,
+    };
+    let mut rights = Vec::new();
+    for slot in read.slots.iter().skip(new) {
+        let Slot::Record(record) = slot else { continue };
+        // What this version cannot read hands nothing on to it.
+        let Ok(entry) = Entry::decode(record) else { continue };
+        match entry.fact {
+            Fact::Granted(granted) if granted.to == own => {
+                let skus: Vec<Sku> = accept(tx, now, &child, &granted)?
+                    .into_iter()
+                    .map(|(sku, _)| sku)
+                    .collect();
+                let (from, request) = (child.clone(), granted.request);
+                rights.push(ChildRights::Accepted { from, request, skus });
+            }
+            Fact::Accepted(accepted) if accepted.from == own => {
+                let (by, lines) = (child.clone(), accepted.lines);
+                rights.push(ChildRights::TookOver { by, lines });
+            }
+            _ => {}
+        }
+    }
+    Ok(rights)
 }

@@ -161,6 +161,8 @@ impl HubEngine {
             Up::Batch { session, sealed } => self.outputs.push_back(Output::Ingest { node, session, sealed }),
             // Who relays for whom, and who is there, is the transport's and the ledger's business.
             Up::Relayed { .. } | Up::Children { .. } => {}
+            // Rights are moved by an engine of their own.
+            Up::Rights { .. } => {}
             Up::FeedApplied { session, cursor } => {
                 let Some(open) = self.sessions.get_mut(&(node.clone(), session)) else {
                     return;
@@ -174,6 +176,8 @@ impl HubEngine {
                 feed.page = PageState::Idle;
                 self.offer(&node, session, &cursor.feed);
             }
+            // The carrier's, which the caller asks first.
+            Up::Shelves { .. } => {}
         }
     }
 

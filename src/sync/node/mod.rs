@@ -319,9 +319,18 @@ impl NodeEngine {
             Down::Refused(refused) => {
                 self.shrink(refused.incarnation, refused.first, refused.count, &refused.reason);
             }
-            Down::AckedAtTop(ack) => self.outputs.push_back(Output::SaveTopAck(ack.acked)),
-            // What is meant for others is not this engine's.
-            Down::Relayed { .. } => {}
+            Down::AckedAtTop(ack) => {
+                if let Some(stream) = self.stream(ack.acked.incarnation) {
+                    stream.on_top_ack();
+                }
+                self.outputs.push_back(Output::SaveTopAck(ack.acked));
+            }
+            // What is meant for others is not this engine's, and rights are moved by an engine of their own.
+            Down::Relayed { .. }
+            | Down::Here { .. }
+            | Down::Rights { .. }
+            | Down::Granted { .. }
+            | Down::Shelves { .. } => {}
             Down::Fenced(fenced) => self.rehome(fenced.acked.incarnation, fenced.common, fenced.set_back),
             Down::FeedPage(page) => match self.feeds.on_page(&page) {
                 feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),

@@ -41,6 +41,11 @@ pub(super) struct Stream {
     offered: Option<Head>,
     /// Up to here the parent's chain and this one are the same for certain, since the last introduction.
     common: u64,
+    /// The most that the parent has said it has.
+    highest_acked: u64,
+    /// The parent gave records back that it had taken and could not pass on: that it takes a batch says nothing about
+    /// its size then.
+    given_back: bool,
     next: u64,
     in_flight: VecDeque<Sent>,
     records_max: u32,
@@ -88,6 +93,8 @@ impl Stream {
             acked: local.acked,
             offered: None,
             common: 0,
+            highest_acked: 0,
+            given_back: false,
             next: local.acked.seq + 1,
             in_flight: VecDeque::new(),
             records_max: limits.batch_records_max,
@@ -160,8 +167,20 @@ impl Stream {
         self.in_flight.retain(|sent| sent.last > theirs.seq);
         self.next = self.next.max(theirs.seq + 1);
         self.resent_after = None;
-        self.records_max = self.records_max.saturating_mul(2).min(self.records_max_usual);
+        self.highest_acked = self.highest_acked.max(theirs.seq);
+        if !self.given_back {
+            self.records_max = self.records_max.saturating_mul(2).min(self.records_max_usual);
+        }
         self.compare(theirs, known)
+    }
+
+    /// Headquarters has more of what the parent passes on. Batches grow slowly there: each that is too large is made,
+    /// sent and kept twice.
+    pub(super) fn on_top_ack(&mut self) {
+        if self.given_back {
+            let more = (self.records_max / 8).max(1);
+            self.records_max = self.records_max.saturating_add(more).min(self.records_max_usual);
+        }
     }
 
     /// Goes back to behind what the parent has.
@@ -180,7 +199,10 @@ impl Stream {
     }
 
     pub(super) fn on_loaded(&mut self, now_ms: u64, batch: &LoadedBatch) -> Loaded {
-        if batch.first != self.next || self.setting_aside.is_some() {
+        // What was read before smaller batches were asked for is no longer wanted; what another node sealed cannot be
+        // made smaller here.
+        let too_large = batch.count > self.records_max && self.kind != Kind::Relayed;
+        if batch.first != self.next || too_large || self.setting_aside.is_some() {
             return Loaded::Stale;
         }
         let behind = self.offered.unwrap_or(self.acked);
@@ -212,6 +234,7 @@ impl Stream {
         if !self.is_wanted(first, count) || self.setting_aside.is_some() || was_withheld {
             return None;
         }
+        self.given_back |= first.saturating_add(u64::from(count)) <= self.highest_acked.saturating_add(1);
         self.restart();
         self.records_max = (count / 2).clamp(1, self.records_max);
         if count > 1 {

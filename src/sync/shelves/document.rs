@@ -7,6 +7,7 @@
 //! bytes on the wire so, where a map from item to row costs 14.
 
 mod reading;
+mod repair;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use automerge::{
 };
 
 use self::reading::{list, read_change, unpanicked};
+pub use self::repair::RepairState;
 use super::packed::{self, PackedError};
 use crate::domain::escrow::{Broken, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
@@ -66,6 +68,24 @@ impl Heads {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<[u8; 32]> {
         self.0.iter().map(|hash| hash.0).collect()
+    }
+
+    /// True where nothing is known of the document.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first eight bytes of all of them, combined by exclusive or: enough to see whether two readers have the same.
+    #[must_use]
+    pub fn short(&self) -> [u8; 8] {
+        let mut short = [0; 8];
+        for hash in &self.0 {
+            for (byte, other) in short.iter_mut().zip(hash.0) {
+                *byte ^= other;
+            }
+        }
+        short
     }
 }
 
@@ -310,6 +330,29 @@ impl Document {
     pub fn changes_since(&mut self, heads: &Heads) -> Vec<Vec<u8>> {
         let changes = self.inner.get_changes(&heads.0);
         changes.iter().map(|change| change.raw_bytes().to_vec()).collect()
+    }
+
+    /// The same, each with the heads of a reader who has it and all before it.
+    pub fn history_since(&mut self, heads: &Heads) -> Vec<(Heads, Vec<u8>)> {
+        let changes = self.inner.get_changes(&heads.0);
+        let change = |change: &automerge::Change| (Heads(vec![change.hash()]), change.raw_bytes().to_vec());
+        changes.iter().map(change).collect()
+    }
+
+    /// True where every change that these heads name is in the document.
+    pub fn knows(&mut self, heads: &Heads) -> bool {
+        heads
+            .0
+            .iter()
+            .all(|head| self.inner.get_change_meta_by_hash(head).is_some())
+    }
+
+    /// True where this document says all that `other` did, so that a reader who has it needs the other no more.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let rows: BTreeMap<&Sku, &Row> = self.rows().collect();
+        let covered = |(sku, row): (&Sku, &Row)| rows.get(sku).is_some_and(|newer| newer.covers(row));
+        self.through >= other.through && other.rows().all(covered)
     }
 
     /// Takes changes in. Those that are known already do nothing. Gives the items whose rows are new or changed.

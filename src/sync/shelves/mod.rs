@@ -16,6 +16,8 @@ mod parcel;
 #[cfg(test)]
 mod properties;
 
-pub use document::{Document, DocumentError, DocumentId, Heads, SKUS_MAX};
+pub use document::{Document, DocumentError, DocumentId, Heads, RepairState, SKUS_MAX};
 pub use packed::PackedError;
 pub use parcel::{Parcel, ParcelError};
+#[cfg(test)]
+pub(in crate::sync) use properties::foreign_change;

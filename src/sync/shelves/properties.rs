@@ -228,6 +228,14 @@ fn a_full_document_takes_no_more_items_and_is_as_before() {
     assert!(!writer.write(all().take(SKUS_MAX), 2).unwrap(), "nothing differs");
 }
 
+/// A change by somebody who writes no document of ours.
+pub(in crate::sync) fn foreign_change() -> Vec<u8> {
+    let mut other = AutoCommit::new().with_actor(ActorId::from(&[9u8; 16][..]));
+    other.put(ROOT, "through", 99u64).unwrap();
+    other.commit();
+    other.get_last_local_change().unwrap().raw_bytes().to_vec()
+}
+
 /// The cost that the design promises (P8): by items touched, not by sales. 500 of 10,000 items, spread over all buckets,
 /// with item numbers as a real catalog has them.
 #[test]

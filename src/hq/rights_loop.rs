@@ -1,0 +1,501 @@
+//! The loop between headquarters' own rights and the sites that hold the rest: one rights engine for each site.
+//!
+//! It does what the engines ask and decides nothing itself. Nothing that is being taken in waits for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::happenings::{Happening, RightsMoved};
+use super::headquarters::Headquarters;
+use super::link_loop::wall_ms;
+use super::rights::RightsError;
+use crate::domain::escrow::{Amount, ReplicaId, Row};
+use crate::domain::ids::{NodeId, SiteId, Sku};
+use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
+use crate::sync::wire::Down;
+
+/// How often holds are looked at that may have run out: one lasts up to so much longer than it says, never less.
+const HOLDS_EVERY: Duration = Duration::from_secs(1);
+
+/// What others tell the loop.
+#[derive(Debug)]
+pub enum RightsEvent {
+    /// A site's node can be reached.
+    Connected {
+        /// The session in which it is reached.
+        session: u64,
+        /// Its site.
+        site: SiteId,
+        /// The node.
+        replica: ReplicaId,
+    },
+    /// A node cannot be reached any more in that session.
+    Gone {
+        /// The session.
+        session: u64,
+    },
+    /// A node asks, or has nothing to give.
+    Received {
+        /// The session in which it does.
+        session: u64,
+        /// What it says.
+        message: RightsMessage,
+    },
+    /// An online channel wants more than headquarters may promise. Dropped where there is nothing to be had.
+    Wanted {
+        /// The site.
+        site: SiteId,
+        /// What the promise needs in all, each item once.
+        lines: Vec<(Sku, Amount)>,
+        /// Takes the rights; they are kept until what it is given is dropped.
+        answer: oneshot::Sender<oneshot::Sender<()>>,
+    },
+    /// A customer of an online channel asked for so much, whether they got it or not.
+    Demand {
+        /// The site.
+        site: SiteId,
+        /// What they asked for.
+        lines: Vec<(Sku, Amount)>,
+    },
+    /// The own rows of a site have moved.
+    Touched {
+        /// The site.
+        site: SiteId,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+}
+
+/// The way to whoever moves rights; by default nobody does.
+#[derive(Debug, Clone, Default)]
+pub struct RightsDesk(Option<mpsc::Sender<RightsEvent>>);
+
+impl RightsDesk {
+    /// Tells it something. False where nobody listens, or too much waits there.
+    pub(super) fn tell(&self, event: RightsEvent) -> bool {
+        self.0.as_ref().is_some_and(|events| events.try_send(event).is_ok())
+    }
+}
+
+impl From<mpsc::Sender<RightsEvent>> for RightsDesk {
+    fn from(events: mpsc::Sender<RightsEvent>) -> Self {
+        Self(Some(events))
+    }
+}
+
+/// What the loop is made of.
+pub(super) struct RightsLoop {
+    /// Headquarters.
+    pub headquarters: Arc<Headquarters>,
+    /// What others tell.
+    pub events: mpsc::Receiver<RightsEvent>,
+    /// Takes what nodes are to be told.
+    pub to_nodes: mpsc::Sender<(NodeId, Down)>,
+    /// Numbers nobody guesses.
+    pub random: fn() -> u64,
+}
+
+/// A node that can be reached.
+#[derive(Debug, Clone)]
+struct Peer {
+    site: SiteId,
+    replica: ReplicaId,
+}
+
+/// What the loop keeps in mind.
+struct Running {
+    started: Instant,
+    engines: BTreeMap<SiteId, RightsEngine>,
+    peers: HashMap<u64, Peer>,
+    waiting: HashMap<(SiteId, u64), oneshot::Sender<oneshot::Sender<()>>>,
+    next_need: u64,
+    closed: mpsc::UnboundedSender<(SiteId, u64)>,
+    own: ReplicaId,
+}
+
+impl Running {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn session_of(&self, replica: &ReplicaId) -> Option<u64> {
+        let found = self.peers.iter().find(|(_, peer)| peer.replica == *replica);
+        found.map(|(session, _)| *session)
+    }
+}
+
+impl RightsLoop {
+    /// Runs until `stop` is true.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut happenings = self.headquarters.watch();
+        let own = match self.ask(|headquarters| headquarters.replica()).await {
+            Some(own) => own,
+            None => return,
+        };
+        let (closed, mut closes) = mpsc::unbounded_channel();
+        let mut running = Running {
+            started: Instant::now(),
+            engines: BTreeMap::new(),
+            peers: HashMap::new(),
+            waiting: HashMap::new(),
+            next_need: 1,
+            closed,
+            own,
+        };
+        let mut holds_due = tokio::time::interval(HOLDS_EVERY);
+        let mut inputs = self.rows_at_start().await;
+        loop {
+            for (site, input) in std::mem::take(&mut inputs) {
+                self.handle(&mut running, &site, input).await;
+            }
+            let due = running.engines.values().filter_map(RightsEngine::deadline).min();
+            let wake = due.map(|at_ms| tokio::time::Instant::from(running.started + Duration::from_millis(at_ms)));
+            inputs = tokio::select! {
+                () = told(&mut stop) => return,
+                Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
+                Some((site, need)) = closes.recv() => vec![(site, Input::Closed { need })],
+                happening = happenings.recv() => match happening {
+                    Ok(Happening::Rights(moved)) => self.on_moved(moved).await,
+                    Ok(_) => Vec::new(),
+                    // What was missed is asked for, or granted, again.
+                    Err(RecvError::Lagged(_)) => self.rows_at_start().await,
+                    Err(RecvError::Closed) => return,
+                },
+                _ = holds_due.tick() => self.expire().await,
+                () = sleep_until(wake) => {
+                    let sites: Vec<SiteId> = running.engines.keys().cloned().collect();
+                    sites.into_iter().map(|site| (site, Input::Timeout)).collect()
+                }
+            };
+        }
+    }
+
+    async fn rows_at_start(&self) -> Vec<(SiteId, Input)> {
+        let rows = self.ask(|headquarters| headquarters.own_rows()).await;
+        let rows = rows.unwrap_or_default().into_iter();
+        rows.map(|(site, sku, row)| row_of(site, sku, &row)).collect()
+    }
+
+    async fn rows(&self, site: SiteId, skus: Vec<Sku>) -> Vec<(Sku, Row)> {
+        let read = self.ask(move |headquarters| {
+            let rows = skus
+                .into_iter()
+                .map(|sku| Ok((headquarters.own_row(&site, &sku)?, sku)));
+            rows.map(|row| row.map(|(row, sku)| (sku, row)))
+                .collect::<Result<Vec<_>, super::storage::StorageError>>()
+        });
+        read.await.unwrap_or_default()
+    }
+
+    async fn on_event(&self, running: &mut Running, event: RightsEvent) -> Vec<(SiteId, Input)> {
+        tracing::debug!(?event, "rights");
+        match event {
+            RightsEvent::Connected { session, site, replica } => {
+                running.peers.retain(|_, peer| peer.replica != replica);
+                let peer = Peer {
+                    site: site.clone(),
+                    replica: replica.clone(),
+                };
+                running.peers.insert(session, peer);
+                let here = Down::Here {
+                    session,
+                    replica: running.own.clone(),
+                };
+                let _ = self.to_nodes.send((replica.node.clone(), here)).await;
+                let connected = Input::Connected {
+                    peer: replica.clone(),
+                    place: Place::Child,
+                };
+                let mut inputs = vec![(site, connected)];
+                inputs.extend(self.outstanding(replica).await);
+                inputs
+            }
+            RightsEvent::Gone { session } => {
+                let gone = running.peers.remove(&session);
+                let gone = gone.map(|peer| (peer.site, Input::Disconnected { peer: peer.replica }));
+                gone.into_iter().collect()
+            }
+            RightsEvent::Received { session, message } => {
+                let from = running.peers.get(&session).cloned();
+                let received = from.map(|peer| {
+                    let from = peer.replica;
+                    (peer.site, Input::Received { from, message })
+                });
+                received.into_iter().collect()
+            }
+            RightsEvent::Wanted { site, lines, answer } => {
+                let need = running.next_need;
+                running.next_need += 1;
+                running.waiting.insert((site.clone(), need), answer);
+                let shelf = |sku| ShelfKey {
+                    site: site.clone(),
+                    sku,
+                };
+                let lines = lines.into_iter().map(|(sku, amount)| (shelf(sku), amount));
+                let wanted = Input::Wanted {
+                    need,
+                    lines: lines.collect(),
+                };
+                vec![(site, wanted)]
+            }
+            RightsEvent::Demand { site, lines } => lines
+                .into_iter()
+                .map(|(sku, amount)| {
+                    let shelf = ShelfKey {
+                        site: site.clone(),
+                        sku,
+                    };
+                    (site.clone(), Input::Demand { shelf, amount })
+                })
+                .collect(),
+            RightsEvent::Touched { site, skus } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| row_of(site.clone(), sku, &row)).collect()
+            }
+        }
+    }
+
+    /// What a node has not taken over, from before headquarters was started or the node was gone.
+    async fn outstanding(&self, to: ReplicaId) -> Vec<(SiteId, Input)> {
+        let node = to.clone();
+        let steps = self
+            .ask(move |headquarters| headquarters.grants_outstanding(&node))
+            .await;
+        let steps = steps.unwrap_or_default().into_iter();
+        steps
+            .map(|(site, sku, total, request, row)| {
+                let shelf = ShelfKey {
+                    site: site.clone(),
+                    sku,
+                };
+                let granted = Input::Granted {
+                    to: to.clone(),
+                    shelf,
+                    request,
+                    total,
+                    figures: (&row).into(),
+                };
+                (site, granted)
+            })
+            .collect()
+    }
+
+    async fn on_moved(&self, moved: RightsMoved) -> Vec<(SiteId, Input)> {
+        match moved {
+            RightsMoved::Accepted {
+                from,
+                site,
+                request,
+                skus,
+            } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| {
+                    let shelf = ShelfKey {
+                        site: site.clone(),
+                        sku,
+                    };
+                    let accepted = Input::Accepted {
+                        from: from.clone(),
+                        shelf,
+                        request,
+                        figures: (&row).into(),
+                    };
+                    (site.clone(), accepted)
+                })
+                .collect()
+            }
+            RightsMoved::TakenOver { by, site, lines } => lines
+                .into_iter()
+                .map(|line| {
+                    let shelf = ShelfKey {
+                        site: site.clone(),
+                        sku: line.sku,
+                    };
+                    let taken_over = Input::TakenOver {
+                        by: by.clone(),
+                        shelf,
+                        total: line.grant.after,
+                    };
+                    (site.clone(), taken_over)
+                })
+                .collect(),
+        }
+    }
+
+    /// Ends holds that have run out.
+    async fn expire(&self) -> Vec<(SiteId, Input)> {
+        let ended = self.ask(|headquarters| headquarters.expire_holds(wall_ms())).await;
+        let ended = ended.unwrap_or_default();
+        if ended.is_empty() {
+            return Vec::new();
+        }
+        tracing::info!(ended = ended.len(), "holds of online channels have run out");
+        let mut inputs = Vec::new();
+        for hold in ended {
+            let skus = hold.opened.lines.into_iter().map(|line| line.sku).collect();
+            let site = hold.opened.site;
+            let rows = self.rows(site.clone(), skus).await.into_iter();
+            inputs.extend(rows.map(|(sku, row)| row_of(site.clone(), sku, &row)));
+        }
+        inputs
+    }
+
+    /// Has a site's engine take an input, and does all that it wants done.
+    async fn handle(&self, running: &mut Running, site: &SiteId, input: Input) {
+        let random = self.random;
+        let now_ms = running.now_ms();
+        let engine = running
+            .engines
+            .entry(site.clone())
+            .or_insert_with(|| RightsEngine::new(RightsConfig::headquarters(), random()));
+        engine.handle(now_ms, input);
+        loop {
+            let Some(output) = running.engines.get_mut(site).and_then(RightsEngine::poll) else {
+                return;
+            };
+            if let Some(input) = self.act(running, site, output).await {
+                let now_ms = running.now_ms();
+                if let Some(engine) = running.engines.get_mut(site) {
+                    engine.handle(now_ms, input);
+                }
+            }
+        }
+    }
+
+    async fn act(&self, running: &mut Running, site: &SiteId, output: Output) -> Option<Input> {
+        tracing::debug!(?output, "rights");
+        match output {
+            Output::Send { to, message } => {
+                if let Some(session) = running.session_of(&to) {
+                    // What does not get through is asked for again.
+                    let _ = self.to_nodes.try_send((to.node, Down::Rights { session, message }));
+                }
+                None
+            }
+            Output::Give {
+                to,
+                shelf,
+                amount,
+                request,
+            } => Some(self.give(to, shelf, amount, request).await),
+            Output::SendGrants { to, shelf, after } => {
+                let session = running.session_of(&to)?;
+                let (receiver, of) = (to.clone(), shelf.clone());
+                let (granted, total) = self
+                    .ask(move |headquarters| {
+                        let granted = headquarters.grants_behind(&receiver, &of.site, &of.sku, after)?;
+                        let total = headquarters.own_row(&of.site, &of.sku)?.given(&receiver);
+                        Ok::<_, super::storage::StorageError>((granted, total))
+                    })
+                    .await?;
+                if granted.is_empty() {
+                    return Some(Input::TakenOver { by: to, shelf, total });
+                }
+                let from = running.own.clone();
+                let _ = self
+                    .to_nodes
+                    .try_send((to.node, Down::Granted { session, from, granted }));
+                None
+            }
+            // What its nodes hold is not looked up: a site has one node that is asked.
+            Output::LookUp { shelf } => {
+                let rows = self.rows(shelf.site.clone(), vec![shelf.sku.clone()]).await;
+                let row = rows.into_iter().next().map(|(_, row)| row).unwrap_or_default();
+                Some(Input::Known {
+                    shelf,
+                    figures: (&row).into(),
+                    rights: Vec::new(),
+                })
+            }
+            Output::Resolved { need, resolution } => {
+                let waiting = running.waiting.remove(&(site.clone(), need));
+                if resolution == Resolution::Ready {
+                    let (done, finished) = oneshot::channel();
+                    if let Some(waiting) = waiting {
+                        // Where nobody waits any more, the rights are free at once.
+                        let _ = waiting.send(done);
+                    }
+                    let (closed, site) = (running.closed.clone(), site.clone());
+                    tokio::spawn(async move {
+                        let _ = finished.await;
+                        let _ = closed.send((site, need));
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    async fn give(&self, to: ReplicaId, shelf: ShelfKey, amount: Amount, request: Option<u64>) -> Input {
+        let (receiver, of) = (to.clone(), (shelf.site.clone(), shelf.sku.clone()));
+        let headquarters = Arc::clone(&self.headquarters);
+        let work = move || headquarters.give(receiver, of, amount, request, wall_ms());
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(given)) => Input::Granted {
+                to,
+                shelf,
+                request,
+                total: given.total,
+                figures: (&given.row).into(),
+            },
+            failed => {
+                if let Ok(Err(RightsError::Storage(error))) = failed {
+                    tracing::error!(%error, "rights could not be handed on; they are asked for again");
+                }
+                let rows = self.rows(shelf.site.clone(), vec![shelf.sku.clone()]).await;
+                let row = rows.into_iter().next().map(|(_, row)| row).unwrap_or_default();
+                Input::NotGiven {
+                    to,
+                    shelf,
+                    request,
+                    figures: (&row).into(),
+                }
+            }
+        }
+    }
+
+    /// Asks headquarters on a thread that may wait. Where it fails, that is told, and the next time is another one.
+    async fn ask<T, E>(&self, question: impl FnOnce(&Headquarters) -> Result<T, E> + Send + 'static) -> Option<T>
+    where
+        T: Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let headquarters = Arc::clone(&self.headquarters);
+        match tokio::task::spawn_blocking(move || question(&headquarters)).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "headquarters' own shelves could not be read or moved");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "what moves rights broke; going on");
+                None
+            }
+        }
+    }
+}
+
+fn row_of(site: SiteId, sku: Sku, row: &Row) -> (SiteId, Input) {
+    let shelf = ShelfKey {
+        site: site.clone(),
+        sku,
+    };
+    let figures = row.into();
+    (site, Input::Row { shelf, figures })
+}
+
+/// Returns when headquarters is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

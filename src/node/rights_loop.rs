@@ -1,0 +1,492 @@
+//! The loop between this node's shelves and those who have rights on the same ones: its parent, and its kiosks.
+//!
+//! It does what the rights engine asks and decides nothing itself. No sale ever waits for it: it moves rights that are
+//! idle, settles debt, and answers customers who want more than this node may promise.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::clock::MachineClock;
+use super::randomness;
+use super::touched::Touched;
+use crate::domain::escrow::{Amount, ReplicaId, Row};
+use crate::domain::ids::{SiteId, Sku};
+use crate::domain::stock::{GrantLine, Granted};
+use crate::http::{Ready, RightsAsk};
+use crate::operations::{accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over};
+use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
+use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
+use crate::sync::wire::{Down, Up};
+
+/// Rows that moved within this time are read together.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// What others tell the loop.
+#[derive(Debug)]
+pub(super) enum RightsEvent {
+    /// The parent can be reached, and says which replica it is.
+    Parent {
+        /// The session in which it is reached.
+        session: u64,
+        /// The parent.
+        replica: ReplicaId,
+    },
+    /// The parent cannot be reached any more.
+    ParentGone,
+    /// The parent asks, or has nothing to give.
+    FromParent(RightsMessage),
+    /// The parent has handed on rights.
+    GrantedByParent {
+        /// The parent.
+        from: ReplicaId,
+        /// What it handed on.
+        granted: Vec<Granted>,
+    },
+    /// A kiosk can be reached.
+    Child {
+        /// The session in which it is reached.
+        session: u64,
+        /// The kiosk.
+        replica: ReplicaId,
+    },
+    /// A kiosk cannot be reached any more in that session.
+    ChildGone {
+        /// The session.
+        session: u64,
+    },
+    /// A kiosk asks, or has nothing to give.
+    FromChild {
+        /// The session in which it does.
+        session: u64,
+        /// What it says.
+        message: RightsMessage,
+    },
+    /// A kiosk's journal says that it has taken rights over; the record is on this disk.
+    ChildTookOver {
+        /// The kiosk.
+        by: ReplicaId,
+        /// What it took over.
+        lines: Vec<GrantLine>,
+    },
+    /// A kiosk has handed rights on to this node, and they are taken over on this disk.
+    FromChildAccepted {
+        /// The kiosk.
+        from: ReplicaId,
+        /// The request that it answers.
+        request: Option<u64>,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+}
+
+/// What the loop is made of.
+pub(super) struct RightsLoop {
+    /// The node's site.
+    pub site: SiteId,
+    /// Its disk.
+    pub store: Arc<Store>,
+    /// Its clocks.
+    pub clock: MachineClock,
+    /// How rights are moved.
+    pub config: RightsConfig,
+    /// What handlers ask.
+    pub asks: mpsc::Receiver<RightsAsk>,
+    /// What others tell.
+    pub events: mpsc::Receiver<RightsEvent>,
+    /// Which rows have moved.
+    pub touched: Touched,
+    /// Takes what the parent is to be told.
+    pub to_parent: mpsc::Sender<Up>,
+    /// Takes what kiosks are to be told.
+    pub to_children: mpsc::Sender<Down>,
+}
+
+/// What the loop keeps in mind.
+struct Running {
+    engine: RightsEngine,
+    parent: Option<(u64, ReplicaId)>,
+    children: BTreeMap<u64, ReplicaId>,
+    /// Promises that wait, by the engine's number.
+    waiting: HashMap<u64, oneshot::Sender<Ready>>,
+    next_need: u64,
+    closed: mpsc::UnboundedSender<u64>,
+}
+
+impl Running {
+    fn has_peers(&self) -> bool {
+        self.parent.is_some() || !self.children.is_empty()
+    }
+}
+
+impl RightsLoop {
+    /// Runs until `stop` is true.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let (closed, mut closes) = mpsc::unbounded_channel();
+        let mut running = Running {
+            engine: RightsEngine::new(self.config.clone(), randomness::number()),
+            parent: None,
+            children: BTreeMap::new(),
+            waiting: HashMap::new(),
+            next_need: 1,
+            closed,
+        };
+        let mut inputs = Vec::new();
+        let mut knows_rows = false;
+        loop {
+            if !knows_rows && running.has_peers() {
+                inputs.extend(self.rows_at_start().await);
+                knows_rows = true;
+            }
+            for input in std::mem::take(&mut inputs) {
+                running.engine.handle(self.clock.monotonic_ms(), input);
+                self.drain(&mut running).await;
+            }
+            let wake = running.engine.deadline().map(|at_ms| self.clock.instant(at_ms));
+            inputs = tokio::select! {
+                () = told(&mut stop) => return,
+                Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
+                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask),
+                Some(need) = closes.recv() => vec![Input::Closed { need }],
+                // Where nobody is there to move rights with, nothing is read.
+                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus).await,
+                () = sleep_until(wake) => vec![Input::Timeout],
+            };
+        }
+    }
+
+    fn shelf(&self, sku: &Sku) -> ShelfKey {
+        ShelfKey {
+            site: self.site.clone(),
+            sku: sku.clone(),
+        }
+    }
+
+    fn row(&self, sku: &Sku, row: &Row) -> Input {
+        Input::Row {
+            shelf: self.shelf(sku),
+            figures: row.into(),
+        }
+    }
+
+    async fn rows_at_start(&self) -> Vec<Input> {
+        match self.store.readers.run(own_rows).await {
+            Ok(rows) => rows.iter().map(|(sku, row)| self.row(sku, row)).collect(),
+            Err(error) => {
+                tracing::error!(%error, "the shelves could not be read: rights move once they are touched");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn rows_of(&self, skus: impl IntoIterator<Item = Sku>) -> Vec<Input> {
+        // What the same customers move next is read with it.
+        tokio::time::sleep(GATHER).await;
+        let skus: Vec<Sku> = skus.into_iter().collect();
+        let read = move |snapshot: &Snapshot<'_>| {
+            let rows = skus.into_iter().map(|sku| Ok((own_row(snapshot, &sku)?, sku)));
+            rows.collect::<Result<Vec<_>, StorageError>>()
+        };
+        match self.store.readers.run(read).await {
+            Ok(rows) => rows.iter().map(|(row, sku)| self.row(sku, row)).collect(),
+            Err(error) => {
+                tracing::error!(%error, "shelves could not be read: rights move once they are touched again");
+                Vec::new()
+            }
+        }
+    }
+
+    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
+        match ask {
+            RightsAsk::Demand(lines) => lines
+                .into_iter()
+                .map(|(sku, amount)| Input::Demand {
+                    shelf: self.shelf(&sku),
+                    amount,
+                })
+                .collect(),
+            RightsAsk::Wanted { lines, answer } => {
+                let need = running.next_need;
+                running.next_need += 1;
+                running.waiting.insert(need, answer);
+                let lines = lines.into_iter().map(|(sku, amount)| (self.shelf(&sku), amount));
+                let lines = lines.collect();
+                vec![Input::Wanted { need, lines }]
+            }
+        }
+    }
+
+    async fn on_event(&self, running: &mut Running, event: RightsEvent) -> Vec<Input> {
+        tracing::debug!(?event, "rights");
+        match event {
+            RightsEvent::Parent { session, replica } => {
+                let before = running.parent.replace((session, replica.clone()));
+                let mut inputs = Vec::new();
+                if let Some((_, peer)) = before.filter(|(_, known)| *known != replica) {
+                    inputs.push(Input::Disconnected { peer });
+                }
+                let (peer, place) = (replica, Place::Parent);
+                inputs.push(Input::Connected { peer, place });
+                inputs
+            }
+            RightsEvent::ParentGone => {
+                let gone = running.parent.take();
+                gone.map(|(_, peer)| Input::Disconnected { peer }).into_iter().collect()
+            }
+            RightsEvent::FromParent(message) => {
+                let from = running.parent.clone();
+                from.map(|(_, from)| Input::Received { from, message })
+                    .into_iter()
+                    .collect()
+            }
+            RightsEvent::GrantedByParent { from, granted } => {
+                let mut inputs = Vec::new();
+                for granted in granted {
+                    inputs.extend(self.take_over(&from, granted).await);
+                }
+                inputs
+            }
+            RightsEvent::Child { session, replica } => {
+                running.children.retain(|_, known| *known != replica);
+                running.children.insert(session, replica.clone());
+                let mut inputs = vec![Input::Connected {
+                    peer: replica.clone(),
+                    place: Place::Child,
+                }];
+                inputs.extend(self.outstanding(replica).await);
+                inputs
+            }
+            RightsEvent::ChildGone { session } => {
+                let gone = running.children.remove(&session);
+                gone.map(|peer| Input::Disconnected { peer }).into_iter().collect()
+            }
+            RightsEvent::FromChild { session, message } => {
+                let from = running.children.get(&session).cloned();
+                from.map(|from| Input::Received { from, message }).into_iter().collect()
+            }
+            RightsEvent::ChildTookOver { by, lines } => self.note_taken_over(by, lines).await,
+            RightsEvent::FromChildAccepted { from, request, skus } => {
+                let accepted = |row: Input| match row {
+                    Input::Row { shelf, figures } => Input::Accepted {
+                        from: from.clone(),
+                        shelf,
+                        request,
+                        figures,
+                    },
+                    other => other,
+                };
+                self.rows_of(skus).await.into_iter().map(accepted).collect()
+            }
+        }
+    }
+
+    /// What a kiosk has not taken over, from before this node was started or the kiosk was gone.
+    async fn outstanding(&self, to: ReplicaId) -> Vec<Input> {
+        let child = to.clone();
+        let read = move |snapshot: &Snapshot<'_>| grants_outstanding(snapshot, &child);
+        match self.store.readers.run(read).await {
+            Ok(steps) => steps
+                .into_iter()
+                .map(|(sku, total, request, row)| Input::Granted {
+                    to: to.clone(),
+                    shelf: self.shelf(&sku),
+                    request,
+                    total,
+                    figures: (&row).into(),
+                })
+                .collect(),
+            Err(error) => {
+                tracing::error!(%error, "rights that were handed on could not be read; they are sent when they are asked for");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn take_over(&self, from: &ReplicaId, granted: Granted) -> Vec<Input> {
+        let now = self.clock.now();
+        let (giver, request) = (from.clone(), granted.request);
+        let work = move |tx: &mut WriteTransaction<'_>| {
+            accept(tx, now, &giver, &granted).map_err(Failure::<Infallible>::Storage)
+        };
+        match self.store.writer.run(work).await {
+            Ok(grown) => grown
+                .into_iter()
+                .map(|(sku, row)| Input::Accepted {
+                    from: from.clone(),
+                    shelf: self.shelf(&sku),
+                    request,
+                    figures: (&row).into(),
+                })
+                .collect(),
+            Err(error) => {
+                tracing::error!(%error, "rights could not be taken over; their giver sends them again");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn note_taken_over(&self, by: ReplicaId, lines: Vec<GrantLine>) -> Vec<Input> {
+        let (child, taken) = (by.clone(), lines.clone());
+        let work =
+            move |tx: &mut WriteTransaction<'_>| taken_over(tx, &child, &taken).map_err(Failure::<Infallible>::Storage);
+        if let Err(error) = self.store.writer.run(work).await {
+            tracing::warn!(%error, "what a kiosk took over could not be noted; it is noted with the next");
+        }
+        let taken_over = |line: GrantLine| Input::TakenOver {
+            by: by.clone(),
+            shelf: self.shelf(&line.sku),
+            total: line.grant.after,
+        };
+        lines.into_iter().map(taken_over).collect()
+    }
+
+    /// Does all that the engine wants done.
+    async fn drain(&self, running: &mut Running) {
+        while let Some(output) = running.engine.poll() {
+            if let Some(input) = self.act(running, output).await {
+                running.engine.handle(self.clock.monotonic_ms(), input);
+            }
+        }
+    }
+
+    async fn act(&self, running: &mut Running, output: Output) -> Option<Input> {
+        tracing::debug!(?output, "rights");
+        match output {
+            Output::Send { to, message } => {
+                self.send(running, &to, message);
+                None
+            }
+            Output::Give {
+                to,
+                shelf,
+                amount,
+                request,
+            } => Some(self.give(to, shelf, amount, request).await),
+            Output::SendGrants { to, shelf, after } => self.send_grants(running, to, shelf, after).await,
+            Output::LookUp { shelf } => {
+                let children: Vec<ReplicaId> = running.children.values().cloned().collect();
+                Some(self.look_up(shelf, children).await)
+            }
+            Output::Resolved { need, resolution } => {
+                let waiting = running.waiting.remove(&need);
+                if resolution == Resolution::Ready {
+                    let (done, finished) = oneshot::channel();
+                    if let Some(waiting) = waiting {
+                        // Where nobody waits any more, the rights are free at once.
+                        let _ = waiting.send(Ready::new(done));
+                    }
+                    let closed = running.closed.clone();
+                    tokio::spawn(async move {
+                        let _ = finished.await;
+                        let _ = closed.send(need);
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    fn send(&self, running: &Running, to: &ReplicaId, message: RightsMessage) {
+        let parent = running.parent.as_ref().filter(|(_, parent)| parent == to);
+        let child = running.children.iter().find(|(_, child)| *child == to);
+        // What does not get through is asked for again.
+        if let Some((session, _)) = parent {
+            let session = *session;
+            let _ = self.to_parent.try_send(Up::Rights { session, message });
+        } else if let Some((session, _)) = child {
+            let session = *session;
+            let _ = self.to_children.try_send(Down::Rights { session, message });
+        }
+    }
+
+    async fn give(&self, to: ReplicaId, shelf: ShelfKey, amount: Amount, request: Option<u64>) -> Input {
+        let now = self.clock.now();
+        let (receiver, sku) = (to.clone(), shelf.sku.clone());
+        let work = move |tx: &mut WriteTransaction<'_>| give(tx, now, &receiver, &sku, amount, request);
+        match self.store.writer.run(work).await {
+            Ok(given) => Input::Granted {
+                to,
+                shelf,
+                request,
+                total: given.total,
+                figures: (&given.row).into(),
+            },
+            Err(failure) => {
+                if let Failure::Storage(error) = failure {
+                    tracing::error!(%error, "rights could not be handed on; they are asked for again");
+                }
+                let sku = shelf.sku.clone();
+                let row = self.store.readers.run(move |snapshot| own_row(snapshot, &sku)).await;
+                Input::NotGiven {
+                    to,
+                    shelf,
+                    request,
+                    figures: (&row.unwrap_or_default()).into(),
+                }
+            }
+        }
+    }
+
+    async fn send_grants(&self, running: &Running, to: ReplicaId, shelf: ShelfKey, after: Amount) -> Option<Input> {
+        let (session, _) = running.children.iter().find(|(_, child)| **child == to)?;
+        let (session, receiver, sku) = (*session, to.clone(), shelf.sku.clone());
+        let read = move |snapshot: &Snapshot<'_>| {
+            let grants = grants_behind(snapshot, &receiver, &sku, after)?;
+            let given = own_row(snapshot, &sku)?.given(&receiver);
+            Ok::<_, StorageError>((own_replica(snapshot)?, grants, given))
+        };
+        match self.store.readers.run(read).await {
+            Ok((_, granted, total)) if granted.is_empty() => Some(Input::TakenOver { by: to, shelf, total }),
+            Ok((from, granted, _)) => {
+                let _ = self.to_children.try_send(Down::Granted { session, from, granted });
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "rights that were handed on could not be read; they are sent later");
+                None
+            }
+        }
+    }
+
+    async fn look_up(&self, shelf: ShelfKey, children: Vec<ReplicaId>) -> Input {
+        let sku = shelf.sku.clone();
+        let read = move |snapshot: &Snapshot<'_>| {
+            let known = snapshot.shelf(crate::domain::stock::Place::Sellable, &sku)?;
+            Ok::<_, StorageError>((own_row(snapshot, &sku)?, known))
+        };
+        let (own, rights) = match self.store.readers.run(read).await {
+            Ok((own, known)) => {
+                let rights = children.into_iter().filter_map(|child| {
+                    let rights = known.row(&child)?.rights();
+                    Some((child, Amount::new(u64::try_from(rights).ok()?)?))
+                });
+                (own, rights.collect())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a shelf could not be read");
+                (Row::default(), Vec::new())
+            }
+        };
+        Input::Known {
+            shelf,
+            figures: (&own).into(),
+            rights,
+        }
+    }
+}
+
+/// Returns when the node is to stop, or nobody could say so any more.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
