@@ -126,8 +126,9 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
     };
     let (first, end) = arguments.seed.map_or(arguments.seeds, |seed| (seed, seed + 1));
     if arguments.policies {
-        shelf::policies::print(&shelf::policies::table(first..end));
-        return ExitCode::SUCCESS;
+        let table = shelf::policies::table(first..end);
+        shelf::policies::print(&table);
+        return ExitCode::from(u8::from(!shelf::policies::is_best(&table)));
     }
     if arguments.trace {
         return trace_shelf(first, fault);

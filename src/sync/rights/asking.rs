@@ -59,11 +59,11 @@ impl Book {
         }
         let mut asks = std::mem::take(&mut self.asks);
         for ask in asks.iter_mut().filter(|ask| now_ms >= ask.repeat_ms) {
-            // Rights may have become free here since: then less helps.
+            // Rights may have become free here since, and others who want less have come: then less helps.
             let missing = self.missing(desk, Some(&ask.to));
             if ask.purpose != Purpose::Stock && missing > 0 {
                 ask.needed = ask.needed.min(missing);
-                ask.least = ask.least.min(ask.needed);
+                ask.least = ask.least.min(self.least_that_helps(ask.needed));
                 ask.believed = ask.believed.min(ask.needed);
             }
             self.say(desk, ask);

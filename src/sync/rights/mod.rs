@@ -29,8 +29,6 @@ mod stocking;
 mod traffic;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;
 
 pub use config::{RightsConfig, StockConfig, Surplus};

@@ -44,7 +44,10 @@ pub(super) fn spare_for_stock(available: u64, target: u64, floor: u64, share_per
 
 /// As many whole grains as there are in `parts`.
 pub(super) const fn whole_grains(parts: u64, grain: u64) -> u64 {
-    if grain == 0 { parts } else { parts / grain * grain }
+    match parts.checked_rem(grain) {
+        Some(rest) => parts - rest,
+        None => parts,
+    }
 }
 
 #[cfg(test)]

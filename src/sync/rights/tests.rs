@@ -1,1 +1,355 @@
+//! One engine alone: what it says and wants, by the rule that it follows. Many engines together are the simulator's.
 
+use super::*;
+use crate::domain::escrow::{Amount, ReplicaId};
+use crate::domain::ids::Incarnation;
+
+fn replica(name: &str) -> ReplicaId {
+    ReplicaId {
+        node: name.parse().unwrap(),
+        incarnation: Incarnation { counter: 1, random: 7 },
+    }
+}
+
+fn shelf(item: u32) -> ShelfKey {
+    ShelfKey {
+        site: "site".parse().unwrap(),
+        sku: format!("item-{item}").parse().unwrap(),
+    }
+}
+
+fn units(n: u64) -> Amount {
+    Amount::new(n * 1_000).unwrap()
+}
+
+fn rights(n: u64) -> Figures {
+    Figures {
+        rights: units(n),
+        ..Figures::default()
+    }
+}
+
+/// An engine with a parent and so many children, all connected; every shelf has so many rights.
+struct Bench {
+    engine: RightsEngine,
+    rights: u64,
+    /// What is known of children's rights.
+    known: Vec<(ReplicaId, Amount)>,
+}
+
+impl Bench {
+    fn new(config: RightsConfig, children: usize, rights: u64) -> Self {
+        let mut engine = RightsEngine::new(config, 100);
+        let (peer, place) = (replica("parent"), Place::Parent);
+        engine.handle(0, Input::Connected { peer, place });
+        for n in 0..children {
+            let (peer, place) = (replica(&format!("child-{n}")), Place::Child);
+            engine.handle(0, Input::Connected { peer, place });
+        }
+        let known = Vec::new();
+        Self { engine, rights, known }
+    }
+
+    /// What is wanted after an input; rows are looked up on the way.
+    fn after(&mut self, now_ms: u64, input: Input) -> Vec<Output> {
+        self.engine.handle(now_ms, input);
+        let mut outputs = Vec::new();
+        while let Some(output) = self.engine.poll() {
+            if let Output::LookUp { shelf } = output {
+                let (figures, rights) = (rights(self.rights), self.known.clone());
+                self.engine.handle(now_ms, Input::Known { shelf, figures, rights });
+            } else {
+                outputs.push(output);
+            }
+        }
+        outputs
+    }
+
+    fn want(&mut self, now_ms: u64, need: u64, n: u64) -> Vec<Output> {
+        let lines = vec![(shelf(1), units(n))];
+        self.after(now_ms, Input::Wanted { need, lines })
+    }
+
+    fn ask(&mut self, now_ms: u64, from: &str, request: Request) -> Vec<Output> {
+        let (from, message) = (replica(from), RightsMessage::Request(request));
+        self.after(now_ms, Input::Received { from, message })
+    }
+
+    fn nothing(&mut self, now_ms: u64, from: &str, id: u64) -> Vec<Output> {
+        let message = RightsMessage::Nothing(Answer { shelf: shelf(1), id });
+        self.after(
+            now_ms,
+            Input::Received {
+                from: replica(from),
+                message,
+            },
+        )
+    }
+}
+
+fn request(id: u64, purpose: Purpose, n: u64) -> Request {
+    let (needed, extra) = if purpose == Purpose::Stock { (0, n) } else { (n, 0) };
+    Request {
+        shelf: shelf(1),
+        id,
+        purpose,
+        needed: units(needed),
+        least: units(needed),
+        extra: units(extra),
+        wait_ms: 1_800,
+    }
+}
+
+/// Requests that were sent: to whom, under which number, for how much.
+fn requests(outputs: &[Output]) -> Vec<(String, u64, Amount)> {
+    let request = |output: &Output| match output {
+        Output::Send {
+            to,
+            message: RightsMessage::Request(request),
+        } => Some((to.node.to_string(), request.id, request.needed)),
+        _ => None,
+    };
+    outputs.iter().filter_map(request).collect()
+}
+
+fn resolved(need: u64, resolution: Resolution) -> Output {
+    Output::Resolved { need, resolution }
+}
+
+#[test]
+fn a_need_that_is_covered_is_ready_at_once_and_its_rights_are_kept() {
+    let mut bench = Bench::new(RightsConfig::store(), 0, 5);
+    assert_eq!(bench.want(0, 1, 3), [resolved(1, Resolution::Ready)]);
+    // Two are left: the next one has to ask for one.
+    assert_eq!(requests(&bench.want(1, 2, 3)), [("parent".to_owned(), 100, units(1))]);
+}
+
+#[test]
+fn a_need_asks_the_parent_repeats_under_the_same_number_and_is_ready_when_the_grant_has_come() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 0);
+    assert_eq!(requests(&bench.want(0, 1, 3)), [("parent".to_owned(), 100, units(3))]);
+    assert_eq!(requests(&bench.after(399, Input::Timeout)), []);
+    assert_eq!(
+        requests(&bench.after(400, Input::Timeout)),
+        [("parent".to_owned(), 100, units(3))]
+    );
+    let accepted = Input::Accepted {
+        from: replica("parent"),
+        shelf: shelf(1),
+        request: Some(100),
+        figures: rights(3),
+    };
+    assert_eq!(bench.after(450, accepted), [resolved(1, Resolution::Ready)]);
+}
+
+#[test]
+fn whoever_is_alone_is_refused_at_once_and_whoever_waits_after_two_seconds() {
+    let mut alone = Bench::new(RightsConfig::kiosk(), 0, 2);
+    let peer = replica("parent");
+    alone.after(0, Input::Disconnected { peer });
+    assert_eq!(alone.want(0, 1, 3), [resolved(1, Resolution::Refused)]);
+    let mut silent = Bench::new(RightsConfig::kiosk(), 0, 2);
+    silent.want(0, 1, 3);
+    assert!(
+        !silent
+            .after(1_999, Input::Timeout)
+            .contains(&resolved(1, Resolution::Refused))
+    );
+    assert!(
+        silent
+            .after(2_000, Input::Timeout)
+            .contains(&resolved(1, Resolution::Refused))
+    );
+}
+
+#[test]
+fn before_anybody_is_refused_the_parent_those_known_to_have_and_all_others_are_asked() {
+    let mut bench = Bench::new(RightsConfig::store(), 3, 0);
+    bench.known = vec![(replica("child-1"), units(4))];
+    assert_eq!(requests(&bench.want(0, 1, 3)), [("parent".to_owned(), 100, units(3))]);
+    assert_eq!(
+        requests(&bench.nothing(10, "parent", 100)),
+        [("child-1".to_owned(), 101, units(3))]
+    );
+    let others = [
+        ("child-0".to_owned(), 102, units(3)),
+        ("child-2".to_owned(), 103, units(3)),
+    ];
+    assert_eq!(requests(&bench.nothing(20, "child-1", 101)), others);
+    assert_eq!(bench.nothing(30, "child-0", 102), []);
+    assert_eq!(bench.nothing(40, "child-2", 103), [resolved(1, Resolution::Refused)]);
+}
+
+#[test]
+fn all_lines_or_none() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 5);
+    let lines = vec![(shelf(1), units(2)), (shelf(2), units(6))];
+    let asked = bench.after(0, Input::Wanted { need: 1, lines });
+    assert_eq!(requests(&asked), [("parent".to_owned(), 100, units(1))]);
+    let message = RightsMessage::Nothing(Answer {
+        shelf: shelf(2),
+        id: 100,
+    });
+    let from = replica("parent");
+    assert_eq!(
+        bench.after(9, Input::Received { from, message }),
+        [resolved(1, Resolution::Refused)]
+    );
+}
+
+#[test]
+fn a_request_is_answered_once_and_only_by_what_the_caller_committed() {
+    let mut bench = Bench::new(RightsConfig::store(), 1, 5);
+    let give = Output::Give {
+        to: replica("child-0"),
+        shelf: shelf(1),
+        amount: units(2),
+        request: Some(7),
+    };
+    assert_eq!(bench.ask(0, "child-0", request(7, Purpose::Customer, 2)), [give]);
+    assert_eq!(bench.ask(1, "child-0", request(7, Purpose::Customer, 2)), []);
+    let granted = Input::Granted {
+        to: replica("child-0"),
+        shelf: shelf(1),
+        request: Some(7),
+        total: units(2),
+        figures: rights(3),
+    };
+    let send = |after| Output::SendGrants {
+        to: replica("child-0"),
+        shelf: shelf(1),
+        after,
+    };
+    assert_eq!(bench.after(2, granted), [send(Amount::ZERO)]);
+    assert_eq!(bench.ask(3, "child-0", request(7, Purpose::Customer, 2)), []);
+    // It is repeated until the child's journal shows it.
+    assert_eq!(bench.after(1_002, Input::Timeout), [send(Amount::ZERO)]);
+    let (by, total) = (replica("child-0"), units(2));
+    bench.after(
+        1_003,
+        Input::TakenOver {
+            by,
+            shelf: shelf(1),
+            total,
+        },
+    );
+    assert_eq!(bench.after(60_000, Input::Timeout), []);
+}
+
+#[test]
+fn the_floor_is_kept_from_others_customers_but_not_from_debt() {
+    let floor = units(2);
+    let config = RightsConfig {
+        floor,
+        ..RightsConfig::kiosk()
+    };
+    let mut bench = Bench::new(config, 0, 3);
+    let nothing = bench.ask(0, "parent", request(7, Purpose::Customer, 3));
+    assert!(
+        matches!(
+            &nothing[..],
+            [Output::Send {
+                message: RightsMessage::Nothing(_),
+                ..
+            }]
+        ),
+        "{nothing:?}"
+    );
+    let all = bench.ask(1, "parent", request(8, Purpose::Debt, 3));
+    assert!(
+        matches!(&all[..], [Output::Give { amount, .. }] if *amount == units(3)),
+        "{all:?}"
+    );
+}
+
+#[test]
+fn stock_is_a_share_of_what_is_to_spare_and_nothing_while_customers_wait() {
+    let mut bench = Bench::new(RightsConfig::store(), 2, 20);
+    let given = bench.ask(0, "child-0", request(7, Purpose::Stock, 10));
+    assert!(
+        matches!(&given[..], [Output::Give { amount, .. }] if *amount == units(5)),
+        "{given:?}"
+    );
+    let mut pressed = Bench::new(RightsConfig::store(), 2, 20);
+    pressed.ask(0, "child-0", request(7, Purpose::Customer, 30));
+    let nothing = pressed.ask(1, "child-1", request(8, Purpose::Stock, 10));
+    assert!(
+        !nothing.iter().any(|output| matches!(output, Output::Give { .. })),
+        "{nothing:?}"
+    );
+}
+
+#[test]
+fn debt_asks_for_rights_by_itself() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 0);
+    let owed = units(2);
+    let figures = Figures {
+        owed,
+        ..Figures::default()
+    };
+    let shelf = shelf(1);
+    assert_eq!(
+        requests(&bench.after(0, Input::Row { shelf, figures })),
+        [("parent".to_owned(), 100, units(2))]
+    );
+}
+
+#[test]
+fn idle_rights_go_home_after_their_time_and_the_shelf_is_forgotten() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 4);
+    let figures = rights(4);
+    assert_eq!(
+        bench.after(
+            0,
+            Input::Row {
+                shelf: shelf(1),
+                figures
+            }
+        ),
+        []
+    );
+    assert_eq!(bench.after(29_999, Input::Timeout), []);
+    let home = bench.after(30_000, Input::Timeout);
+    assert!(
+        matches!(&home[..], [Output::Give { amount, request: None, .. }] if *amount == units(4)),
+        "{home:?}"
+    );
+    let granted = Input::Granted {
+        to: replica("parent"),
+        shelf: shelf(1),
+        request: None,
+        total: units(4),
+        figures: rights(0),
+    };
+    assert_eq!(bench.after(30_001, granted), []);
+    assert_eq!((bench.engine.shelves(), bench.engine.deadline()), (0, None));
+}
+
+#[test]
+fn messages_and_memory_are_bounded() {
+    let config = RightsConfig {
+        messages_per_second_max: 3,
+        shelves_max: 5,
+        ..RightsConfig::kiosk()
+    };
+    let mut bench = Bench::new(config, 0, 0);
+    let mut sent = 0;
+    for n in 0..50 {
+        let (need, lines) = (u64::from(n), vec![(shelf(n), units(1))]);
+        sent += requests(&bench.after(0, Input::Wanted { need, lines })).len();
+    }
+    assert_eq!((sent, bench.engine.shelves()), (3, 5));
+    // What could not be said is said as soon as there is room.
+    assert_eq!(requests(&bench.after(334, Input::Timeout)).len(), 1);
+}
+
+#[test]
+fn messages_read_back() {
+    for message in [
+        RightsMessage::Request(request(7, Purpose::Customer, 2)),
+        RightsMessage::Nothing(Answer { shelf: shelf(1), id: 8 }),
+    ] {
+        let bytes = postcard::to_allocvec(&message).unwrap();
+        assert_eq!(postcard::from_bytes::<RightsMessage>(&bytes).unwrap(), message);
+    }
+}

@@ -3,7 +3,7 @@
 use finalmarket::domain::escrow::Refusal;
 use finalmarket::sync::rights::Input;
 
-use super::facts::{Fact, HandedHold, HoldId, Item, Step, amount};
+use super::facts::{Fact, HandedHold, HoldId, Item, Line, Step, amount};
 use super::fault::Fault;
 use super::machine::{Role, Stop, Waiting};
 use super::world::World;
@@ -119,7 +119,7 @@ impl World {
     }
 
     /// An open hold of a machine that runs.
-    fn any_hold(&mut self) -> Option<(usize, HoldId, Vec<(Item, u64)>)> {
+    fn any_hold(&mut self) -> Option<(usize, HoldId, Vec<Line>)> {
         for _ in 0..8 {
             let at = self.any_running()?;
             let memory = self.machines[at].memory.as_ref()?;

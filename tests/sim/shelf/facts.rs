@@ -8,6 +8,8 @@ use finalmarket::domain::escrow::{Amount, Refusal, Registers, ReplicaId, Row};
 pub type Life = usize;
 /// An item, by number.
 pub type Item = usize;
+/// An item and how much of it.
+pub type Line = (Item, u64);
 /// A hold's identity, which it keeps when it is handed over.
 pub type HoldId = u64;
 

@@ -18,6 +18,7 @@ pub mod machine;
 pub mod model;
 pub mod network;
 pub mod options;
+#[allow(dead_code, reason = "its table is the binary's")]
 pub mod policies;
 pub mod run;
 pub mod runner;

@@ -256,6 +256,14 @@ pub fn table(seeds: std::ops::Range<u64>) -> Vec<(Policy, Outcome)> {
     Policy::ALL.into_iter().map(sum).collect()
 }
 
+/// True where the first policy refuses fewer than any other.
+pub fn is_best(table: &[(Policy, Outcome)]) -> bool {
+    let refused: Vec<u64> = table.iter().map(|(_, outcome)| outcome.refused).collect();
+    refused
+        .split_first()
+        .is_some_and(|(ours, others)| others.iter().all(|other| ours < other))
+}
+
 /// The table, for people.
 pub fn print(table: &[(Policy, Outcome)]) {
     println!(
