@@ -66,6 +66,9 @@ pub fn introduce_child(
             // An older incarnation of that disk is closed: whatever it lacks has been dealt with since.
             _ if !newest => {}
             verdict => {
+                tracing::warn!(%node, incarnation = %told.head.incarnation, told = told.head.seq,
+                    here = origin.acked.seq, session = hello.session, taken_in = origin.session, ?verdict,
+                    "a kiosk tells of another branch than the one that is here");
                 branched = Some(Introduction::Branched {
                     acked: origin.acked,
                     common: common(tx, &origin, told, told_acked)?,

@@ -8,6 +8,8 @@ mod feeds;
 mod inputs;
 mod outputs;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 

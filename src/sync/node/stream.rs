@@ -217,6 +217,15 @@ impl Stream {
             }
         }
         let last = batch.first + u64::from(batch.count) - 1;
+        if last > self.head.seq && self.kind != Kind::Closed {
+            // The disk has grown, and its own word of it is still on the way: the parent's answer may come first, and must
+            // not be taken for that of a parent that has more than this disk.
+            self.head = Head {
+                seq: last,
+                hash: batch.after,
+                ..self.head
+            };
+        }
         self.in_flight.push_back(Sent {
             last,
             after: batch.after,
