@@ -64,7 +64,7 @@ impl Headquarters {
     /// # Errors
     /// Where storage fails.
     pub fn replica(&self) -> Result<ReplicaId, StorageError> {
-        self.database.read(|reading| replica(reading))
+        self.database.read(replica)
     }
 
     /// Its own row of a shelf.

@@ -9,6 +9,9 @@ use crate::domain::escrow::{Amount, Registers, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{Granted, Hold, HoldId};
 
+/// A shelf, what was handed on of it in all, and the request of the last step.
+pub(in crate::hq) type GrantedInAll = (SiteId, Sku, Amount, Option<u64>);
+
 impl Reading<'_> {
     /// Headquarters' own row of a shelf.
     pub(in crate::hq) fn own_row(&self, site: &SiteId, sku: &Sku) -> Result<Row, StorageError> {
@@ -87,10 +90,7 @@ impl Reading<'_> {
 
     /// The shelves on which a replica has not taken over all that was handed on to it, with the total and the request of
     /// the last step.
-    pub(in crate::hq) fn grants_outstanding(
-        &self,
-        to: &ReplicaId,
-    ) -> Result<Vec<(SiteId, Sku, Amount, Option<u64>)>, StorageError> {
+    pub(in crate::hq) fn grants_outstanding(&self, to: &ReplicaId) -> Result<Vec<GrantedInAll>, StorageError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT site, sku, after, request FROM granted AS step
              WHERE node = ?1 AND counter = ?2 AND random = ?3 AND taken = 0
