@@ -14,7 +14,7 @@ const STORES: u64 = 10;
 const CUTS_IN_STORE: u64 = 20;
 const TILLS: usize = 6;
 /// How many writes and syncs the first start takes at most: it makes the tables and the first incarnation.
-const OPERATIONS_OF_FIRST_START: u64 = 150;
+const OPERATIONS_OF_FIRST_START: u64 = 500;
 /// So many writes and syncs are some dozen sales.
 const OPERATIONS_OF_SALES: u64 = 700;
 /// Closing writes the log back and removes it.
