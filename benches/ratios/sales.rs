@@ -124,9 +124,12 @@ fn script(folder: &Path, behind_sales: usize) -> Outcome<Script> {
             found.entry(position).or_default().push(Write::new(insert, row));
         }
     }
-    let stock = script.statement(
-        "INSERT INTO stock (sku, quantity) VALUES (?1, ?2) \
-         ON CONFLICT (sku) DO UPDATE SET quantity = quantity + excluded.quantity"
+    // The row of the one incarnation that there is. Every sale is in hand: it only takes and owes.
+    let shelf = script.statement(
+        "INSERT INTO shelf (sku, place, replica, added, removed, held, freed, debt, repaid, touched) \
+         VALUES (?1, 0, 1, 0, ?2, 0, 0, ?3, 0, ?4) \
+         ON CONFLICT (sku, place, replica) DO UPDATE SET removed = removed + excluded.removed, \
+         debt = debt + excluded.debt, touched = excluded.touched"
             .into(),
     );
     let mut positions: Vec<i64> = found.keys().copied().collect();
@@ -141,9 +144,11 @@ fn script(folder: &Path, behind_sales: usize) -> Outcome<Script> {
             for line in sale.lines {
                 let values = vec![
                     Sql::Text(line.sku.as_str().to_owned()),
-                    Sql::Integer((-line.quantity).thousandths()),
+                    Sql::Integer(line.quantity.thousandths()),
+                    Sql::Integer(line.fulfilment.debt().thousandths()),
+                    Sql::Integer(position),
                 ];
-                unit.push(Write::new(stock, values));
+                unit.push(Write::new(shelf, values));
             }
         }
         script.push(unit);
