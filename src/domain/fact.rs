@@ -45,6 +45,8 @@ pub enum Fact {
     ThresholdSet(ThresholdSet),
     /// Goods in, losses, corrections, moves between places and counts, with who and why.
     StockWork(StockWork),
+    /// A standby may succeed this node.
+    StandbyAdmitted(StandbyAdmitted),
 }
 
 /// The first record of an incarnation.
@@ -78,6 +80,18 @@ pub enum OpenedReason {
     Copied,
     /// The disk runs in another machine than the one that it was written in.
     Moved,
+    /// A standby took the place of a node that is gone.
+    Promoted,
+}
+
+/// A standby that may succeed this node, by the key that its incarnation will sign with. It stands in the node's own
+/// journal, so that whoever reads the journal knows a lawful successor from a copied disk without asking a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyAdmitted {
+    /// What people call the standby.
+    pub name: String,
+    /// The Ed25519 key of the incarnation that it opens when it is promoted.
+    pub public_key: [u8; 32],
 }
 
 /// A record that was written under an incarnation which turned out to have two branches.
@@ -176,6 +190,7 @@ mod kind {
     pub const ACCEPTED: u32 = 13;
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
+    pub const STANDBY_ADMITTED: u32 = 35;
 }
 
 impl Entry {
@@ -201,6 +216,7 @@ impl Entry {
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
+            Fact::StandbyAdmitted(body) => encode(kind::STANDBY_ADMITTED, recorded, body),
         }
     }
 
@@ -238,6 +254,7 @@ impl Entry {
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
+            kind::STANDBY_ADMITTED => Fact::StandbyAdmitted(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -350,7 +367,11 @@ mod tests {
             threshold: None,
             by: "manager".into(),
         });
-        for fact in facts.into_iter().chain([threshold]) {
+        let admitted = Fact::StandbyAdmitted(StandbyAdmitted {
+            name: "store-1 b".into(),
+            public_key: [7; 32],
+        });
+        for fact in facts.into_iter().chain([threshold, admitted]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

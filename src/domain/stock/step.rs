@@ -163,7 +163,8 @@ impl StepKind {
             | Fact::Rehomed(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
-            | Fact::ThresholdSet(_) => {
+            | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_) => {
                 return None;
             }
         })
@@ -327,7 +328,8 @@ impl Particulars {
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
-            | Fact::ThresholdSet(_) => Self::default(),
+            | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_) => Self::default(),
         }
     }
 

@@ -164,7 +164,8 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
-        | Fact::ThresholdSet(_) => {
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_) => {
             return Ok(None);
         }
     };

@@ -8,12 +8,14 @@ mod columns;
 mod message;
 mod sale_columns;
 mod shelves;
+mod standby;
 
 pub use batch::{Batch, BatchError, BatchHeader, SigningKey, Slot, VerifyingKey, seal};
 pub use message::{
     Ack, Birth, Down, FeedCursor, FeedEntry, FeedPage, Fenced, Hello, HubState, MessageError, Refused, Resend,
     StreamHead, StreamState, StreamStatus, Up, WIRE_VERSION, Welcome,
 };
+pub use standby::{Cell, CopyHead, FollowedRow, FromStandby, RowsPage, StandbyHere, ToStandby};
 pub use shelves::{Holds, Offer, OfferedGroup, Repair, ShelfMessage, Standing, StandingGroup, Taken};
 
 /// The most bytes that one batch may decompress to.
