@@ -16,12 +16,14 @@ mod join;
 mod node;
 mod pair;
 mod progress;
+mod promote;
 mod repair;
 mod replay;
 mod restore;
 mod serve;
 mod set_aside;
 mod settle;
+mod site_nodes;
 mod status;
 mod verify;
 
@@ -59,6 +61,7 @@ enum Command {
     Restore(restore::Arguments),
     Pair(pair::Arguments),
     Join(join::Arguments),
+    Promote(promote::Arguments),
     Settle(settle::Arguments),
     SetAside(set_aside::Arguments),
 }
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Pair(arguments) => pair::run(&arguments),
         Command::Join(arguments) => join::run(&arguments),
+        Command::Promote(arguments) => promote::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
         Command::SetAside(arguments) => set_aside::run(&arguments),
     };

@@ -59,9 +59,20 @@ impl ParentAddress {
     }
 }
 
-/// How a kiosk's node reaches its parent.
+/// As what a node connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// As a kiosk's node, whose parent the other one is.
+    Kiosk,
+    /// As a standby, which follows the other one.
+    Standby,
+}
+
+/// How a kiosk's node reaches its parent, or a standby the node that it follows.
 #[derive(Clone)]
 pub struct ParentConfig {
+    /// As what this node connects.
+    pub door: Door,
     /// Where it is.
     pub address: ParentAddress,
     /// The token by which it knows this node.

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::config::ParentConfig;
+use super::config::{Door, ParentConfig};
 use crate::backoff::Backoff;
 
 /// How many messages may wait for their turn before [`LinkHandle::send`] waits itself.
@@ -291,7 +291,10 @@ async fn open(config: &ParentConfig) -> Result<WebSocketStream<TcpStream>, Strin
     // A message is written at once; waiting for more to send would only delay it.
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let (org, node, site) = (&config.org, &config.node, &config.site);
-    let url = format!("ws://{authority}/v1/link?org={org}&node={node}&site={site}");
+    let url = match config.door {
+        Door::Kiosk => format!("ws://{authority}/v1/link?org={org}&node={node}&site={site}"),
+        Door::Standby => format!("ws://{authority}/v1/standby/link"),
+    };
     let mut request = url.into_client_request().map_err(|error| error.to_string())?;
     let token = HeaderValue::from_str(&format!("Bearer {}", config.token));
     let token = token.map_err(|_| "the token cannot be sent".to_owned())?;

@@ -68,8 +68,8 @@ impl Snapshot<'_> {
     /// Where they cannot be read.
     pub fn followed_rows(&self, after: u64) -> Result<Option<RowsPage>, StorageError> {
         let sql = "SELECT change, source, key FROM followed_change WHERE change > ?1 ORDER BY change LIMIT ?2";
-        let changed: Vec<(i64, String, String)> = self
-            .all(sql, (row_count(after), row_count(PAGE_ROWS_MAX as u64)), |row| {
+        let changed: Vec<(i64, String, String)> =
+            self.all(sql, (row_count(after), row_count(PAGE_ROWS_MAX as u64)), |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
         let mut page = RowsPage {

@@ -134,7 +134,10 @@ impl Snapshot<'_> {
     pub fn is_drained(&self) -> Result<bool, StorageError> {
         let own = self.incarnations()?;
         Ok(own.iter().all(|row| row.acked.seq >= row.offered())
-            && self.relay_origins()?.iter().all(|origin| origin.top.seq >= origin.acked.seq))
+            && self
+                .relay_origins()?
+                .iter()
+                .all(|origin| origin.top.seq >= origin.acked.seq))
     }
 }
 

@@ -68,8 +68,14 @@ pub fn install_copy(
     let mut core = WriterCore::over(connection, Faults::default(), lock.clone(), now)?;
     let theirs = core.read(|snapshot| snapshot.identity())?;
     if theirs.as_ref() != Some(node) {
-        let whose = theirs.map_or_else(|| "nobody".to_owned(), |theirs| format!("{} of {}", theirs.node, theirs.site));
-        let reason = format!("it is of {whose}, and this standby is for {} of {}", node.node, node.site);
+        let whose = theirs.map_or_else(
+            || "nobody".to_owned(),
+            |theirs| format!("{} of {}", theirs.node, theirs.site),
+        );
+        let reason = format!(
+            "it is of {whose}, and this standby is for {} of {}",
+            node.node, node.site
+        );
         return Err(CopyError::Unusable(reason));
     }
     let (machine, address) = (Machine::from_id(machine_id), primary_address.to_owned());

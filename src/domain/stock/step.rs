@@ -164,7 +164,7 @@ impl StepKind {
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::ThresholdSet(_)
-        | Fact::StandbyAdmitted(_) => {
+            | Fact::StandbyAdmitted(_) => {
                 return None;
             }
         })
@@ -329,7 +329,7 @@ impl Particulars {
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::ThresholdSet(_)
-        | Fact::StandbyAdmitted(_) => Self::default(),
+            | Fact::StandbyAdmitted(_) => Self::default(),
         }
     }
 

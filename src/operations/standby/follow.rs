@@ -39,7 +39,11 @@ pub fn introduce_followed(snapshot: &Snapshot<'_>, hello: &Hello) -> Result<Intr
     let committed = snapshot.kept_hash(&row, told.head.seq)?;
     match hub_judge::judge_head(&row.head, told, committed, false) {
         HeadVerdict::Agrees => {}
-        verdict => return Err(another(&format!("the followed node's journal is another one ({verdict:?})"))),
+        verdict => {
+            return Err(another(&format!(
+                "the followed node's journal is another one ({verdict:?})"
+            )));
+        }
     }
     Ok(Introduction::Known(vec![StreamStatus {
         acked: row.head,
@@ -125,7 +129,9 @@ pub fn keep_rows(tx: &mut WriteTransaction<'_>, page: &RowsPage) -> Result<u64, 
 fn take(tx: &mut WriteTransaction<'_>, rebuild: &mut Rebuild, record: &[u8], hash: Hash) -> Result<(), StorageError> {
     let position = tx.append_followed(record, hash)?;
     // A newer version's record moves nothing that this version knows.
-    let Ok(entry) = Entry::decode(record) else { return Ok(()) };
+    let Ok(entry) = Entry::decode(record) else {
+        return Ok(());
+    };
     rebuild.fact(tx, &entry.fact, position)?;
     match &entry.fact {
         Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
@@ -136,11 +142,7 @@ fn take(tx: &mut WriteTransaction<'_>, rebuild: &mut Rebuild, record: &[u8], has
     }
 }
 
-fn move_rows(
-    tx: &mut WriteTransaction<'_>,
-    effects: Vec<Effect<'_>>,
-    position: Position,
-) -> Result<(), StorageError> {
+fn move_rows(tx: &mut WriteTransaction<'_>, effects: Vec<Effect<'_>>, position: Position) -> Result<(), StorageError> {
     let mut shelves = Shelves::default();
     for effect in effects {
         match shelves.apply(tx, &effect) {

@@ -109,7 +109,12 @@ impl AnswerGate {
     /// Goes on with one disk where an answer has waited for too long. True where that is news.
     #[must_use]
     pub fn look_at_the_clock(&self) -> bool {
-        let late = self.with(|inner| inner.held.front().is_some_and(|held| held.since.elapsed() >= self.0.bound));
+        let late = self.with(|inner| {
+            inner
+                .held
+                .front()
+                .is_some_and(|held| held.since.elapsed() >= self.0.bound)
+        });
         late && self.standby_is_gone()
     }
 

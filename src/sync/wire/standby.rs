@@ -18,6 +18,8 @@ pub enum ToStandby {
     Engine(Vec<u8>),
     /// Rows that no record gives.
     Rows(RowsPage),
+    /// The node is there and has nothing to say.
+    Alive,
     /// The standby has no copy that this node could go on with: it is to take a new one.
     TakeBase {
         /// Why, for people.
@@ -37,11 +39,6 @@ pub enum FromStandby {
     Here(StandbyHere),
     /// An encoded [`Down`](super::Down) of its engine.
     Engine(Vec<u8>),
-    /// Rows are on its disk, up to this change.
-    RowsKept {
-        /// The change.
-        change: u64,
-    },
 }
 
 /// What a standby says of itself.
@@ -143,7 +140,8 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, MessageError> {
     if *version != VERSION {
         return Err(MessageError::Version(*version));
     }
-    let (message, _newer) = postcard::take_from_bytes(body).map_err(|error| MessageError::Malformed(error.to_string()))?;
+    let (message, _newer) =
+        postcard::take_from_bytes(body).map_err(|error| MessageError::Malformed(error.to_string()))?;
     Ok(message)
 }
 
@@ -156,7 +154,12 @@ mod tests {
         let row = FollowedRow {
             source: "price".into(),
             key: vec![Cell::Text("a-1".into())],
-            row: Some(vec![Cell::Text("a-1".into()), Cell::Integer(-7), Cell::Null, Cell::Blob(vec![1])]),
+            row: Some(vec![
+                Cell::Text("a-1".into()),
+                Cell::Integer(-7),
+                Cell::Null,
+                Cell::Blob(vec![1]),
+            ]),
         };
         let page = ToStandby::Rows(RowsPage {
             after: 1,
@@ -164,8 +167,8 @@ mod tests {
             rows: vec![row],
         });
         assert_eq!(ToStandby::decode(&page.encode()).unwrap(), page);
-        let kept = FromStandby::RowsKept { change: 9 };
-        assert_eq!(FromStandby::decode(&kept.encode()).unwrap(), kept);
+        let word = FromStandby::Engine(vec![9]);
+        assert_eq!(FromStandby::decode(&word.encode()).unwrap(), word);
         assert!(FromStandby::decode(&[]).is_err());
         assert!(FromStandby::decode(&[9, 0]).is_err());
     }
