@@ -34,6 +34,7 @@ mod shelves;
 mod start;
 mod stock;
 mod storage;
+mod succession;
 mod tokens;
 mod totals;
 mod verify;

@@ -7,7 +7,7 @@ use rusqlite::OptionalExtension as _;
 use super::changes::Change;
 use super::clock::Now;
 use super::connection::open_reader;
-use super::keys::{IncarnationIx, Position, count, row_count, signed, unsigned};
+use super::keys::{Position, count, row_count, signed, unsigned};
 use super::open::{OpenError, take_lock};
 use super::options::database_path;
 use super::quarantine::{free_name, move_database};
@@ -175,10 +175,5 @@ impl WriteTransaction<'_> {
         )?;
         self.state.tip = Some(tip);
         Ok(tip.position)
-    }
-
-    /// The incarnation that is written.
-    pub(crate) fn present(&self) -> Result<IncarnationIx, StorageError> {
-        Ok(self.tip()?.ix)
     }
 }

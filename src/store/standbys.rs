@@ -57,4 +57,10 @@ impl WriteTransaction<'_> {
         self.write(sql, (device.0, public_key, address))?;
         Ok(())
     }
+
+    /// Forgets a standby by its key: it has taken this node's place.
+    pub(crate) fn remove_standby(&mut self, public_key: [u8; 32]) -> Result<(), StorageError> {
+        self.write("DELETE FROM standby WHERE public_key = ?1", (public_key,))?;
+        Ok(())
+    }
 }

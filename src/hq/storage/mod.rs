@@ -19,6 +19,7 @@ mod registers;
 mod rights;
 mod sales;
 mod stock;
+mod successors;
 mod tokens;
 mod totals;
 mod value;
@@ -60,6 +61,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
+    M::up(include_str!("../../../migrations/hq/0014_successors.sql")),
 ];
 
 /// How many connections wait for readers between reads.

@@ -3,6 +3,7 @@
 use crate::domain::fact::OpenedReason;
 use crate::domain::journal::Head;
 use crate::store::{Failure, IncarnationSeed, Now, WriteTransaction};
+use crate::sync::wire::SigningKey;
 
 /// What a promotion did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub fn promote(
     let succeeds = tx.head()?;
     let head = tx.open_incarnation(now, seed, OpenedReason::Promoted)?;
     tx.end_following()?;
+    // It is no standby of itself.
+    tx.remove_standby(SigningKey::from_bytes(&seed.secret_key).verifying_key().to_bytes())?;
     // The history of shelves follows the journal by itself from here.
     tx.restart_history()?;
     Ok(Promoted { succeeds, head })
