@@ -47,6 +47,8 @@ pub enum Fact {
     StockWork(StockWork),
     /// A standby may succeed this node.
     StandbyAdmitted(StandbyAdmitted),
+    /// A standby may not succeed this node any more.
+    StandbyDismissed(StandbyDismissed),
 }
 
 /// The first record of an incarnation.
@@ -91,6 +93,13 @@ pub struct StandbyAdmitted {
     /// What people call the standby.
     pub name: String,
     /// The Ed25519 key of the incarnation that it opens when it is promoted.
+    pub public_key: [u8; 32],
+}
+
+/// A standby that was admitted and may not succeed this node any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyDismissed {
+    /// The key that was admitted.
     pub public_key: [u8; 32],
 }
 
@@ -191,6 +200,7 @@ mod kind {
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
     pub const STANDBY_ADMITTED: u32 = 35;
+    pub const STANDBY_DISMISSED: u32 = 36;
 }
 
 impl Entry {
@@ -217,6 +227,7 @@ impl Entry {
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
             Fact::StandbyAdmitted(body) => encode(kind::STANDBY_ADMITTED, recorded, body),
+            Fact::StandbyDismissed(body) => encode(kind::STANDBY_DISMISSED, recorded, body),
         }
     }
 
@@ -255,6 +266,7 @@ impl Entry {
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
             kind::STANDBY_ADMITTED => Fact::StandbyAdmitted(whole(kind, body)?),
+            kind::STANDBY_DISMISSED => Fact::StandbyDismissed(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -371,7 +383,8 @@ mod tests {
             name: "store-1 b".into(),
             public_key: [7; 32],
         });
-        for fact in facts.into_iter().chain([threshold, admitted]) {
+        let dismissed = Fact::StandbyDismissed(StandbyDismissed { public_key: [7; 32] });
+        for fact in facts.into_iter().chain([threshold, admitted, dismissed]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

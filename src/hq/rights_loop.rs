@@ -131,6 +131,18 @@ impl RightsLoop {
         match event {
             RightsEvent::Connected { session, site, replica } => {
                 running.peers.retain(|_, peer| peer.replica != replica);
+                let (node, incarnation) = (replica.node.clone(), replica.incarnation);
+                let proof = self
+                    .ask(move |headquarters| headquarters.proof_of_succession(&node, incarnation))
+                    .await;
+                if let Some(sealed) = proof.flatten() {
+                    // It sells no more: rights would be stranded there.
+                    let _ = self
+                        .to_nodes
+                        .send((replica.node, Down::Succeeded { session, sealed }))
+                        .await;
+                    return Vec::new();
+                }
                 let peer = Peer {
                     site: site.clone(),
                     replica: replica.clone(),

@@ -1,29 +1,28 @@
 //! A standby that took the place of its node is a lawful successor: the node's own journal has admitted its key. What it
 //! does counts without an operator, whichever comes first, its own records or the one that admitted it.
 
+use super::headquarters::Headquarters;
 use super::own_journal;
 use super::storage::{Origin, StorageError, Writing};
 use crate::domain::fact::{Entry, Fact, OpenedReason, Settlement, SettlementDecision};
-use crate::domain::ids::NodeId;
+use crate::domain::ids::{Incarnation, NodeId};
 use crate::sync::wire::{Slot, StreamState};
 
-/// The first byte of a record that admits a standby: its kind. Others need not be read.
-const ADMITTED_KIND: u8 = 35;
+/// The first bytes of records that admit and dismiss a standby: their kinds. Others need not be read.
+const KINDS: [u8; 2] = [35, 36];
 
-/// Keeps the keys that records admit. True where there is a new one.
+/// Keeps the keys that records admit, and forgets those that they dismiss. True where there is a new one.
 pub(super) fn keep_admitted(writing: &Writing<'_>, node: &NodeId, slots: &[Slot]) -> Result<bool, StorageError> {
     let mut news = false;
     for slot in slots {
         let Slot::Record(record) = slot else { continue };
-        if record.first() != Some(&ADMITTED_KIND) {
+        if !record.first().is_some_and(|kind| KINDS.contains(kind)) {
             continue;
         }
-        if let Ok(Entry {
-            fact: Fact::StandbyAdmitted(admitted),
-            ..
-        }) = Entry::decode(record)
-        {
-            news |= writing.add_successor_key(node, &admitted.public_key)?;
+        match Entry::decode(record).map(|entry| entry.fact) {
+            Ok(Fact::StandbyAdmitted(admitted)) => news |= writing.add_successor_key(node, &admitted.public_key)?,
+            Ok(Fact::StandbyDismissed(dismissed)) => writing.remove_successor_key(node, &dismissed.public_key)?,
+            _ => {}
         }
     }
     Ok(news)
@@ -55,4 +54,25 @@ pub(super) fn count_lawful(writing: &Writing<'_>, node: &NodeId, now_ms: u64) ->
         writing.place_batches(origin.id)?;
     }
     Ok(())
+}
+
+impl Headquarters {
+    /// The proof that a standby has taken the place of an incarnation, where one has: the first batch of its own, as it
+    /// was sealed.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub fn proof_of_succession(&self, node: &NodeId, of: Incarnation) -> Result<Option<Vec<u8>>, StorageError> {
+        self.database.read(|reading| {
+            let succeeds = |origin: &Origin| {
+                let before = origin.opened.and_then(|(_, before)| before);
+                says_it_succeeds(origin) && before.is_some_and(|before| before.incarnation == of)
+            };
+            let mut origins = reading.origins()?.into_iter();
+            let successor =
+                origins.find(|origin| origin.node == *node && origin.state == StreamState::Counted && succeeds(origin));
+            let Some(successor) = successor else { return Ok(None) };
+            Ok(reading.batch_with(successor.id, 1)?.map(|batch| batch.sealed))
+        })
+    }
 }

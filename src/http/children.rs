@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -35,6 +36,9 @@ const EVENTS_MAX: usize = 64;
 const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// How long a kiosk may take to take one message.
 const SEND_MAX: Duration = Duration::from_secs(20);
+
+/// Tells a kiosk's node who may take the place of its parent: addresses with blanks between.
+const STANDBYS_HEADER: &str = "finalmarket-standbys";
 
 /// What happens on the connections of kiosks' nodes.
 #[derive(Debug)]
@@ -118,7 +122,13 @@ pub(super) async fn attach(
         .clone()
         .ok_or_else(|| Problem::new(&kind::NOT_A_PARENT, "this node is no store's node that takes kiosks"))?;
     check(&api, &caller, &child)?;
-    accept(api, caller, child.node, children, upgrade)
+    let standbys = api.readers.run(|snapshot| snapshot.standbys()).await?;
+    let mut response = accept(api, caller, child.node, children, upgrade)?;
+    let addresses: Vec<String> = standbys.into_iter().map(|standby| standby.address).collect();
+    if let Ok(addresses) = HeaderValue::from_str(&addresses.join(" ")) {
+        response.headers_mut().insert(STANDBYS_HEADER, addresses);
+    }
+    Ok(response)
 }
 
 /// Takes a WebSocket in, where there is a place for it.

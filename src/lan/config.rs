@@ -1,6 +1,7 @@
 //! Where a kiosk's parent is, and who the kiosk is there.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -75,6 +76,8 @@ pub struct ParentConfig {
     pub door: Door,
     /// Where it is.
     pub address: ParentAddress,
+    /// This node's data folder, which remembers who may take the parent's place.
+    pub folder: PathBuf,
     /// The token by which it knows this node.
     pub token: String,
     /// The organisation.

@@ -6,6 +6,7 @@
 
 mod config;
 mod link;
+mod others;
 mod token;
 
 pub use config::{Door, ParentAddress, ParentAddressError, ParentConfig};

@@ -101,6 +101,7 @@ pub(super) async fn run(
         address: config.own_address(listens),
         link: ParentConfig {
             door: Door::Standby,
+            folder: config.data.clone(),
             address: of.clone(),
             token,
             org: config.org.clone(),

@@ -200,6 +200,7 @@ impl Node {
         let (standbys, standby_events) = Children::new();
         let (standby_report, standbys_known) = watch::channel(StandbyReport::default());
         let (again, starts_again) = watch::channel(false);
+        let (succession, shown) = mpsc::channel(super::succession::SHOWN_MAX);
         let address = config.own_address(listener.local_addr().unwrap_or(config.listen));
         let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
@@ -268,7 +269,10 @@ impl Node {
             to_parent,
             to_children,
         };
-        tasks.push(tokio::spawn(rights_loop.run(stopped.clone())));
+        if succeeded.is_none() {
+            // Rights would be stranded at a node that sells no more.
+            tasks.push(tokio::spawn(rights_loop.run(stopped.clone())));
+        }
         let relays = is_parent.then(|| {
             let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
             let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
@@ -301,6 +305,7 @@ impl Node {
             tasks.push(tokio::spawn(super::succession::run(
                 Arc::clone(&store),
                 succeeded.is_some(),
+                shown,
                 again,
                 stopped.clone(),
             )));
@@ -324,6 +329,7 @@ impl Node {
                 report: link,
                 rights,
                 of_rights,
+                succession,
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
@@ -396,6 +402,7 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
             })?;
             Ok(Some(ParentLink::Store(ParentConfig {
                 door: Door::Kiosk,
+                folder: config.data.clone(),
                 address: address.clone(),
                 token,
                 org: config.org.clone(),

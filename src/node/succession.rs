@@ -1,12 +1,13 @@
-//! Whether this node was succeeded: asked of its standbys at its start, before it sells, and every few seconds after.
+//! Whether this node was succeeded: asked of its standbys at its start, before it sells, and every few seconds after;
+//! headquarters says it too.
 //!
-//! A standby's word alone is not believed: it shows the first batch of its incarnation, signed with the key that this
+//! Nobody's word alone is believed: what is shown is the first batch of the successor's incarnation, signed with the key that this
 //! node admitted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::operations::standby::{note_succeeded, successor_of};
 use crate::store::{Failure, Store, Succeeded};
@@ -18,22 +19,33 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// The longest proof that is read, in hexadecimal digits.
 const PROOF_CHARACTERS_MAX: usize = 256 << 10;
 
-/// Asks until the node stops. Says `again` once the node is to start in another part: it was succeeded, or it was before
-/// and headquarters has everything of it now.
-pub(super) async fn run(store: Arc<Store>, fenced: bool, again: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
+/// How many proofs of headquarters may wait.
+pub(super) const SHOWN_MAX: usize = 1;
+
+/// Asks until the node stops, and listens to what headquarters shows. Says `again` once the node is to start in another
+/// part: it was succeeded, or it was before and headquarters has everything of it now.
+pub(super) async fn run(
+    store: Arc<Store>,
+    fenced: bool,
+    mut shown: mpsc::Receiver<Vec<u8>>,
+    again: watch::Sender<bool>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut turn = tokio::time::interval(EVERY);
     loop {
-        tokio::select! {
+        let proof = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
-            _ = turn.tick() => {}
-        }
-        let changed = match fenced {
-            true => store
+            _ = turn.tick() => None,
+            Some(proof) = shown.recv() => Some(proof),
+        };
+        let changed = match (fenced, proof) {
+            (true, _) => store
                 .readers
                 .run(|snapshot| snapshot.is_drained())
                 .await
                 .unwrap_or_default(),
-            false => look(&store).await.is_some(),
+            (false, Some(proof)) => judge(&store, proof, "headquarters").await.is_some(),
+            (false, None) => look(&store).await.is_some(),
         };
         if changed {
             again.send_replace(true);
@@ -55,32 +67,38 @@ pub(super) async fn look(store: &Store) -> Option<Succeeded> {
     super::tls::install_crypto_provider();
     let client = reqwest::Client::builder().timeout(ANSWER_MAX).build().ok()?;
     for standby in standbys {
-        let Some(proof) = proof_of(&client, &standby.address).await else {
-            continue;
-        };
-        let address = standby.address.clone();
-        let judged = store
-            .readers
-            .run(move |snapshot| successor_of(snapshot, &proof, &address))
-            .await;
-        match judged {
-            Ok(None) => {}
-            Ok(Some(by)) => {
-                tracing::error!(standby = standby.name, address = by.address, incarnation = %by.by, has_seq = by.seq,
-                    "this node was succeeded by its standby: it sells no more; what nobody has seen of it still goes up");
-                let noted = by.clone();
-                match store.writer.run(move |tx| note_succeeded(tx, &noted)).await {
-                    Ok(()) => return Some(by),
-                    Err(Failure::Refused(error) | Failure::Storage(error)) => {
-                        tracing::error!(%error, "that it was succeeded could not be noted; it is asked again");
-                    }
-                }
-            }
-            Err(Failure::Refused(error)) => tracing::warn!(standby = standby.name, %error, "its word is passed over"),
-            Err(Failure::Storage(error)) => tracing::error!(%error, "a succession could not be judged"),
+        if let Some(proof) = proof_of(&client, &standby.address).await
+            && let Some(by) = judge(store, proof, &standby.name).await
+        {
+            return Some(by);
         }
     }
     None
+}
+
+/// Notes a succession where it is proved.
+async fn judge(store: &Store, proof: Vec<u8>, shown_by: &str) -> Option<Succeeded> {
+    let by = match store.readers.run(move |snapshot| successor_of(snapshot, &proof)).await {
+        Ok(by) => by?,
+        Err(Failure::Refused(error)) => {
+            tracing::warn!(shown_by, %error, "it is passed over");
+            return None;
+        }
+        Err(Failure::Storage(error)) => {
+            tracing::error!(%error, "a succession could not be judged");
+            return None;
+        }
+    };
+    tracing::error!(shown_by, address = by.address, incarnation = %by.by, has_seq = by.seq,
+        "this node was succeeded by its standby: it sells no more; what nobody has seen of it still goes up");
+    let noted = by.clone();
+    match store.writer.run(move |tx| note_succeeded(tx, &noted)).await {
+        Ok(()) => Some(by),
+        Err(Failure::Refused(error) | Failure::Storage(error)) => {
+            tracing::error!(%error, "that it was succeeded could not be noted; it is asked again");
+            None
+        }
+    }
 }
 
 /// What a standby shows where it has taken a node's place.

@@ -35,16 +35,6 @@ impl Snapshot<'_> {
     }
 }
 
-impl Snapshot<'_> {
-    /// The keys of all standbys that were admitted and keep their rights.
-    ///
-    /// # Errors
-    /// Where they cannot be read.
-    pub(crate) fn admitted_keys(&self) -> Result<Vec<[u8; 32]>, StorageError> {
-        Ok(self.standbys()?.into_iter().map(|row| row.public_key).collect())
-    }
-}
-
 impl WriteTransaction<'_> {
     /// Keeps a standby's key and address.
     pub(crate) fn put_standby(

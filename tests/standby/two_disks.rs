@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::books;
 use crate::http::Request;
 use crate::node_process::PROGRAM;
+use crate::seller::Seller;
 use crate::shop::{SELLS, Shop};
 use crate::till::SKU;
 use crate::tree::{audit, eventually};
@@ -24,6 +25,35 @@ fn baskets(shop: &Shop) -> String {
     let file = shop.tree.disk("baskets.csv");
     std::fs::write(&file, text).expect("a file");
     file.display().to_string()
+}
+
+#[test]
+fn a_standby_that_hangs_holds_no_till_up_and_is_waited_for_again_once_it_has_caught_up() {
+    let shop = Shop::open();
+    let primary = shop.sells(0, &["--standby-wait"]);
+    let mut till = Seller::pair(&primary.reached(), "1");
+    shop.join(1, 0);
+    let standby = shop.follows(1, 0, &[]);
+    let disks = |expected: &'static str| {
+        primary.sync_is(expected, |sync| sync["disks"] == expected);
+    };
+    disks("two_disks");
+    till.sells(5);
+    standby.process.signal("-STOP");
+    till.sells(5);
+    disks("one_disk");
+    assert!(
+        primary
+            .ask(Request::get("/metrics"))
+            .body
+            .contains("finalmarket_answer_disks 1")
+    );
+    standby.process.signal("-CONT");
+    disks("two_disks");
+    till.sells(5);
+    primary.is_followed();
+    audit(&primary.stop());
+    audit(&standby.stop());
 }
 
 #[test]

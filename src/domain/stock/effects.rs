@@ -135,7 +135,8 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         | Fact::Correction(_)
         | Fact::Settlement(_)
         | Fact::ThresholdSet(_)
-        | Fact::StandbyAdmitted(_) => Vec::new(),
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => Vec::new(),
     }
 }
 

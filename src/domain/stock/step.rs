@@ -164,7 +164,8 @@ impl StepKind {
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::ThresholdSet(_)
-            | Fact::StandbyAdmitted(_) => {
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => {
                 return None;
             }
         })
@@ -329,7 +330,8 @@ impl Particulars {
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::ThresholdSet(_)
-            | Fact::StandbyAdmitted(_) => Self::default(),
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => Self::default(),
         }
     }
 

@@ -21,4 +21,13 @@ impl Writing<'_> {
         )?;
         Ok(statement.execute((node.as_str(), key))? > 0)
     }
+
+    /// Forgets a key that a node has dismissed.
+    pub(in crate::hq) fn remove_successor_key(&self, node: &NodeId, key: &[u8; 32]) -> Result<(), StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("DELETE FROM successor_key WHERE node = ?1 AND public_key = ?2")?;
+        statement.execute((node.as_str(), key))?;
+        Ok(())
+    }
 }

@@ -165,7 +165,8 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         | Fact::Correction(_)
         | Fact::Settlement(_)
         | Fact::ThresholdSet(_)
-        | Fact::StandbyAdmitted(_) => {
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => {
             return Ok(None);
         }
     };

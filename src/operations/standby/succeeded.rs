@@ -17,11 +17,7 @@ pub struct SuccessionError(String);
 ///
 /// # Errors
 /// A [`SuccessionError`], or why the store could not be read.
-pub fn successor_of(
-    snapshot: &Snapshot<'_>,
-    sealed: &[u8],
-    address: &str,
-) -> Result<Option<Succeeded>, Failure<SuccessionError>> {
+pub fn successor_of(snapshot: &Snapshot<'_>, sealed: &[u8]) -> Result<Option<Succeeded>, Failure<SuccessionError>> {
     let no = |reason: &str| Err(Failure::Refused(SuccessionError(reason.to_owned())));
     let read = hub_read::read(sealed, |_, _| Ok::<_, StorageError>(None))?;
     let Ok(read) = read else {
@@ -48,10 +44,13 @@ pub fn successor_of(
     if snapshot.incarnation(*incarnation)?.is_some() {
         return Ok(None);
     }
-    let admitted = snapshot.admitted_keys()?;
-    if !admitted.contains(public_key) {
+    let admitted = snapshot
+        .standbys()?
+        .into_iter()
+        .find(|row| row.public_key == *public_key);
+    let Some(standby) = admitted else {
         return no("this node never admitted that standby");
-    }
+    };
     let Some(row) = snapshot.incarnation(predecessor.incarnation)? else {
         return no("it succeeds an incarnation that this disk does not have");
     };
@@ -64,7 +63,7 @@ pub fn successor_of(
     Ok(Some(Succeeded {
         by: *incarnation,
         seq: predecessor.seq,
-        address: address.to_owned(),
+        address: standby.address,
     }))
 }
 

@@ -124,6 +124,13 @@ pub enum Down {
         /// What is said.
         message: ShelfMessage,
     },
+    /// A standby has taken the place of the incarnation that the node writes. Behind the welcome.
+    Succeeded {
+        /// The node's session.
+        session: u64,
+        /// The first batch of the successor's incarnation, as it sealed it: the proof.
+        sealed: Vec<u8>,
+    },
 }
 
 impl Up {
@@ -156,7 +163,8 @@ impl Down {
             Self::Here { session, .. }
             | Self::Rights { session, .. }
             | Self::Granted { session, .. }
-            | Self::Shelves { session, .. } => Some(*session),
+            | Self::Shelves { session, .. }
+            | Self::Succeeded { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
     }
