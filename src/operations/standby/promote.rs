@@ -40,7 +40,5 @@ pub fn promote(
     tx.end_following()?;
     // It is no standby of itself.
     tx.remove_standby(SigningKey::from_bytes(&seed.secret_key).verifying_key().to_bytes())?;
-    // The history of shelves follows the journal by itself from here.
-    tx.restart_history()?;
     Ok(Promoted { succeeds, head })
 }
