@@ -59,7 +59,7 @@ def main() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--rounds", type=int, default=2, help="how often each process is killed and each link cut")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each process is killed and each link cut")
     parser.add_argument("--keep", action="store_true", help="leave the working folder behind")
     options = parser.parse_args()
     options.binary = os.environ.get("FINALMARKET") or str(ROOT / "target" / "release" / "finalmarket")

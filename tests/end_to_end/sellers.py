@@ -126,9 +126,11 @@ class Books:
                 if hold:
                     del self.open[(site, sku)][hold.identity]
 
-    def counted(self, kind: str) -> None:
+    def refused(self, site: str, lines: dict) -> None:
+        """Somebody was refused: because there was no more to promise, or because a link or a node was away."""
         with self.lock:
-            self.done[kind] += 1
+            free = all(self.stock[(site, sku)] - self.committed((site, sku)) >= units for sku, units in lines.items())
+            self.done["refusals beside free goods" if free else "refusals for want of goods"] += 1
 
     def kept(self) -> list:
         """The promises that are still open and do not run out."""
@@ -198,7 +200,7 @@ class Seller(threading.Thread):
         asked = time.monotonic()
         status, answer = self.device.ask("POST", "/v1/holds", body, self.device.key())
         if status == 409 and answer["type"] == "/problems/not-enough-to-promise":
-            self.books.counted("refusals")
+            self.books.refused(site, lines)
             return None
         if status != 201:
             raise Wrong(f"{self.device.name}: a hold was answered {status} {answer}")
