@@ -266,8 +266,8 @@ impl Book {
         if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected) {
             at(since_ms + config.return_after_ms);
         }
-        if connected && self.available() < policy::low(self.target(desk.now_ms, config)) {
-            at(self.stock_after_ms);
+        if let Some(stock_ms) = self.stock_due_ms(desk.now_ms, config).filter(|_| connected) {
+            at(stock_ms);
         }
         if self.held_back {
             at(desk.now_ms + desk.traffic.pause_ms());

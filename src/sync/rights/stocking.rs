@@ -8,8 +8,7 @@ use crate::domain::escrow::ReplicaId;
 
 impl Book {
     pub(super) fn keep_stock(&mut self, desk: &mut Desk<'_>) {
-        let pressed = !self.figures.owed.is_zero() || self.needs.iter().any(|line| !line.ready);
-        if pressed || !self.claims.is_empty() {
+        if self.is_pressed() {
             self.surplus_since_ms = None;
             return;
         }
@@ -25,6 +24,19 @@ impl Book {
         }
     }
 
+    /// Somebody waits: stock for customers who are only expected has to wait too.
+    fn is_pressed(&self) -> bool {
+        let waits = self.needs.iter().any(|line| !line.ready);
+        waits || !self.figures.owed.is_zero() || !self.claims.is_empty()
+    }
+
+    /// When stock is to be asked for; none where it is not wanted, or where what is in the way ends by itself.
+    pub(super) fn stock_due_ms(&self, now_ms: u64, config: &RightsConfig) -> Option<u64> {
+        let waits = self.is_pressed() || !self.asks.is_empty();
+        let wanted = !waits && self.available() < policy::low(self.target(now_ms, config));
+        wanted.then_some(self.stock_after_ms)
+    }
+
     /// There was no stock to be had: it is asked for again, ever more rarely.
     pub(super) fn no_stock(&mut self, now_ms: u64, config: &RightsConfig) {
         let pause_ms = self.stock_pause_ms.max(config.stock_retry_ms);
@@ -37,9 +49,14 @@ impl Book {
         if asked || desk.now_ms < self.stock_after_ms {
             return;
         }
-        let parent = desk.parent().cloned();
-        let Some(peer) = parent.or_else(|| self.richest_child(desk)) else {
-            return;
+        let peer = match desk.parent().cloned() {
+            Some(parent) => Some(parent),
+            None if self.has_looked(desk) => self.richest_child(desk),
+            None => return self.look_at_children(desk),
+        };
+        let Some(peer) = peer else {
+            // Nobody there has any: to look at them every millisecond would not change it.
+            return self.no_stock(desk.now_ms, desk.config);
         };
         let mut ask = Ask {
             to: peer,
@@ -60,14 +77,22 @@ impl Book {
         }
     }
 
-    /// The child that is known to have most. Where it is long ago that anybody looked, looks first.
-    fn richest_child(&mut self, desk: &mut Desk<'_>) -> Option<ReplicaId> {
-        desk.children().next()?;
+    /// Whether it is known, and from not long ago, what children have.
+    fn has_looked(&self, desk: &Desk<'_>) -> bool {
         let looked_ms = self.looked.map(|(_, at_ms)| at_ms);
-        if looked_ms.is_none_or(|at_ms| at_ms + desk.config.stock_retry_ms <= desk.now_ms) {
+        looked_ms.is_some_and(|at_ms| at_ms + desk.config.stock_retry_ms > desk.now_ms)
+    }
+
+    fn look_at_children(&mut self, desk: &mut Desk<'_>) {
+        if desk.children().next().is_some() {
             self.look_up(desk);
-            return None;
+        } else {
+            self.no_stock(desk.now_ms, desk.config);
         }
+    }
+
+    /// The child that is known to have most; none where none has any.
+    fn richest_child(&self, desk: &Desk<'_>) -> Option<ReplicaId> {
         let connected = self
             .known
             .iter()
@@ -77,10 +102,15 @@ impl Book {
 
     /// Rights that have lain idle for long enough go home, down to what is kept.
     fn send_home(&mut self, desk: &mut Desk<'_>, idle: u64) {
-        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
         let idle = policy::whole_grains(idle, desk.config.stock.grain.parts());
+        if idle == 0 {
+            // Part of a unit, of weighed goods: it stays.
+            self.surplus_since_ms = None;
+            return;
+        }
+        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
         let waited = desk.now_ms >= since_ms + desk.config.return_after_ms;
-        if !waited || idle == 0 || !self.giving.is_empty() {
+        if !waited || !self.giving.is_empty() {
             return;
         }
         let home = match desk.config.surplus {
@@ -88,8 +118,8 @@ impl Book {
             Surplus::ToParent => desk.parent().cloned(),
             Surplus::ToChildren => self.poorest_child(desk),
         };
+        self.surplus_since_ms = None;
         if let Some(home) = home {
-            self.surplus_since_ms = None;
             self.give(desk, home, idle, None);
         }
     }

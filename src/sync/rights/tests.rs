@@ -353,3 +353,65 @@ fn messages_read_back() {
         assert_eq!(postcard::from_bytes::<RightsMessage>(&bytes).unwrap(), message);
     }
 }
+
+/// How often it wants to be woken until then where nothing happens.
+fn wakes(bench: &mut Bench, until_ms: u64) -> usize {
+    let mut wakes = 0;
+    while let Some(due_ms) = bench.engine.deadline().filter(|due_ms| *due_ms <= until_ms) {
+        bench.after(due_ms, Input::Timeout);
+        wakes += 1;
+    }
+    wakes
+}
+
+#[test]
+fn what_cannot_be_had_is_not_looked_for_every_millisecond() {
+    // Headquarters whose customers want what no store has.
+    let mut bench = Bench::new(RightsConfig::headquarters(), 1, 0);
+    let peer = replica("parent");
+    bench.after(0, Input::Disconnected { peer });
+    let (shelf_1, amount) = (shelf(1), units(5));
+    bench.want(0, 1, 5);
+    bench.after(0, Input::Demand { shelf: shelf_1, amount });
+    let woken = wakes(&mut bench, 3_600_000);
+    assert!(woken < 100, "{woken}");
+
+    // A kiosk that has asked its store, and gets no answer.
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 0);
+    bench.want(0, 1, 5);
+    bench.after(
+        0,
+        Input::Demand {
+            shelf: shelf(1),
+            amount,
+        },
+    );
+    let woken = wakes(&mut bench, 3_600_000);
+    assert!(woken < 100, "{woken}");
+}
+
+#[test]
+fn part_of_a_unit_lies_still() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 0);
+    let part = Figures {
+        rights: Amount::new(375).unwrap(),
+        ..Figures::default()
+    };
+    let (shelf, figures) = (shelf(1), part);
+    bench.after(
+        0,
+        Input::Row {
+            shelf: shelf.clone(),
+            figures,
+        },
+    );
+    bench.after(
+        0,
+        Input::Demand {
+            shelf,
+            amount: units(1),
+        },
+    );
+    let woken = wakes(&mut bench, 24 * 3_600_000);
+    assert!(woken < 200, "{woken}");
+}
