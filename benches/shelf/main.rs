@@ -4,16 +4,30 @@
 //! Memory is measured in processes of its own. Every figure's target stands beside it; a target that is missed is told and
 //! fails nothing, but a unit promised twice does.
 
+// Of what is shared with others each takes what it needs.
+#[allow(dead_code)]
 #[path = "../ratios/folder.rs"]
 mod folder;
+mod holds;
+#[path = "../../tests/fixtures/http.rs"]
+mod http;
 mod market;
+mod merge;
+#[path = "../../tests/fixtures/mosquitto.rs"]
+mod mosquitto;
+#[path = "../../tests/fixtures/node_process.rs"]
+mod node_process;
 mod papers;
 mod policies;
+#[path = "../../tests/fixtures/ports.rs"]
+mod ports;
 #[path = "../ratios/report.rs"]
 mod report;
 mod rivals;
+#[allow(dead_code)]
 #[path = "../../tests/sim/rng.rs"]
 mod rng;
+mod sites;
 mod trace;
 
 use std::process::ExitCode;
@@ -48,6 +62,16 @@ struct Arguments {
 
 /// How much is measured.
 pub struct Plan {
+    /// (a) How often each is merged.
+    pub merges: usize,
+    /// (b) Items on each site.
+    pub site_items: usize,
+    /// (b) How many sites.
+    pub sites: Vec<usize>,
+    /// (c) Wishes, by how many clients, how often.
+    pub holds: usize,
+    pub clients: usize,
+    pub hold_rounds: usize,
     /// (d) The month.
     pub month: trace::Size,
 }
@@ -55,6 +79,12 @@ pub struct Plan {
 impl Plan {
     fn full() -> Self {
         Self {
+            merges: 9,
+            site_items: 10_000,
+            sites: vec![1, 10, 100],
+            holds: 10_000,
+            clients: 256,
+            hold_rounds: 5,
             month: trace::Size {
                 items: 5_000,
                 days: 30,
@@ -65,6 +95,12 @@ impl Plan {
 
     fn quick() -> Self {
         Self {
+            merges: 1,
+            site_items: 300,
+            sites: vec![1, 2],
+            holds: 2_000,
+            clients: 32,
+            hold_rounds: 1,
             month: trace::Size {
                 items: 200,
                 days: 3,
@@ -100,6 +136,9 @@ fn measure(arguments: &Arguments) -> Outcome<Report> {
     let mut report = Report::default();
     for part in &arguments.only {
         match part {
+            'a' => merge::measure(&plan, &mut report)?,
+            'b' => sites::measure(&plan, &mut report)?,
+            'c' => holds::measure(&plan, &mut report)?,
             'd' => policies::measure(&plan, &mut report)?,
             other => return Err(format!("there is no part {other:?}; there are a, b, c and d").into()),
         }

@@ -73,8 +73,8 @@ impl Trace {
         trace
     }
 
-    /// Customers. A few items are wanted by many, most by few (Zipf's law), and which of them are in demand at the
-    /// kiosks and on the web changes every few hours: a season, a message, a shelf in front of the kiosk.
+    /// Customers. A few items are wanted by many, most by few (Zipf's law), and those that are wanted most are others at
+    /// each kiosk and on the web.
     fn draw_visits(&mut self, rng: &mut Rng) -> Vec<u64> {
         let Size { items, days, visits } = self.size;
         let mut wanted = vec![0; items];
@@ -102,11 +102,8 @@ impl Trace {
                 };
             let drawn = rng.below(sum);
             let rank = sums.partition_point(|sum| *sum <= drawn);
-            let shift = match at {
-                STORE => 0,
-                _ => (ms / (4 * HOUR_MS)) as usize * 37 + at * 101,
-            };
-            let item = (rank + if rank < 200 { shift % 400 } else { 0 }) % items;
+            let shift = if at == STORE { 0 } else { 101 * (1 + at) };
+            let item = (rank + shift) % items;
             let units = *rng.pick(&[1, 1, 1, 1, 1, 2, 2, 3]).unwrap_or(&1);
             wanted[item] += units;
             let visit = Visit {
