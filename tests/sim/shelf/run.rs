@@ -1,5 +1,7 @@
 //! A run: trouble, then peace, then a silence in which nothing may be said any more.
 
+use std::fmt;
+
 use super::fault::{Fault, Rule, Violation};
 use super::options::Options;
 use super::world::{Event, World};
@@ -28,6 +30,14 @@ pub struct Failure {
     pub step: u64,
     pub at_ms: u64,
     pub violation: Violation,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.at_ms as f64 / 1000.0;
+        let Violation { rule, what } = &self.violation;
+        write!(f, "step {} at {seconds:.3} s: {rule}: {what}", self.step)
+    }
 }
 
 /// Plays a seed.
