@@ -98,6 +98,7 @@ impl World {
         };
         if memory.wake_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             memory.wake_ms = None;
+            self.wakes += 1;
             self.feed(at, Input::Timeout);
         }
     }

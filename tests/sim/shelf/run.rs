@@ -12,6 +12,8 @@ const PEACE_MS_MAX: u64 = 3_600_000;
 const ROUNDS_MAX: u64 = 6;
 /// Messages between engines that nothing comes of, by replica and item, while there is silence.
 const MESSAGES_MAX: u64 = 10;
+/// An engine has no reason to be woken more often than this by time, by replica and item.
+const WAKE_PAUSE_MS: u64 = 100;
 /// How often operators look after what is left, in peace.
 const TIDY_MS: u64 = 10_000;
 
@@ -22,6 +24,7 @@ pub struct Summary {
     pub held: u64,
     pub refused: u64,
     pub messages: u64,
+    pub wakes: u64,
 }
 
 /// A run that broke a rule.
@@ -56,6 +59,7 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
             held: world.held,
             refused: world.refused,
             messages: world.messages,
+            wakes: world.wakes,
         }),
     };
     (result, trace)
@@ -112,6 +116,12 @@ fn play(world: &mut World) {
         world.fail(
             Rule::Quiet,
             format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000),
+        );
+    }
+    if world.wakes > shelves * world.now_ms.div_ceil(WAKE_PAUSE_MS) {
+        world.fail(
+            Rule::Quiet,
+            format!("engines were woken {} times in {} ms", world.wakes, world.now_ms),
         );
     }
     world.check_healed();

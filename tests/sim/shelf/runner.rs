@@ -63,6 +63,7 @@ pub fn run_range(
                 report.total.held += summary.held;
                 report.total.refused += summary.refused;
                 report.total.messages += summary.messages;
+                report.total.wakes += summary.wakes;
             }
             Err(broken) => report.broken.push(broken),
         }

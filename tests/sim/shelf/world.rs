@@ -89,6 +89,8 @@ pub struct World {
     pub now_ms: u64,
     pub steps: u64,
     pub messages: u64,
+    /// How often engines were woken by time.
+    pub wakes: u64,
     pub committed_ms: u64,
     pub events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
@@ -169,6 +171,7 @@ impl World {
             now_ms: 1,
             steps: 0,
             messages: 0,
+            wakes: 0,
             committed_ms: 0,
             events: BTreeMap::new(),
             next_event: 0,
