@@ -240,6 +240,21 @@ impl Run {
                 let rights = self.model.accounts[at].free;
                 self.model.change(at, |account| account.free = 0);
                 self.model.unpromised[at] = rights;
+                // What it owes is its parent's to settle.
+                let owed = self.model.accounts[at].iou;
+                let covered = self.model.accounts[PARENT].free.min(owed);
+                let (parent, others) = self.rows.split_at_mut(1);
+                let taken = parent[PARENT].owe_for(&self.ids[at], others[at - 1].owed());
+                prop_assert_eq!(taken.map(|taken| signed(taken.debt.parts())), Ok(owed - covered));
+                prop_assert_eq!(
+                    others[at - 1].accept(&self.ids[PARENT], amount(owed.unsigned_abs())),
+                    Ok(())
+                );
+                self.model.change(at, |account| account.iou = 0);
+                self.model.change(PARENT, |account| {
+                    account.free -= covered;
+                    account.iou += owed - covered;
+                });
             }
             Step::LateTake(at, n) if self.retired[at] => {
                 let drawn = self.draw(at, n);

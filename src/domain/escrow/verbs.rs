@@ -190,7 +190,8 @@ impl Row {
     /// Retires the replica `who`, whose row this is: its holds end, and its rights are under way to its parent from then
     /// on, promised by nobody, until a count or an operator's decision has the parent [`accept`](Self::accept) them.
     /// Done by the parent, which is the row's only writer from then on, once it has taken over what `who` had handed on
-    /// to it.
+    /// to it. What the row still owes afterwards the parent takes over in the same transaction
+    /// ([`owe_for`](Self::owe_for)).
     ///
     /// # Errors
     /// [`Refusal::UnderWay`] or [`Refusal::TooLarge`].
@@ -233,11 +234,26 @@ impl Row {
     ) -> Result<Taken, Refusal> {
         self.attempt(|row| {
             row.draw_on(retired, me, n)?;
-            let debt = n.above(row.rights_amount());
-            raise_entry(&mut row.registers.given, to, n)?;
-            raise(&mut row.registers.debt, debt)?;
-            Ok(Taken { debt })
+            row.hand_on(to, n)
         })
+    }
+
+    /// Takes over `n` that the retired replica `who` still owes, since nobody else could ever settle it: hands it rights
+    /// for it, the own ones as far as they go, the rest as debt of its own, which later rights settle like any other.
+    /// The parent writes the retired row too, and in the same transaction [`accept`](Self::accept)s them there.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`].
+    pub fn owe_for(&mut self, who: &ReplicaId, n: Amount) -> Result<Taken, Refusal> {
+        self.attempt(|row| row.hand_on(who, n))
+    }
+
+    /// Hands on what has been used already: beyond the rights as debt.
+    fn hand_on(&mut self, to: &ReplicaId, n: Amount) -> Result<Taken, Refusal> {
+        let debt = n.above(self.rights_amount());
+        raise_entry(&mut self.registers.given, to, n)?;
+        raise(&mut self.registers.debt, debt)?;
+        Ok(Taken { debt })
     }
 
     /// Takes over as much of a retired replica's rights as is needed to post `n` for it.
