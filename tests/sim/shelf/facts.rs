@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use finalmarket::domain::escrow::{Amount, Refusal, Registers, ReplicaId, Row};
+use finalmarket::domain::escrow::{Amount, Refusal, ReplicaId, Row};
 
 /// An incarnation of a machine, by number.
 pub type Life = usize;
@@ -216,14 +216,7 @@ impl Fact {
                 }
             }
             Self::LateTaken { life, item, n, drawn } => {
-                // Whoever folds this has not the retired row, but it knows how much of it was there to be drawn on.
-                let accepted = rows.own[*item].accepted(&ids[*life]).parts();
-                let given = [(ids[me].clone(), amount(accepted + drawn))].into();
-                let theirs = Row::from(Registers {
-                    given,
-                    ..Registers::default()
-                });
-                rows.own[*item].take_for((&ids[*life], &theirs), &ids[me], amount(*n))?;
+                rows.own[*item].take_for(&ids[*life], amount(*drawn), amount(*n))?;
             }
             Self::Overridden { life, item, n } => rows.own[*item].accept(&ids[*life], amount(*n))?,
             Self::HoldExtended { .. } => {}
