@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::escrow::Amount;
+use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Sku;
 
 /// What a handler asks.
@@ -17,6 +17,8 @@ pub enum RightsAsk {
     },
     /// A customer asked for so much, whether they got it or not.
     Demand(Vec<(Sku, Amount)>),
+    /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
+    Retired(ReplicaId),
 }
 
 /// Rights that are here, and are kept for the promise until this is dropped.
@@ -48,6 +50,11 @@ impl RightsDesk {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
         answered.await.ok()
+    }
+
+    /// Tells that a kiosk's node was retired. Where too much is waiting it is told at its next introduction.
+    pub(super) fn retired(&self, replica: ReplicaId) {
+        let _ = self.0.try_send(RightsAsk::Retired(replica));
     }
 
     /// Tells what a customer asked for. Where too much is waiting it is not noted: it only makes rights come sooner.

@@ -17,7 +17,10 @@ pub use effects::{Effect, Verb, effects, effects_of_copy, late_moves};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use place::Place;
-pub use retirement::{LateLine, LateMove, LatePosted, LeftLine, ReleaseCause, Retired, RightsReleased};
+pub use retirement::{
+    Closed, LateLine, LateMove, LatePosted, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased,
+    close, says_something,
+};
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
 pub use status::{AlertKind, Severity, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};
