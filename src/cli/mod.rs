@@ -20,6 +20,7 @@ mod promote;
 mod repair;
 mod replay;
 mod restore;
+mod retire;
 mod serve;
 mod set_aside;
 mod settle;
@@ -63,6 +64,8 @@ enum Command {
     Join(join::Arguments),
     Promote(promote::Arguments),
     Settle(settle::Arguments),
+    Retire(retire::Arguments),
+    Release(retire::ReleaseArguments),
     SetAside(set_aside::Arguments),
 }
 
@@ -90,6 +93,8 @@ pub fn run() -> ExitCode {
         Command::Join(arguments) => join::run(&arguments),
         Command::Promote(arguments) => promote::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
+        Command::Retire(arguments) => retire::run(&arguments),
+        Command::Release(arguments) => retire::release(&arguments),
         Command::SetAside(arguments) => set_aside::run(&arguments),
     };
     match done {

@@ -14,6 +14,7 @@ use crate::domain::journal::{Hash, Head};
 use crate::sync::hub::Outcome;
 use crate::sync::hub_judge::{self, Verdict};
 use crate::sync::hub_read;
+use crate::sync::wire::StreamState;
 
 /// A batch as it came.
 #[derive(Debug, Clone)]
@@ -281,6 +282,13 @@ impl Group<'_> {
 
     fn keep(&mut self, origin: &mut Origin, readable: &Readable, from: u64) -> Result<(), StorageError> {
         let header = &readable.read.batch.header;
+        if let (1, Some(opened)) = (from, &readable.read.opened) {
+            origin.site = opened.site.clone();
+            origin.opened = Some((opened.reason, opened.predecessor));
+            if super::retire::succeeds_retired(self.writing, origin)? {
+                origin.state = StreamState::Counted;
+            }
+        }
         let position = super::introduce::counts(origin.state).then(|| {
             self.position += 1;
             self.position
@@ -296,12 +304,8 @@ impl Group<'_> {
             position,
             sealed: &readable.sealed,
         })?;
-        if let (1, Some(opened)) = (from, &readable.read.opened) {
-            origin.site = opened.site.clone();
-            origin.opened = Some((opened.reason, opened.predecessor));
-            if succession::says_it_succeeds(origin) {
-                self.successions.insert(origin.node.clone());
-            }
+        if from == 1 && succession::says_it_succeeds(origin) {
+            self.successions.insert(origin.node.clone());
         }
         let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);
         let slots = readable.read.slots.get(new..).unwrap_or_default();

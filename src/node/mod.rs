@@ -22,7 +22,6 @@ mod stock_watch;
 mod succession;
 mod sync_loop;
 pub mod tls;
-mod touched;
 mod upkeep;
 mod uplink;
 

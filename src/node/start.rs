@@ -22,11 +22,10 @@ use super::relays::RelayEnds;
 use super::rights_loop::RightsLoop;
 use super::standbys::StandbyLoop;
 use super::sync_loop::SyncLoop;
-use super::touched::Touched;
 use super::uplink::ParentLink;
-use crate::domain::ids::NodeId;
+use crate::domain::ids::{NodeId, Sku};
 use crate::http::{
-    ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, RightsDesk, ServeLimits, StandbyDesk,
+    ApiLimits, ApiParts, ApiState, Children, Commits, Gathered, Link, LinkReport, RightsDesk, ServeLimits, StandbyDesk,
     StandbyReport, aside_router, forget_unsent_copies,
 };
 use crate::lan::{Door, ParentConfig, read_token, token_path};
@@ -34,7 +33,7 @@ use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
     AnswerGate, Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole,
-    StorageError, Store, StoreOptions, Succeeded, TokenHash,
+    StorageError, Store, StoreOptions, TokenHash,
 };
 use crate::sync::carriage::CarrierLimits;
 use crate::sync::rights::RightsConfig;
@@ -104,6 +103,8 @@ const READERS: usize = 4;
 const BETWEEN_LOOPS_MAX: usize = 256;
 /// How many requests may wait for whoever moves rights.
 const RIGHTS_ASKED_MAX: usize = 1_024;
+/// Rows that moved within this time are read together, for whoever moves rights.
+const TOUCHED_GATHERS: Duration = Duration::from_millis(20);
 
 impl Node {
     /// Starts a node. Tills are served when this returns.
@@ -114,7 +115,7 @@ impl Node {
         let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
-        let touched = Touched::default();
+        let touched = Gathered::new(TOUCHED_GATHERS);
         let wait_ms_max = config
             .standby
             .wait_ms_max
@@ -152,7 +153,7 @@ impl Node {
         let (again, starts_again) = watch::channel(false);
         let (succession, shown) = mpsc::channel(super::succession::SHOWN_MAX);
         let address = config.own_address(listener.local_addr().unwrap_or(config.listen));
-        let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
+        let (desk, asks, demand) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -216,6 +217,7 @@ impl Node {
             asks,
             events,
             touched,
+            demand,
             to_parent,
             to_children,
         };
@@ -363,11 +365,19 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
     }
 }
 
+/// The item whose shelf a change moved.
+fn moved(change: &Change) -> Option<(Sku, ())> {
+    match change {
+        Change::Stock(sku) => Some((sku.clone(), ())),
+        _ => None,
+    }
+}
+
 async fn open_store(
     config: &NodeConfig,
     clock: MachineClock,
     commits: Commits,
-    touched: Touched,
+    touched: Gathered<()>,
     gate: Option<AnswerGate>,
 ) -> Result<Store, StartError> {
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
@@ -391,7 +401,7 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || {
         let tell = move |changes: &[Change]| {
             commits.tell(changes);
-            touched.note(changes);
+            touched.add(changes.iter().filter_map(moved), |(), ()| {});
         };
         Store::open_with_gate(&options, clock.now(), Box::new(tell), gate)
     });

@@ -2,6 +2,7 @@
 
 use crate::domain::fact::OpenedReason;
 use crate::domain::journal::Head;
+use crate::operations::repair::rebuild_retired;
 use crate::store::{Failure, IncarnationSeed, Now, WriteTransaction};
 use crate::sync::wire::SigningKey;
 
@@ -36,6 +37,10 @@ pub fn promote(
         return Err(Failure::Refused(PromoteRefusal::NotAStandby));
     }
     let succeeds = tx.head()?;
+    if !tx.retired_here()?.is_empty() {
+        // Few, and what they left follows from more than the record that retired them.
+        rebuild_retired(tx)?;
+    }
     let head = tx.open_incarnation(now, seed, OpenedReason::Promoted)?;
     tx.end_following()?;
     // It is no standby of itself.
