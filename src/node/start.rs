@@ -30,7 +30,7 @@ use crate::http::{
 };
 use crate::lan::{Door, ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
-use crate::operations::{PairingSeed, Settings, pair, repair};
+use crate::operations::{PairingSeed, pair, repair};
 use crate::store::{
     AnswerGate, Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole,
     StorageError, Store, StoreOptions, TokenHash,
@@ -160,7 +160,7 @@ impl Node {
             writer: store.writer.clone(),
             readers: store.readers.clone(),
             devices: store.devices.clone(),
-            settings: settings(&config),
+            settings: config.settings(),
             receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
             running: store.running,
@@ -437,17 +437,6 @@ pub(crate) fn machine_id() -> String {
     std::fs::read_to_string(Path::new("/etc/machine-id"))
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()
-}
-
-fn settings(config: &NodeConfig) -> Settings {
-    Settings {
-        sale: config.sale.rules(),
-        unlisted_tax_class: config.sale.unlisted_tax_class.clone(),
-        day_starts_at: config.sale.day_starts_at,
-        backdate_days: config.sale.backdate_days,
-        holds: config.holds.settings(),
-        low_stock: config.stock.low_stock,
-    }
 }
 
 fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) -> Result<Operator, StartError> {
