@@ -7,6 +7,7 @@
 //! table in [`problem::kind`].
 
 mod alerts;
+mod aside;
 pub(crate) mod body;
 mod caller;
 mod children;
@@ -42,6 +43,7 @@ pub mod roles;
 mod router;
 mod sales;
 mod serve;
+mod standbys;
 mod state;
 mod status;
 mod stock;
@@ -49,6 +51,7 @@ mod stock_work;
 pub(crate) mod sync;
 mod tenders;
 
+pub use aside::{AsideApi, AsideView, PromoteAsk, router as aside_router};
 pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
 pub use gathered::Gathered;
@@ -56,5 +59,6 @@ pub use rate::Rate;
 pub use rights::{Ready, RightsAsk, RightsDesk};
 pub use router::router;
 pub use serve::{Peer, ServeLimits, serve};
+pub use standbys::{StandbyDesk, StandbyReport, StandbyStatus};
 pub use state::{ApiLimits, ApiParts, ApiState, Clock};
 pub use sync::{Link, LinkReport};
