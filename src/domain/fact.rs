@@ -10,7 +10,8 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, StockWork, ThresholdSet,
+    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, PickupOrdered, PickupStep, StockWork,
+    ThresholdSet, TransferCalledOff, TransferDispatched, TransferReceived, TransferRequested,
 };
 use super::time::Hlc;
 
@@ -45,6 +46,18 @@ pub enum Fact {
     ThresholdSet(ThresholdSet),
     /// Goods in, losses, corrections, moves between places and counts, with who and why.
     StockWork(StockWork),
+    /// An online channel ordered goods for pickup. Headquarters writes it.
+    PickupOrdered(PickupOrdered),
+    /// Something was decided of a pickup.
+    PickupStep(PickupStep),
+    /// Goods are wanted from another site.
+    TransferRequested(TransferRequested),
+    /// They are not wanted any more, or do not come.
+    TransferCalledOff(TransferCalledOff),
+    /// Goods left for another site.
+    TransferDispatched(TransferDispatched),
+    /// Goods of another site arrived.
+    TransferReceived(TransferReceived),
 }
 
 /// The first record of an incarnation.
@@ -176,6 +189,12 @@ mod kind {
     pub const ACCEPTED: u32 = 13;
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
+    pub const PICKUP_ORDERED: u32 = 22;
+    pub const PICKUP_STEP: u32 = 23;
+    pub const TRANSFER_REQUESTED: u32 = 24;
+    pub const TRANSFER_CALLED_OFF: u32 = 25;
+    pub const TRANSFER_DISPATCHED: u32 = 26;
+    pub const TRANSFER_RECEIVED: u32 = 27;
 }
 
 impl Entry {
@@ -201,6 +220,12 @@ impl Entry {
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
+            Fact::PickupOrdered(body) => encode(kind::PICKUP_ORDERED, recorded, body),
+            Fact::PickupStep(body) => encode(kind::PICKUP_STEP, recorded, body),
+            Fact::TransferRequested(body) => encode(kind::TRANSFER_REQUESTED, recorded, body),
+            Fact::TransferCalledOff(body) => encode(kind::TRANSFER_CALLED_OFF, recorded, body),
+            Fact::TransferDispatched(body) => encode(kind::TRANSFER_DISPATCHED, recorded, body),
+            Fact::TransferReceived(body) => encode(kind::TRANSFER_RECEIVED, recorded, body),
         }
     }
 
@@ -238,6 +263,12 @@ impl Entry {
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
+            kind::PICKUP_ORDERED => Fact::PickupOrdered(whole(kind, body)?),
+            kind::PICKUP_STEP => Fact::PickupStep(whole(kind, body)?),
+            kind::TRANSFER_REQUESTED => Fact::TransferRequested(whole(kind, body)?),
+            kind::TRANSFER_CALLED_OFF => Fact::TransferCalledOff(whole(kind, body)?),
+            kind::TRANSFER_DISPATCHED => Fact::TransferDispatched(whole(kind, body)?),
+            kind::TRANSFER_RECEIVED => Fact::TransferReceived(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::escrow::Amount;
+use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Sku;
 
 /// What a handler asks.
@@ -17,6 +17,8 @@ pub enum RightsAsk {
     },
     /// A customer asked for so much, whether they got it or not.
     Demand(Vec<(Sku, Amount)>),
+    /// Which replica the parent is. Dropped where it cannot be reached.
+    Parent(oneshot::Sender<ReplicaId>),
 }
 
 /// Rights that are here, and are kept for the promise until this is dropped.
@@ -47,6 +49,13 @@ impl RightsDesk {
     pub(super) async fn want(&self, lines: Vec<(Sku, Amount)>) -> Option<Ready> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// Which replica the parent is; none where it cannot be reached.
+    pub(super) async fn parent(&self) -> Option<ReplicaId> {
+        let (answer, answered) = oneshot::channel();
+        self.0.try_send(RightsAsk::Parent(answer)).ok()?;
         answered.await.ok()
     }
 

@@ -209,6 +209,13 @@ impl RightsLoop {
                     amount,
                 })
                 .collect(),
+            RightsAsk::Parent(answer) => {
+                if let Some((_, parent)) = &running.parent {
+                    // Where nobody waits any more, nobody is told.
+                    let _ = answer.send(parent.clone());
+                }
+                Vec::new()
+            }
             RightsAsk::Wanted { lines, answer } => {
                 let need = running.next_need;
                 running.next_need += 1;

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Row};
+use super::pickups::restore_step;
 use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
+use super::transfers::{restore_transfer, transfer_of};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Movement, StockWork};
+use crate::domain::stock::{Accepted, Hold, HoldId, Leg, Movement, StockWork};
 use crate::store::{HoldRow, JournalRow, Now, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
@@ -38,6 +40,7 @@ pub fn repair(
 ) -> Result<Repaired, StorageError> {
     let mut rebuild = Rebuild {
         names: Dictionary::read(tx)?,
+        now,
         done: Repaired::default(),
     };
     tx.clear_derived()?;
@@ -76,6 +79,7 @@ pub fn repair(
 
 struct Rebuild {
     names: Dictionary,
+    now: Now,
     done: Repaired,
 }
 
@@ -98,7 +102,15 @@ impl Rebuild {
             Fact::Refund(refund) => self.refund(tx, refund)?,
             Fact::Granted(granted) => rebuild_granted(tx, granted, found.position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
+            Fact::PickupStep(step) => restore_step(tx, self.now, step)?,
+            Fact::TransferDispatched(sent) => tx.put_movement(sent.id.movement(Leg::Dispatch), found.position)?,
+            Fact::TransferReceived(received) => {
+                tx.put_movement(received.id.movement(Leg::Receipt), found.position)?;
+            }
             _ => {}
+        }
+        if let Some(transfer) = transfer_of(&fact) {
+            restore_transfer(tx, self.now, &transfer)?;
         }
         Ok(())
     }
