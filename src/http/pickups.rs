@@ -143,7 +143,9 @@ pub(super) async fn list(
     let pickups = api
         .readers
         .run(move |snapshot| {
-            let rows = snapshot.pickups(query.over, query.cursor.unwrap_or(0), limit)?.into_iter();
+            let rows = snapshot
+                .pickups(query.over, query.cursor.unwrap_or(0), limit)?
+                .into_iter();
             rows.map(|row| {
                 let left_ms = snapshot.hold(row.pickup.ordered.id)?;
                 let left_ms = left_ms.map(|hold| hold.hold.remaining_ms(running_ms));
@@ -154,7 +156,9 @@ pub(super) async fn list(
         .await?;
     let full = pickups.len() == limit as usize;
     let next = pickups.last().filter(|_| full).map(|(row, _)| row.ix);
-    let pickups = pickups.into_iter().map(|(row, left_ms)| QueuedPickupBody::of(&row, left_ms));
+    let pickups = pickups
+        .into_iter()
+        .map(|(row, left_ms)| QueuedPickupBody::of(&row, left_ms));
     let pickups = pickups.collect();
     Ok(Json(PickupsBody { pickups, next }))
 }

@@ -20,8 +20,8 @@ use crate::domain::ids::{SiteId, Sku, StaffId};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{By, DifferenceReason, HoldId, HoldLine, Transfer, TransferId, TransferState};
 use crate::operations::{
-    DispatchCommand, EnteredBy, ReceiptCommand, TransferCommand, TransferRefusal, call_off_transfer,
-    dispatch_transfer, receive_transfer, request_transfer,
+    DispatchCommand, EnteredBy, ReceiptCommand, TransferCommand, TransferRefusal, call_off_transfer, dispatch_transfer,
+    receive_transfer, request_transfer,
 };
 use crate::store::{Failure, TransferRow, WriteTransaction};
 

@@ -109,7 +109,11 @@ pub fn expire_holds(tx: &mut WriteTransaction<'_>, now: Now) -> Result<usize, St
 }
 
 /// An open hold that the device may do something with.
-pub(super) fn open(tx: &WriteTransaction<'_>, device: &Device, id: HoldId) -> Result<HoldRow, Failure<OpenHoldRefusal>> {
+pub(super) fn open(
+    tx: &WriteTransaction<'_>,
+    device: &Device,
+    id: HoldId,
+) -> Result<HoldRow, Failure<OpenHoldRefusal>> {
     let row = tx.hold(id)?.ok_or(Failure::Refused(OpenHoldRefusal::NotOpen(id)))?;
     if device.role == Role::Kiosk && row.device != Some(device.ix) {
         return Err(Failure::Refused(OpenHoldRefusal::OfAnother(id)));

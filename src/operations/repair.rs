@@ -9,10 +9,10 @@ use super::audit::{Dictionary, Row};
 use super::pickups::restore_step;
 use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
-use super::transfers::{restore_transfer, transfer_of};
+use super::transfers::restore_transfer;
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Leg, Movement, StockWork};
+use crate::domain::stock::{Accepted, Hold, HoldId, Leg, Movement, StockWork, Transfer};
 use crate::store::{HoldRow, JournalRow, Now, StorageError, WriteTransaction};
 
 /// How many records are held in memory at once.
@@ -109,7 +109,7 @@ impl Rebuild {
             }
             _ => {}
         }
-        if let Some(transfer) = transfer_of(&fact) {
+        if let Some(transfer) = Transfer::of(&fact) {
             restore_transfer(tx, self.now, &transfer)?;
         }
         Ok(())

@@ -206,7 +206,14 @@ pub fn request_transfer(
     let fact = Fact::TransferRequested(requested.clone());
     tx.append(&Entry { recorded, fact })?;
     let requested = Some(requested);
-    keep(tx, now, Transfer { requested, ..Transfer::new(id) })
+    keep(
+        tx,
+        now,
+        Transfer {
+            requested,
+            ..Transfer::new(id)
+        },
+    )
 }
 
 /// Calls a transfer off of which nothing has left, as far as is known here.
@@ -231,7 +238,14 @@ pub fn call_off_transfer(
     let fact = Fact::TransferCalledOff(called_off.clone());
     tx.append(&Entry { recorded, fact })?;
     let called_off = Some(called_off);
-    keep(tx, now, Transfer { called_off, ..row.transfer })
+    keep(
+        tx,
+        now,
+        Transfer {
+            called_off,
+            ..row.transfer
+        },
+    )
 }
 
 /// Lets goods go: with this node's rights, or out of a hold, which ends with it.
@@ -290,7 +304,10 @@ pub fn dispatch_transfer(
     }
     tx.changed(Change::Movement(position));
     let dispatched = Some(dispatched);
-    let transfer = Transfer { dispatched, ..row.transfer };
+    let transfer = Transfer {
+        dispatched,
+        ..row.transfer
+    };
     tell_differences(tx, now, &transfer)?;
     keep(tx, now, transfer)
 }
@@ -376,29 +393,6 @@ pub(super) fn transfer_gone(tx: &mut WriteTransaction<'_>, id: TransferId) -> Re
         Some(row) if !row.transfer.state().is_over() => tx.remove_transfer(id),
         _ => Ok(()),
     }
-}
-
-/// What a fact of the journal says of a transfer; none where it says nothing of one.
-pub(super) fn transfer_of(fact: &Fact) -> Option<Transfer> {
-    Some(match fact {
-        Fact::TransferRequested(requested) => Transfer {
-            requested: Some(requested.clone()),
-            ..Transfer::new(requested.id)
-        },
-        Fact::TransferCalledOff(called_off) => Transfer {
-            called_off: Some(called_off.clone()),
-            ..Transfer::new(called_off.id)
-        },
-        Fact::TransferDispatched(dispatched) => Transfer {
-            dispatched: Some(dispatched.clone()),
-            ..Transfer::new(dispatched.id)
-        },
-        Fact::TransferReceived(received) => Transfer {
-            received: Some(received.clone()),
-            ..Transfer::new(received.id)
-        },
-        _ => return None,
-    })
 }
 
 /// Makes good what the row of a transfer lacks of what the journal says, for `repair`.

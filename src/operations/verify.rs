@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Difference, HistoryCheck, Row, ShelvesFold};
-use super::transfers::transfer_of;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::ids::Sku;
@@ -223,7 +222,7 @@ impl Check {
             let state = self.pickups.entry(step.id).or_insert(PickupState::Requested);
             *state = (*state).max(step.act.state());
         }
-        if let Some(transfer) = transfer_of(&fact) {
+        if let Some(transfer) = Transfer::of(&fact) {
             self.transfers
                 .entry(transfer.id)
                 .or_insert_with(|| Transfer::new(transfer.id))

@@ -139,10 +139,7 @@ impl PickupState {
     /// Whether nothing more is to be done.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(
-            self,
-            Self::Lapsed | Self::Cancelled | Self::Refused | Self::Collected
-        )
+        matches!(self, Self::Lapsed | Self::Cancelled | Self::Refused | Self::Collected)
     }
 }
 

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::hold::HoldLine;
 use super::movement::MovementId;
+use crate::domain::fact::Fact;
 use crate::domain::ids::{SiteId, Sku, StaffId};
 use crate::domain::quantity::Quantity;
 
@@ -252,6 +253,30 @@ impl Transfer {
             dispatched: None,
             received: None,
         }
+    }
+
+    /// What a fact says of a transfer; none where it says nothing of one.
+    #[must_use]
+    pub fn of(fact: &Fact) -> Option<Self> {
+        Some(match fact {
+            Fact::TransferRequested(requested) => Self {
+                requested: Some(requested.clone()),
+                ..Self::new(requested.id)
+            },
+            Fact::TransferCalledOff(called_off) => Self {
+                called_off: Some(called_off.clone()),
+                ..Self::new(called_off.id)
+            },
+            Fact::TransferDispatched(dispatched) => Self {
+                dispatched: Some(dispatched.clone()),
+                ..Self::new(dispatched.id)
+            },
+            Fact::TransferReceived(received) => Self {
+                received: Some(received.clone()),
+                ..Self::new(received.id)
+            },
+            _ => return None,
+        })
     }
 
     /// Takes over what is known elsewhere. Of two facts that say the same thing otherwise the first stays: each is made

@@ -18,6 +18,7 @@ mod projections;
 mod registers;
 mod rights;
 mod sales;
+mod site_work;
 mod stock;
 mod tokens;
 mod totals;
@@ -43,6 +44,7 @@ pub use projections::SetAsideState;
 pub(in crate::hq) use registers::Register;
 pub use sales::SaleKind;
 pub(in crate::hq) use sales::{NewRepeat, NewSale, SalesOfDay};
+pub use site_work::KnownTransfer;
 pub use tokens::{Token, TokenRole};
 pub use totals::DailyTotal;
 use writer::Writer;
@@ -60,6 +62,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
+    M::up(include_str!("../../../migrations/hq/0015_site_work.sql")),
 ];
 
 /// How many connections wait for readers between reads.
