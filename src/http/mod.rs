@@ -17,6 +17,7 @@ pub(crate) mod docs;
 pub(crate) mod documents;
 mod events;
 mod explain;
+mod gathered;
 pub(crate) mod guard;
 mod health;
 mod history;
@@ -52,6 +53,7 @@ pub(crate) mod transfers;
 
 pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
+pub use gathered::Gathered;
 pub use rate::Rate;
 pub use rights::{Ready, RightsAsk, RightsDesk};
 pub use router::router;

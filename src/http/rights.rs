@@ -1,12 +1,20 @@
 //! Where handlers ask for rights that this node lacks, and tell what customers wanted.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
+<<<<<<< HEAD
 use crate::domain::escrow::{Amount, ReplicaId};
+=======
+use super::gathered::Gathered;
+use crate::domain::escrow::Amount;
+>>>>>>> main
 use crate::domain::ids::Sku;
 
-/// What a handler asks.
+/// Rights for a promise that could not be made.
 #[derive(Debug)]
+<<<<<<< HEAD
 pub enum RightsAsk {
     /// Rights for a promise that could not be made. Answered before long, or dropped where there are none.
     Wanted {
@@ -19,7 +27,17 @@ pub enum RightsAsk {
     Demand(Vec<(Sku, Amount)>),
     /// Which replica the parent is. Dropped where it cannot be reached.
     Parent(oneshot::Sender<ReplicaId>),
+=======
+pub struct RightsAsk {
+    /// What the promise needs in all, each item once.
+    pub lines: Vec<(Sku, Amount)>,
+    /// Takes the rights, before long; dropped where there are none.
+    pub answer: oneshot::Sender<Ready>,
+>>>>>>> main
 }
+
+/// How long demand gathers before it is looked at.
+const DEMAND_GATHERS: Duration = Duration::from_millis(500);
 
 /// Rights that are here, and are kept for the promise until this is dropped.
 #[derive(Debug)]
@@ -35,23 +53,32 @@ impl Ready {
 
 /// The way to whoever moves rights. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RightsDesk(mpsc::Sender<RightsAsk>);
+pub struct RightsDesk {
+    asks: mpsc::Sender<RightsAsk>,
+    demand: Gathered<Amount>,
+}
 
 impl RightsDesk {
-    /// A desk, and where what is asked arrives.
+    /// A desk, where what is asked arrives, and how much of each item customers have asked for, whether they got it or not.
     #[must_use]
-    pub fn new(waiting_max: usize) -> (Self, mpsc::Receiver<RightsAsk>) {
+    pub fn new(waiting_max: usize) -> (Self, mpsc::Receiver<RightsAsk>, Gathered<Amount>) {
         let (asks, asked) = mpsc::channel(waiting_max);
-        (Self(asks), asked)
+        let demand = Gathered::new(DEMAND_GATHERS);
+        let desk = Self {
+            asks,
+            demand: demand.clone(),
+        };
+        (desk, asked, demand)
     }
 
     /// Asks for rights; none where there are none to be had now.
     pub(super) async fn want(&self, lines: Vec<(Sku, Amount)>) -> Option<Ready> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
+        self.asks.try_send(RightsAsk { lines, answer }).ok()?;
         answered.await.ok()
     }
 
+<<<<<<< HEAD
     /// Which replica the parent is; none where it cannot be reached.
     pub(super) async fn parent(&self) -> Option<ReplicaId> {
         let (answer, answered) = oneshot::channel();
@@ -60,7 +87,12 @@ impl RightsDesk {
     }
 
     /// Tells what a customer asked for. Where too much is waiting it is not noted: it only makes rights come sooner.
+=======
+    /// Tells what a customer asked for.
+>>>>>>> main
     pub(super) fn demand(&self, lines: impl IntoIterator<Item = (Sku, Amount)>) {
-        let _ = self.0.try_send(RightsAsk::Demand(lines.into_iter().collect()));
+        // More than can be counted is as much as can be.
+        self.demand
+            .add(lines, |known, more| *known = known.checked_add(more).unwrap_or(*known));
     }
 }

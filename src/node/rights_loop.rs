@@ -6,25 +6,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::clock::MachineClock;
 use super::randomness;
-use super::touched::Touched;
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{GrantLine, Granted};
-use crate::http::{Ready, RightsAsk};
+use crate::http::{Gathered, Ready, RightsAsk};
 use crate::operations::{accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over};
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
 use crate::sync::wire::{Down, Up};
-
-/// Rows that moved within this time are read together.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// What others tell the loop.
 #[derive(Debug)]
@@ -99,7 +94,9 @@ pub(super) struct RightsLoop {
     /// What others tell.
     pub events: mpsc::Receiver<RightsEvent>,
     /// Which rows have moved.
-    pub touched: Touched,
+    pub touched: Gathered<()>,
+    /// How much of each item customers have asked for.
+    pub demand: Gathered<Amount>,
     /// Takes what the parent is to be told.
     pub to_parent: mpsc::Sender<Up>,
     /// Takes what kiosks are to be told.
@@ -150,10 +147,11 @@ impl RightsLoop {
             inputs = tokio::select! {
                 () = told(&mut stop) => return,
                 Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
-                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask),
+                Some(ask) = self.asks.recv() => vec![self.on_ask(&mut running, ask)],
                 Some(need) = closes.recv() => vec![Input::Closed { need }],
                 // Where nobody is there to move rights with, nothing is read.
-                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus).await,
+                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus.into_keys()).await,
+                wanted = self.demand.take() => self.demanded(wanted),
                 () = sleep_until(wake) => vec![Input::Timeout],
             };
         }
@@ -184,8 +182,6 @@ impl RightsLoop {
     }
 
     async fn rows_of(&self, skus: impl IntoIterator<Item = Sku>) -> Vec<Input> {
-        // What the same customers move next is read with it.
-        tokio::time::sleep(GATHER).await;
         let skus: Vec<Sku> = skus.into_iter().collect();
         let read = move |snapshot: &Snapshot<'_>| {
             let rows = skus.into_iter().map(|sku| Ok((own_row(snapshot, &sku)?, sku)));
@@ -200,6 +196,7 @@ impl RightsLoop {
         }
     }
 
+<<<<<<< HEAD
     fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
         match ask {
             RightsAsk::Demand(lines) => lines
@@ -225,6 +222,23 @@ impl RightsLoop {
                 vec![Input::Wanted { need, lines }]
             }
         }
+=======
+    fn demanded(&self, wanted: HashMap<Sku, Amount>) -> Vec<Input> {
+        let demand = wanted.into_iter().map(|(sku, amount)| Input::Demand {
+            shelf: self.shelf(&sku),
+            amount,
+        });
+        demand.collect()
+    }
+
+    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Input {
+        let need = running.next_need;
+        running.next_need += 1;
+        running.waiting.insert(need, ask.answer);
+        let lines = ask.lines.into_iter().map(|(sku, amount)| (self.shelf(&sku), amount));
+        let lines = lines.collect();
+        Input::Wanted { need, lines }
+>>>>>>> main
     }
 
     async fn on_event(&self, running: &mut Running, event: RightsEvent) -> Vec<Input> {

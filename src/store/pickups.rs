@@ -2,6 +2,7 @@
 
 use rusqlite::Row as SqlRow;
 
+use super::changes::Change;
 use super::clock::Now;
 use super::keys::{count, row_count};
 use super::snapshot::unreadable;
@@ -54,6 +55,7 @@ impl WriteTransaction<'_> {
             changed_ms = excluded.changed_ms";
         let over = pickup.state().is_over();
         self.write(sql, (pickup.ordered.id.0, over, bytes, row_count(now.unix_ms)))?;
+        self.changed(Change::SiteWork);
         if over {
             let sql = "DELETE FROM pickup WHERE over = 1 AND ix <= \
                 (SELECT ix FROM pickup WHERE over = 1 ORDER BY ix DESC LIMIT 1 OFFSET ?1)";

@@ -2,6 +2,7 @@
 
 use rusqlite::Row as SqlRow;
 
+use super::changes::Change;
 use super::clock::Now;
 use super::keys::{count, row_count};
 use super::snapshot::unreadable;
@@ -56,6 +57,7 @@ impl WriteTransaction<'_> {
             changed_ms = excluded.changed_ms";
         let over = transfer.state().is_over();
         self.write(sql, (transfer.id.0, over, bytes, row_count(now.unix_ms)))?;
+        self.changed(Change::SiteWork);
         if over {
             let sql = "DELETE FROM transfer WHERE over = 1 AND ix <= \
                 (SELECT ix FROM transfer WHERE over = 1 ORDER BY ix DESC LIMIT 1 OFFSET ?1)";
