@@ -4,36 +4,22 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-<<<<<<< HEAD
-use crate::domain::escrow::{Amount, ReplicaId};
-=======
 use super::gathered::Gathered;
-use crate::domain::escrow::Amount;
->>>>>>> main
+use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Sku;
 
-/// Rights for a promise that could not be made.
+/// What a handler asks. Answered before long; dropped where there is nothing to answer.
 #[derive(Debug)]
-<<<<<<< HEAD
 pub enum RightsAsk {
-    /// Rights for a promise that could not be made. Answered before long, or dropped where there are none.
+    /// Rights for a promise that could not be made.
     Wanted {
         /// What the promise needs in all, each item once.
         lines: Vec<(Sku, Amount)>,
         /// Takes the rights.
         answer: oneshot::Sender<Ready>,
     },
-    /// A customer asked for so much, whether they got it or not.
-    Demand(Vec<(Sku, Amount)>),
-    /// Which replica the parent is. Dropped where it cannot be reached.
+    /// Which replica the parent is, where it can be reached.
     Parent(oneshot::Sender<ReplicaId>),
-=======
-pub struct RightsAsk {
-    /// What the promise needs in all, each item once.
-    pub lines: Vec<(Sku, Amount)>,
-    /// Takes the rights, before long; dropped where there are none.
-    pub answer: oneshot::Sender<Ready>,
->>>>>>> main
 }
 
 /// How long demand gathers before it is looked at.
@@ -74,22 +60,18 @@ impl RightsDesk {
     /// Asks for rights; none where there are none to be had now.
     pub(super) async fn want(&self, lines: Vec<(Sku, Amount)>) -> Option<Ready> {
         let (answer, answered) = oneshot::channel();
-        self.asks.try_send(RightsAsk { lines, answer }).ok()?;
+        self.asks.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
         answered.await.ok()
     }
 
-<<<<<<< HEAD
     /// Which replica the parent is; none where it cannot be reached.
     pub(super) async fn parent(&self) -> Option<ReplicaId> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(RightsAsk::Parent(answer)).ok()?;
+        self.asks.try_send(RightsAsk::Parent(answer)).ok()?;
         answered.await.ok()
     }
 
-    /// Tells what a customer asked for. Where too much is waiting it is not noted: it only makes rights come sooner.
-=======
     /// Tells what a customer asked for.
->>>>>>> main
     pub(super) fn demand(&self, lines: impl IntoIterator<Item = (Sku, Amount)>) {
         // More than can be counted is as much as can be.
         self.demand

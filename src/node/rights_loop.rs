@@ -147,7 +147,7 @@ impl RightsLoop {
             inputs = tokio::select! {
                 () = told(&mut stop) => return,
                 Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
-                Some(ask) = self.asks.recv() => vec![self.on_ask(&mut running, ask)],
+                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask).into_iter().collect(),
                 Some(need) = closes.recv() => vec![Input::Closed { need }],
                 // Where nobody is there to move rights with, nothing is read.
                 skus = self.touched.take(), if running.has_peers() => self.rows_of(skus.into_keys()).await,
@@ -196,33 +196,6 @@ impl RightsLoop {
         }
     }
 
-<<<<<<< HEAD
-    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
-        match ask {
-            RightsAsk::Demand(lines) => lines
-                .into_iter()
-                .map(|(sku, amount)| Input::Demand {
-                    shelf: self.shelf(&sku),
-                    amount,
-                })
-                .collect(),
-            RightsAsk::Parent(answer) => {
-                if let Some((_, parent)) = &running.parent {
-                    // Where nobody waits any more, nobody is told.
-                    let _ = answer.send(parent.clone());
-                }
-                Vec::new()
-            }
-            RightsAsk::Wanted { lines, answer } => {
-                let need = running.next_need;
-                running.next_need += 1;
-                running.waiting.insert(need, answer);
-                let lines = lines.into_iter().map(|(sku, amount)| (self.shelf(&sku), amount));
-                let lines = lines.collect();
-                vec![Input::Wanted { need, lines }]
-            }
-        }
-=======
     fn demanded(&self, wanted: HashMap<Sku, Amount>) -> Vec<Input> {
         let demand = wanted.into_iter().map(|(sku, amount)| Input::Demand {
             shelf: self.shelf(&sku),
@@ -231,14 +204,24 @@ impl RightsLoop {
         demand.collect()
     }
 
-    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Input {
-        let need = running.next_need;
-        running.next_need += 1;
-        running.waiting.insert(need, ask.answer);
-        let lines = ask.lines.into_iter().map(|(sku, amount)| (self.shelf(&sku), amount));
-        let lines = lines.collect();
-        Input::Wanted { need, lines }
->>>>>>> main
+    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Option<Input> {
+        match ask {
+            RightsAsk::Parent(answer) => {
+                if let Some((_, parent)) = &running.parent {
+                    // Where nobody waits any more, nobody is told.
+                    let _ = answer.send(parent.clone());
+                }
+                None
+            }
+            RightsAsk::Wanted { lines, answer } => {
+                let need = running.next_need;
+                running.next_need += 1;
+                running.waiting.insert(need, answer);
+                let lines = lines.into_iter().map(|(sku, amount)| (self.shelf(&sku), amount));
+                let lines = lines.collect();
+                Some(Input::Wanted { need, lines })
+            }
+        }
     }
 
     async fn on_event(&self, running: &mut Running, event: RightsEvent) -> Vec<Input> {

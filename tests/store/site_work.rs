@@ -136,7 +136,11 @@ fn hand_over(shop: &mut Shop) {
 /// On hand, reserved, owed, in units.
 fn figures(shop: &Shop) -> [i64; 3] {
     let sku = "1001".parse().unwrap();
-    let found = shop.core.read(|snapshot| snapshot.stock(&sku)).unwrap().unwrap_or_default();
+    let found = shop
+        .core
+        .read(|snapshot| snapshot.stock(&sku))
+        .unwrap()
+        .unwrap_or_default();
     [found.on_hand, found.reserved, found.owed].map(|quantity| quantity.thousandths() / 1_000)
 }
 
@@ -151,7 +155,10 @@ fn a_hold_that_comes_after_the_goods_went_settles_what_they_owe() {
     let mut shop = Shop::new();
     let till = shop.till("1");
     tell(&mut shop, 1, SiteNews::Pickup(Box::new(ordered(true))));
-    assert_eq!(decide(&mut shop, &till, PickupDecision::Accept).unwrap().pickup.state(), PickupState::Accepted);
+    assert_eq!(
+        decide(&mut shop, &till, PickupDecision::Accept).unwrap().pickup.state(),
+        PickupState::Accepted
+    );
     decide(&mut shop, &till, PickupDecision::Ready).unwrap();
     // Nothing of the goods is this node's to promise: all of the rights are headquarters'.
     decide(&mut shop, &till, PickupDecision::Collect).unwrap();
@@ -160,7 +167,10 @@ fn a_hold_that_comes_after_the_goods_went_settles_what_they_owe() {
     assert_eq!(figures(&shop), [-2, 0, 0]);
     assert!(matches!(
         decide(&mut shop, &till, PickupDecision::Accept),
-        Err(Failure::Refused(PickupRefusal::Over { state: PickupState::Collected, .. }))
+        Err(Failure::Refused(PickupRefusal::Over {
+            state: PickupState::Collected,
+            ..
+        }))
     ));
     // A cancellation that crossed it changes nothing: the customer has the goods.
     tell(&mut shop, 2, SiteNews::Pickup(Box::new(cancelled(ordered(true)))));
@@ -234,7 +244,12 @@ fn what_the_feed_no_longer_speaks_of_goes_and_what_is_not_ours_is_set_aside() {
         body: Some("{}".into()),
     };
     page(&mut shop, 3, &[unknown]);
-    assert!(shop.core.read(|snapshot| snapshot.pickup(HoldId([4; 8]))).unwrap().is_none());
+    assert!(
+        shop.core
+            .read(|snapshot| snapshot.pickup(HoldId([4; 8])))
+            .unwrap()
+            .is_none()
+    );
     let gone = FeedEntry {
         key: SiteNews::Pickup(Box::new(ordered(false))).key().key(),
         body: None,
@@ -338,9 +353,15 @@ fn goods_leave_once_and_only_with_rights_or_out_of_a_hold() {
     assert_eq!(figures(&shop), [-1, 0, 0], "what did not leave is free again");
     let second = ask(&mut shop, &till, false);
     dispatch(&mut shop, &till, second, 1).unwrap();
-    assert!(matches!(dispatch(&mut shop, &till, second, 1), Err(TransferRefusal::State { .. })));
+    assert!(matches!(
+        dispatch(&mut shop, &till, second, 1),
+        Err(TransferRefusal::State { .. })
+    ));
     let now = shop.now();
-    let late = done(shop.core.run(|tx| call_off_transfer(tx, now, &till, second, &EnteredBy::default())));
+    let late = done(
+        shop.core
+            .run(|tx| call_off_transfer(tx, now, &till, second, &EnteredBy::default())),
+    );
     assert!(matches!(late, Err(TransferRefusal::State { .. })));
     assert_eq!(figures(&shop), [-2, 0, 0]);
     clean(&shop);
@@ -353,24 +374,39 @@ fn goods_arrive_once_before_or_after_the_news_and_a_difference_is_told() {
     let mut shop = Shop::new();
     let till = shop.till("1");
     let id = ask(&mut shop, &till, true);
-    assert!(matches!(dispatch(&mut shop, &till, id, 3), Err(TransferRefusal::NotHere { .. })));
+    assert!(matches!(
+        dispatch(&mut shop, &till, id, 3),
+        Err(TransferRefusal::NotHere { .. })
+    ));
     tell(&mut shop, 1, sent_from_elsewhere(id, 3));
     assert!(matches!(
         receive(&mut shop, &till, id, 2, None),
         Err(TransferRefusal::Unexplained(found)) if found.len() == 1
     ));
     let row = receive(&mut shop, &till, id, 2, Some(DifferenceReason::Missing)).unwrap();
-    assert_eq!((row.transfer.state(), figures(&shop)), (TransferState::Received, [2, 0, 0]));
-    assert!(matches!(receive(&mut shop, &till, id, 2, None), Err(TransferRefusal::State { .. })));
+    assert_eq!(
+        (row.transfer.state(), figures(&shop)),
+        (TransferState::Received, [2, 0, 0])
+    );
+    assert!(matches!(
+        receive(&mut shop, &till, id, 2, None),
+        Err(TransferRefusal::State { .. })
+    ));
     assert_eq!(alerts(&shop).len(), 1, "{:?}", alerts(&shop));
 
     // Against the paper, before the news; which then says that one more left.
     let paper = TransferId([9; 8]);
     let row = receive(&mut shop, &till, paper, 4, None).unwrap();
-    assert_eq!((row.transfer.state(), figures(&shop)), (TransferState::ReceivedEarly, [6, 0, 0]));
+    assert_eq!(
+        (row.transfer.state(), figures(&shop)),
+        (TransferState::ReceivedEarly, [6, 0, 0])
+    );
     tell(&mut shop, 2, sent_from_elsewhere(paper, 5));
     let row = shop.core.read(|snapshot| snapshot.transfer(paper)).unwrap().unwrap();
-    assert_eq!((row.transfer.state(), figures(&shop)), (TransferState::Received, [6, 0, 0]));
+    assert_eq!(
+        (row.transfer.state(), figures(&shop)),
+        (TransferState::Received, [6, 0, 0])
+    );
     let told = alerts(&shop);
     assert!(told.len() == 1 && told[0].contains(&paper.to_string()), "{told:?}");
     // The news again: nothing is told anew.
@@ -387,11 +423,18 @@ fn verify_names_a_pickup_and_a_transfer_that_lost_what_was_decided_and_repair_me
     decide(&mut shop, &till, PickupDecision::Accept).unwrap();
     let id = ask(&mut shop, &till, true);
     let now = shop.now();
-    let called_off = shop.core.run(|tx| call_off_transfer(tx, now, &till, id, &EnteredBy::default()));
+    let called_off = shop
+        .core
+        .run(|tx| call_off_transfer(tx, now, &till, id, &EnteredBy::default()));
     assert_eq!(done(called_off).unwrap().transfer.state(), TransferState::CalledOff);
     clean(&shop);
     let (mut shop, changed) = {
-        let Shop { directory, core, settings, clock_ms } = shop;
+        let Shop {
+            directory,
+            core,
+            settings,
+            clock_ms,
+        } = shop;
         drop(core);
         let db = rusqlite::Connection::open(finalmarket::store::database_path(directory.path())).unwrap();
         let bytes = postcard::to_allocvec(&ordered(true)).unwrap();
@@ -404,7 +447,15 @@ fn verify_names_a_pickup_and_a_transfer_that_lost_what_was_decided_and_repair_me
             crate::shop::at(clock_ms.get()),
         )
         .unwrap();
-        (Shop { directory, core, settings, clock_ms }, (pickups, transfers))
+        (
+            Shop {
+                directory,
+                core,
+                settings,
+                clock_ms,
+            },
+            (pickups, transfers),
+        )
     };
     assert_eq!(changed, (1, 1));
     let found = shop.core.read(|snapshot| verify(snapshot, |_, _| {})).unwrap();
