@@ -83,7 +83,7 @@ fn every_planted_fault_of_the_shelf_level_is_caught_by_the_name_of_its_rule() {
 
 #[test]
 fn fifty_replicas_on_one_shelf_never_promise_too_much() {
-    let report = shelf::runner::run_range(0..2, None, THREADS, usize::MAX, |_| {});
+    let report = shelf::runner::run_range(shelf::runner::run_seed, 0..2, None, THREADS, usize::MAX, |_| {});
     assert!(report.broken.is_empty(), "{:#?}", report.broken);
     assert!(report.steps_min >= 500, "{report:?}");
     assert!(report.total.held > 50 && report.total.refused > 0, "{report:?}");

@@ -32,11 +32,11 @@ struct Arguments {
     /// Real disks: the node's store and operations and headquarters' database, on files that lose power.
     #[arg(long)]
     full: bool,
-    /// The shelf level: fifty replicas on one shelf.
-    #[arg(long, conflicts_with = "full")]
+    /// The shelf level: fifty replicas on one shelf; on real disks, with `--full`, stores, kiosks and headquarters.
+    #[arg(long)]
     shelf: bool,
     /// Measure policies of rebalancing against each other, on the same customers and cut links.
-    #[arg(long, requires = "shelf")]
+    #[arg(long, requires = "shelf", conflicts_with = "full")]
     policies: bool,
     /// Plant a fault; then every seed that stays green is a seed that did not notice.
     #[arg(long, value_name = "NAME")]
@@ -131,14 +131,22 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
         return ExitCode::from(u8::from(!shelf::policies::is_best(&table)));
     }
     if arguments.trace {
-        return trace_shelf(first, fault);
+        return trace_shelf(first, fault, arguments.full);
+    }
+    if let Some(fault) = fault.filter(|fault| arguments.full && !shelf::full::run::FAULTS.contains(fault)) {
+        return wrong_usage(&format!("{fault} is not planted on real disks; run it without --full"));
     }
     let started = Instant::now();
     let threads = arguments.threads();
     // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
     let progress = progress_of(started, end.saturating_sub(first));
-    let report = shelf::runner::run_range(first..end, fault, threads, arguments.failures, progress);
+    let play = if arguments.full {
+        shelf::full::run::run_seed
+    } else {
+        shelf::runner::run_seed
+    };
+    let report = shelf::runner::run_range(play, first..end, fault, threads, arguments.failures, progress);
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, at least {} a seed; {} holds opened, {} refused, {} messages, {} failed",
@@ -159,7 +167,8 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
         println!("seed {}: {}", broken.seed, broken.what);
         let fault = fault.map(|fault| format!(" --fault {fault}")).unwrap_or_default();
         println!(
-            "    cargo run --release --bin simulate -- --shelf --seed {} --trace{fault}",
+            "    cargo run --release --bin simulate -- --shelf{} --seed {} --trace{fault}",
+            if arguments.full { " --full" } else { "" },
             broken.seed
         );
     }
@@ -170,10 +179,16 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
     ExitCode::from(u8::from(!report.broken.is_empty()))
 }
 
-fn trace_shelf(seed: u64, fault: Option<Fault>) -> ExitCode {
-    let options = shelf::options::Options::of_seed(seed);
-    println!("{options:#?}");
-    let (result, lines) = shelf::run::run(options, fault, true);
+fn trace_shelf(seed: u64, fault: Option<Fault>, full: bool) -> ExitCode {
+    let (result, lines) = if full {
+        let options = shelf::full::options::Options::of_seed(seed);
+        println!("{options:#?}");
+        shelf::full::run::run(options, fault, true)
+    } else {
+        let options = shelf::options::Options::of_seed(seed);
+        println!("{options:#?}");
+        shelf::run::run(options, fault, true)
+    };
     if !write_out(&lines) {
         return ExitCode::SUCCESS;
     }

@@ -13,6 +13,7 @@ pub mod checks;
 pub mod engines;
 pub mod facts;
 pub mod fault;
+pub mod full;
 pub mod links;
 pub mod machine;
 pub mod model;
