@@ -176,7 +176,6 @@ impl World {
             Seat::Node(at) => Some(self.sites[self.nodes[at].site].clone()),
             Seat::Headquarters => None,
         };
-        self.fold(life, site.as_ref(), &entry.fact);
         let debts = debts_of(&entry.fact);
         for (n, told) in self.told(site.as_ref(), &entry.fact).into_iter().enumerate() {
             let owed = |world: &Self| match &told {
@@ -195,6 +194,7 @@ impl World {
                 self.fail(Rule::RowIsTruth, what);
             }
         }
+        self.fold(life, site.as_ref(), &entry.fact);
         let known = &mut self.lives[life];
         let genesis = Hash::genesis(&known.replica.node, known.replica.incarnation);
         let before = known.hashes.last().copied().unwrap_or(genesis);
