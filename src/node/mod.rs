@@ -17,7 +17,6 @@ mod start;
 mod stock_watch;
 mod sync_loop;
 pub mod tls;
-mod touched;
 mod upkeep;
 mod uplink;
 

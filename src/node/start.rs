@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -19,10 +20,11 @@ use super::randomness;
 use super::relays::RelayEnds;
 use super::rights_loop::RightsLoop;
 use super::sync_loop::SyncLoop;
-use super::touched::Touched;
 use super::uplink::ParentLink;
-use crate::domain::ids::NodeId;
-use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, RightsDesk, ServeLimits};
+use crate::domain::ids::{NodeId, Sku};
+use crate::http::{
+    ApiLimits, ApiParts, ApiState, Children, Commits, Gathered, Link, LinkReport, RightsDesk, ServeLimits,
+};
 use crate::lan::{ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair, repair};
@@ -93,6 +95,8 @@ const READERS: usize = 4;
 const BETWEEN_LOOPS_MAX: usize = 256;
 /// How many requests may wait for whoever moves rights.
 const RIGHTS_ASKED_MAX: usize = 1_024;
+/// Rows that moved within this time are read together, for whoever moves rights.
+const TOUCHED_GATHERS: Duration = Duration::from_millis(20);
 
 /// Runs a node until `stop` is true.
 ///
@@ -115,7 +119,7 @@ impl Node {
         let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
-        let touched = Touched::default();
+        let touched = Gathered::new(TOUCHED_GATHERS);
         let store = open_store(&config, clock, commits.clone(), touched.clone()).await?;
         let store = Arc::new(store);
         rebuild(&store, clock).await?;
@@ -138,7 +142,7 @@ impl Node {
         // A kiosk's node is no parent itself: the tree has two levels below headquarters.
         let is_parent = config.parent.is_none();
         let (children, child_events) = Children::new();
-        let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
+        let (desk, asks, demand) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -187,6 +191,7 @@ impl Node {
             asks,
             events,
             touched,
+            demand,
             to_parent,
             to_children,
         };
@@ -309,11 +314,19 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
     }
 }
 
+/// The item whose shelf a change moved.
+fn moved(change: &Change) -> Option<(Sku, ())> {
+    match change {
+        Change::Stock(sku) => Some((sku.clone(), ())),
+        _ => None,
+    }
+}
+
 async fn open_store(
     config: &NodeConfig,
     clock: MachineClock,
     commits: Commits,
-    touched: Touched,
+    touched: Gathered<()>,
 ) -> Result<Store, StartError> {
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
         folder: config.data.display().to_string(),
@@ -336,7 +349,7 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || {
         let tell = move |changes: &[Change]| {
             commits.tell(changes);
-            touched.note(changes);
+            touched.add(changes.iter().filter_map(moved), |(), ()| {});
         };
         Store::open(&options, clock.now(), Box::new(tell))
     });

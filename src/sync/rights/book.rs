@@ -50,6 +50,8 @@ pub(super) struct Ask {
     pub until_ms: u64,
     /// By when the neighbour is to answer.
     pub answer_ms: u64,
+    /// What [`Book::risen`] was.
+    pub risen: u64,
 }
 
 /// A neighbour's last word to us: it could not give what was asked by the ask of this stamp.
@@ -95,6 +97,8 @@ pub(super) struct Round {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Book {
     pub figures: Figures,
+    /// By how much rights have grown here, and debt fallen, in all.
+    pub risen: u64,
     /// The figures are those of the row: a shelf that was forgotten has to be read before anything is said of it.
     pub is_read: bool,
     pub demand: Demand,
@@ -198,6 +202,13 @@ impl Book {
         });
     }
 
+    /// By how much rights have grown, and debt fallen, once the row says so.
+    pub fn rises(&self, figures: Figures) -> u64 {
+        let gained = figures.rights.above(self.figures.rights).parts();
+        // What settled debt came too, but does not show in the rights.
+        gained + self.figures.owed.above(figures.owed).parts()
+    }
+
     /// What may be promised or given and is not meant for anybody yet.
     pub fn available(&self) -> u64 {
         let giving: u64 = self.giving.iter().map(|giving| giving.amount).sum();
@@ -246,7 +257,10 @@ impl Book {
         let config = desk.config;
         let connected = !desk.peers.is_empty();
         let mut due_ms = desk.now_ms + config.stock.half_life_ms.max(1_000);
-        let mut at = |ms: u64| due_ms = due_ms.min(ms);
+        // What is due and could not be done now waits for something to happen: looking again at once would do nothing
+        // else, a thousand times a second.
+        let again_ms = desk.now_ms + config.repeat_ms.max(1);
+        let mut at = |ms: u64| due_ms = due_ms.min(if ms > desk.now_ms { ms } else { again_ms });
         self.needs
             .iter()
             .filter(|line| !line.ready)
@@ -263,16 +277,15 @@ impl Book {
             None if connected && !self.figures.owed.is_zero() => at(self.round_after_ms),
             None => {}
         }
-        if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected) {
+        if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected && self.giving.is_empty()) {
             at(since_ms + config.return_after_ms);
         }
-        if connected && self.available() < policy::low(self.target(desk.now_ms, config)) {
+        if connected && self.may_ask_for_stock(config) && self.lacks_stock(desk.now_ms, config) {
             at(self.stock_after_ms);
         }
         if self.held_back {
             at(desk.now_ms + desk.traffic.pause_ms());
         }
-        // Whatever could not be done now is not tried again in the same millisecond.
-        due_ms.max(desk.now_ms + 1)
+        due_ms
     }
 }

@@ -65,6 +65,7 @@ pub fn run_range(
                 report.total.held += summary.held;
                 report.total.refused += summary.refused;
                 report.total.messages += summary.messages;
+                report.total.wakes += summary.wakes;
             }
             Err(broken) => report.broken.push(broken),
         }
@@ -96,17 +97,8 @@ pub fn run_seed(seed: u64, planted: Option<Fault>) -> Result<Summary, Broken> {
 impl Broken {
     /// A rule was broken.
     pub fn of(seed: u64, failure: &Failure) -> Self {
-        let seconds = failure.at_ms as f64 / 1000.0;
-        let violation = &failure.violation;
-        let what = format!(
-            "step {} at {seconds:.3} s: {}: {}",
-            failure.step, violation.rule, violation.what
-        );
-        Self {
-            seed,
-            rule: Some(violation.rule),
-            what,
-        }
+        let (rule, what) = (Some(failure.violation.rule), failure.to_string());
+        Self { seed, rule, what }
     }
 
     /// The program panicked.

@@ -217,6 +217,8 @@ impl World {
                         self.tell_accepted(at, &from, &sku, request);
                     }
                 }
+                // Nobody is retired here.
+                ChildRights::Posted { .. } => {}
             }
         }
         let (session, outcome) = (batch.session, received.outcome);

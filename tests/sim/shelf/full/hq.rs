@@ -341,6 +341,7 @@ impl World {
             return;
         }
         process.wake_ms = None;
+        self.wakes += 1;
         let due = |deadline: Option<u64>| deadline.is_some_and(|due_ms| due_ms <= now_ms);
         let mut inners = Vec::new();
         if due(process.hub.deadline_ms()) {

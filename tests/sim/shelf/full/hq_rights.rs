@@ -222,6 +222,8 @@ impl World {
                         self.tell_hq(Inner::Rights(site.clone(), taken));
                     }
                 }
+                // Nobody is retired here.
+                RightsMoved::Retired { .. } | RightsMoved::Posted { .. } => {}
             }
         }
     }

@@ -36,6 +36,7 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
             held: world.held,
             refused: world.refused,
             messages: world.messages,
+            wakes: world.wakes,
         }),
     };
     (result, trace)
