@@ -93,6 +93,7 @@ impl World {
                     lifetime_ms,
                     since_ms: self.now_ms,
                     spare,
+                    own: vec![(self.now_ms, self.rights_at(at))],
                 };
                 if matches!(refusal, Refusal::NoRights { .. } | Refusal::OwnDebt { .. }) {
                     let wanted = lines

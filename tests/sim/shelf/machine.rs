@@ -48,6 +48,8 @@ pub struct Waiting {
     pub since_ms: u64,
     /// The least that each machine could have spared since, by item; none where it could not be reached throughout.
     pub spare: Vec<Vec<u64>>,
+    /// What there was here, by item, and since when.
+    pub own: Vec<(u64, Vec<u64>)>,
 }
 
 /// What a process holds in memory.
