@@ -302,7 +302,15 @@ impl World {
         let waits =
             |machine: &super::machine::Machine| machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty());
         let unsettled = (0..self.options.items).any(|item| self.unsettled(item).is_some());
-        unsettled || self.model.promises() > 0 || self.machines.iter().any(waits)
+        unsettled || self.model.promises() > 0 || self.model.transfers() > 0 || self.machines.iter().any(waits)
+    }
+
+    /// Machines that owe something that nobody has rights for.
+    pub fn debtors(&self) -> u64 {
+        let owes = |machine: &&super::machine::Machine| {
+            (0..self.options.items).any(|item| self.model.account(machine.life, item).iou > 0)
+        };
+        self.machines.iter().filter(owes).count() as u64
     }
 
     /// What is waited for, for people.
@@ -365,6 +373,9 @@ impl World {
         }
         if self.model.parcels() > 0 {
             wrong.push(format!("{} grants are not taken over", self.model.parcels()));
+        }
+        if self.model.transfers() > 0 {
+            wrong.push(format!("{} transfers have not arrived", self.model.transfers()));
         }
         if self.model.promises() > 0 {
             wrong.push(format!("{} holds have no end", self.model.promises()));

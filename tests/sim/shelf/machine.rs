@@ -180,6 +180,7 @@ impl World {
         if let Err(violation) = self.model.commit(self.now_ms, me, seq, &fact) {
             self.violate(violation);
         }
+        self.send_goods(&fact);
         if let Some(memory) = self.machines[at].memory.as_mut() {
             memory.rows = rows;
             fact.apply_to_holds(&mut memory.holds);
