@@ -8,7 +8,9 @@
 
 use super::hold::{HoldEnd, HoldEnded, HoldLine};
 use super::movement::Movement;
+use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
+use super::retirement::{LateMove, LatePosted};
 use super::rights::{Accepted, GrantLine, Granted};
 use super::work::{StockWork, WorkKind, WorkLine};
 use crate::domain::escrow::{Amount, Refusal, ReplicaId, Row, Shelf, Taken};
@@ -37,6 +39,8 @@ pub enum Verb<'f> {
     Add(Amount),
     /// [`Row::take`].
     Take(Amount),
+    /// [`Row::spend`].
+    Spend(Amount),
     /// [`Row::hold`].
     Hold(Amount),
     /// [`Row::release`].
@@ -76,6 +80,24 @@ pub enum Verb<'f> {
         /// How much.
         amount: Amount,
     },
+    /// [`Row::take_for`].
+    TakeFor {
+        /// The retired replica.
+        retired: &'f ReplicaId,
+        /// So much is drawn on what it left.
+        drawn: Amount,
+        /// How much went out.
+        amount: Amount,
+    },
+    /// [`Row::give_for`].
+    GiveFor {
+        /// The retired replica.
+        retired: &'f ReplicaId,
+        /// So much is drawn on what it left.
+        drawn: Amount,
+        /// How much is brought.
+        amount: Amount,
+    },
 }
 
 impl Verb<'_> {
@@ -89,7 +111,10 @@ impl Verb<'_> {
         match *self {
             Self::Take(n) => return row.take(n),
             Self::SellHeld { held, sold } => return row.sell_held_as(held, sold),
+            Self::TakeFor { retired, drawn, amount } => return row.take_for(retired, drawn, amount),
+            Self::GiveFor { retired, drawn, amount } => return row.give_for(retired, drawn, amount),
             Self::Add(n) => row.add(n)?,
+            Self::Spend(n) => row.spend(n)?,
             Self::Hold(n) => row.hold(n, shelf)?,
             Self::Release(n) => row.release(n)?,
             Self::Give { to, amount } => row.give(to, amount)?,
@@ -129,12 +154,50 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         Fact::HoldEnded(ended) => of_end(ended),
         Fact::Granted(granted) => of_granted(granted),
         Fact::Accepted(accepted) => of_accepted(accepted),
+        Fact::Retired(retired) => {
+            let drawn = Amount::ZERO;
+            let owed = retired.lines.iter().filter(|line| !line.debt.is_zero());
+            owed.map(|line| Effect {
+                site: Some(&retired.site),
+                ..here(
+                    &line.sku,
+                    Verb::GiveFor {
+                        retired: &retired.replica,
+                        drawn,
+                        amount: line.debt,
+                    },
+                )
+            })
+            .collect()
+        }
+        Fact::LatePosted(posted) => of_posted(posted),
+        Fact::RightsReleased(released) => {
+            let from = &released.of;
+            let verb = |amount| Verb::Accept { from, amount };
+            let lines = released.lines.iter();
+            lines.map(|line| of_grant(&released.site, line, &verb)).collect()
+        }
+        Fact::PickupStep(step) => of_pickup(step),
+        Fact::TransferDispatched(dispatched) if !dispatched.from_hold => {
+            let left = |line| of_line(Some(&dispatched.way.from), line, Verb::Spend);
+            dispatched.lines.iter().map(left).collect()
+        }
+        Fact::TransferReceived(received) => {
+            let arrived = |line| of_line(Some(&received.to), line, Verb::Add);
+            received.lines.iter().map(arrived).collect()
+        }
         Fact::Opened(_)
         | Fact::HoldExtended(_)
+        | Fact::PickupOrdered(_)
+        | Fact::TransferRequested(_)
+        | Fact::TransferCalledOff(_)
+        | Fact::TransferDispatched(_)
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
-        | Fact::ThresholdSet(_) => Vec::new(),
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => Vec::new(),
     }
 }
 
@@ -144,20 +207,91 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
 #[must_use]
 pub fn effects_of_copy(fact: &Fact) -> Vec<Effect<'_>> {
     match fact {
-        Fact::Sale(_) | Fact::Refund(_) | Fact::Movement(_) | Fact::StockWork(_) => effects(fact),
-        Fact::HoldEnded(ended) => {
-            let HoldEnd::Sold { sold, .. } = &ended.end else {
-                return Vec::new();
-            };
-            let sold = ended.lines.iter().zip(sold);
-            sold.map(|(line, sold)| Effect {
+        Fact::Sale(_)
+        | Fact::Refund(_)
+        | Fact::Movement(_)
+        | Fact::StockWork(_)
+        | Fact::PickupStep(_)
+        | Fact::TransferReceived(_) => effects(fact),
+        Fact::TransferDispatched(dispatched) if !dispatched.from_hold => {
+            let left = |line| of_line(Some(&dispatched.way.from), line, Verb::Take);
+            dispatched.lines.iter().map(left).collect()
+        }
+        Fact::HoldEnded(ended) => left_from_hold(ended)
+            .map(|(sku, left)| Effect {
                 site: Some(&ended.site),
-                ..here(&line.sku, Verb::Take(amount(*sold)))
+                ..here(sku, Verb::Take(amount(left)))
             })
-            .collect()
+            .collect(),
+        Fact::LatePosted(posted) => {
+            let moved = posted.lines.iter().filter_map(|line| match line.moved {
+                LateMove::Out(n) => Some(here(&line.sku, Verb::Take(n))),
+                LateMove::In(n) => Some(here(&line.sku, Verb::Add(n))),
+                LateMove::Gave { .. } | LateMove::Came { .. } => None,
+            });
+            let site = Some(&posted.site);
+            moved.map(|effect| Effect { site, ..effect }).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// What goods a record of a retired replica moved, behind the head that it was retired at, item by item: out, in. What it
+/// promised there it promised to nobody's knowledge: only what came of it is gone. Where goods stand that are not on sale
+/// carries no rights and is not asked here.
+#[must_use]
+pub fn late_moves(fact: &Fact) -> Vec<(&Sku, LateMove)> {
+    let moved = effects(fact)
+        .into_iter()
+        .filter(|effect| effect.place == Place::Sellable);
+    moved
+        .filter_map(|effect| {
+            let moved = match effect.verb {
+                Verb::Take(n) | Verb::Spend(n) | Verb::TakeFor { amount: n, .. } | Verb::SellHeld { sold: n, .. } => {
+                    LateMove::Out(n)
+                }
+                Verb::Add(n) => LateMove::In(n),
+                Verb::Hold(_)
+                | Verb::Release(_)
+                | Verb::Give { .. }
+                | Verb::Accept { .. }
+                | Verb::HandOver { .. }
+                | Verb::TakeOver { .. }
+                | Verb::GiveFor { .. } => return None,
+            };
+            let some = !matches!(moved, LateMove::Out(n) | LateMove::In(n) if n.is_zero());
+            some.then_some((effect.sku, moved))
+        })
+        .collect()
+}
+
+fn of_posted(posted: &LatePosted) -> Vec<Effect<'_>> {
+    let retired = &posted.of;
+    let verb = |moved: &LateMove, drawn| match moved {
+        LateMove::Out(amount) => Some(Verb::TakeFor {
+            retired,
+            drawn,
+            amount: *amount,
+        }),
+        LateMove::In(amount) => Some(Verb::Add(*amount)),
+        LateMove::Gave { grant, .. } => Some(Verb::GiveFor {
+            retired,
+            drawn,
+            amount: grant.amount(),
+        }),
+        LateMove::Came { .. } => None,
+    };
+    let site = Some(&posted.site);
+    let lines = posted.lines.iter();
+    lines
+        .filter_map(|line| {
+            let verb = verb(&line.moved, line.drawn)?;
+            Some(Effect {
+                site,
+                ..here(&line.sku, verb)
+            })
+        })
+        .collect()
 }
 
 fn of_movement(movement: &Movement) -> Vec<Effect<'_>> {
@@ -208,16 +342,39 @@ fn of_end(ended: &HoldEnded) -> Vec<Effect<'_>> {
             .iter()
             .map(|line| of_line(site, line, Verb::Release))
             .collect(),
-        HoldEnd::Sold { sold, .. } => {
-            // A list that is too short sold nothing of the rest.
-            let sold = sold.iter().copied().chain(std::iter::repeat(Quantity::ZERO));
-            let lines = ended.lines.iter().zip(sold).map(|(line, sold)| {
-                let sold = amount(sold);
+        HoldEnd::Sold { .. } | HoldEnd::Collected | HoldEnd::Dispatched { .. } => {
+            let lines = ended.lines.iter().zip(left_from_hold(ended)).map(|(line, (_, left))| {
+                let sold = amount(left);
                 of_line(site, line, |held| Verb::SellHeld { held, sold })
             });
             lines.collect()
         }
     }
+}
+
+/// What left the shelf with the end of a hold, by its lines; nothing where it was given up.
+pub fn left_from_hold(ended: &HoldEnded) -> impl Iterator<Item = (&Sku, Quantity)> {
+    let nothing: &[Quantity] = &[];
+    let (left, whole) = match &ended.end {
+        HoldEnd::Sold { sold, .. } => (sold.as_slice(), false),
+        HoldEnd::Dispatched { sent, .. } => (sent.as_slice(), false),
+        HoldEnd::Collected => (nothing, true),
+        HoldEnd::Released | HoldEnd::Expired => (nothing, false),
+    };
+    let mut left = left.iter().copied();
+    ended.lines.iter().map(move |line| {
+        // A list that is too short let nothing of the rest go.
+        let listed = left.next().unwrap_or_default();
+        (&line.sku, if whole { line.quantity } else { listed })
+    })
+}
+
+fn of_pickup(step: &PickupStep) -> Vec<Effect<'_>> {
+    let PickupAct::Collected { in_hand, .. } = &step.act else {
+        return Vec::new();
+    };
+    let taken = |line| of_line(Some(&step.site), line, Verb::Take);
+    in_hand.iter().map(taken).collect()
 }
 
 fn of_granted(granted: &Granted) -> Vec<Effect<'_>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use finalmarket::domain::escrow::{Amount, Refusal, Registers, ReplicaId, Row};
+use finalmarket::domain::escrow::{Amount, Refusal, ReplicaId, Row};
 
 /// An incarnation of a machine, by number.
 pub type Life = usize;
@@ -258,22 +258,15 @@ impl Fact {
                         retire(Rc::make_mut(row), &ids[*life], (&ids[me], mine))?;
                     }
                     for (item, n) in owed {
-                        Rc::make_mut(&mut theirs[*item]).accept(&ids[me], amount(*n))?;
+                        Rc::make_mut(&mut theirs[*item]).pay_late(&ids[me], amount(*n))?;
                     }
                 }
                 for (item, n) in owed {
-                    rows.own(*item).owe_for(&ids[*life], amount(*n))?;
+                    rows.own(*item).give_for(&ids[*life], amount(0), amount(*n))?;
                 }
             }
             Self::LateTaken { life, item, n, drawn } => {
-                // Whoever folds this has not the retired row, but it knows how much of it was there to be drawn on.
-                let accepted = rows.own[*item].accepted(&ids[*life]).parts();
-                let given = [(ids[me].clone(), amount(accepted + drawn))].into();
-                let theirs = Row::from(Registers {
-                    given,
-                    ..Registers::default()
-                });
-                rows.own(*item).take_for((&ids[*life], &theirs), &ids[me], amount(*n))?;
+                rows.own(*item).take_for(&ids[*life], amount(*drawn), amount(*n))?;
             }
             Self::Overridden { life, item, n } => rows.own(*item).accept(&ids[*life], amount(*n))?,
             Self::HoldExtended { .. } => {}
