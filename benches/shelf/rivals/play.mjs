@@ -1,9 +1,9 @@
 // Plays a trace through a library: node play.mjs LIBRARY TRACE SAVED
 //
-// Every replica (headquarters, the store, kiosks) keeps the stock in the library's own way and promises an item while its
-// own copy says that there is enough: that is all that a library without rights can do. While a link is up each change goes
-// over it at once; when a link comes back both ends bring each other up to date, and the news goes on. A promise that turns
-// out to have nothing behind it is taken back when its customer comes for the goods.
+// Every replica (headquarters, the store, kiosks) keeps the stock in the library's own way and promises an item while
+// its own copy says that there is enough: that is all that a library without rights can do. While a link is up each
+// change goes over it at once; when a link comes back both ends bring each other up to date, and the news goes on. A
+// promise that turns out to have nothing behind it is taken back when its customer comes for the goods.
 //
 // What really is there is counted beside it, by this script alone.
 import { readFileSync, writeFileSync } from "node:fs";
