@@ -19,6 +19,7 @@ mod progress;
 mod repair;
 mod replay;
 mod restore;
+mod retire;
 mod serve;
 mod set_aside;
 mod settle;
@@ -60,6 +61,8 @@ enum Command {
     Pair(pair::Arguments),
     Join(join::Arguments),
     Settle(settle::Arguments),
+    Retire(retire::Arguments),
+    Release(retire::ReleaseArguments),
     SetAside(set_aside::Arguments),
 }
 
@@ -86,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Pair(arguments) => pair::run(&arguments),
         Command::Join(arguments) => join::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
+        Command::Retire(arguments) => retire::run(&arguments),
+        Command::Release(arguments) => retire::release(&arguments),
         Command::SetAside(arguments) => set_aside::run(&arguments),
     };
     match done {

@@ -10,7 +10,8 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, StockWork, ThresholdSet,
+    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId, Retired, RightsReleased,
+    StockWork, ThresholdSet,
 };
 use super::time::Hlc;
 
@@ -45,6 +46,12 @@ pub enum Fact {
     ThresholdSet(ThresholdSet),
     /// Goods in, losses, corrections, moves between places and counts, with who and why.
     StockWork(StockWork),
+    /// A replica was retired by its parent's operator.
+    Retired(Retired),
+    /// What a retired replica did behind its head stands on its parent's row.
+    LatePosted(LatePosted),
+    /// What a retired replica left may be promised again.
+    RightsReleased(RightsReleased),
 }
 
 /// The first record of an incarnation.
@@ -78,6 +85,8 @@ pub enum OpenedReason {
     Copied,
     /// The disk runs in another machine than the one that it was written in.
     Moved,
+    /// The parent's operator has retired the one before it.
+    Retired,
 }
 
 /// A record that was written under an incarnation which turned out to have two branches.
@@ -176,6 +185,9 @@ mod kind {
     pub const ACCEPTED: u32 = 13;
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
+    pub const RETIRED: u32 = 30;
+    pub const LATE_POSTED: u32 = 31;
+    pub const RIGHTS_RELEASED: u32 = 32;
 }
 
 impl Entry {
@@ -201,6 +213,9 @@ impl Entry {
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
+            Fact::Retired(body) => encode(kind::RETIRED, recorded, body),
+            Fact::LatePosted(body) => encode(kind::LATE_POSTED, recorded, body),
+            Fact::RightsReleased(body) => encode(kind::RIGHTS_RELEASED, recorded, body),
         }
     }
 
@@ -238,6 +253,9 @@ impl Entry {
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
+            kind::RETIRED => Fact::Retired(whole(kind, body)?),
+            kind::LATE_POSTED => Fact::LatePosted(whole(kind, body)?),
+            kind::RIGHTS_RELEASED => Fact::RightsReleased(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })

@@ -13,6 +13,7 @@ use crate::domain::journal::{Hash, Head};
 use crate::sync::hub::Outcome;
 use crate::sync::hub_judge::{self, Verdict};
 use crate::sync::hub_read;
+use crate::sync::wire::StreamState;
 
 /// A batch as it came.
 #[derive(Debug, Clone)]
@@ -277,6 +278,13 @@ impl Group<'_> {
 
     fn keep(&mut self, origin: &mut Origin, readable: &Readable, from: u64) -> Result<(), StorageError> {
         let header = &readable.read.batch.header;
+        if let (1, Some(opened)) = (from, &readable.read.opened) {
+            origin.site = opened.site.clone();
+            origin.opened = Some((opened.reason, opened.predecessor));
+            if super::retire::succeeds_retired(self.writing, origin)? {
+                origin.state = StreamState::Counted;
+            }
+        }
         let position = super::introduce::counts(origin.state).then(|| {
             self.position += 1;
             self.position
@@ -292,10 +300,6 @@ impl Group<'_> {
             position,
             sealed: &readable.sealed,
         })?;
-        if let (1, Some(opened)) = (from, &readable.read.opened) {
-            origin.site = opened.site.clone();
-            origin.opened = Some((opened.reason, opened.predecessor));
-        }
         origin.acked.seq = header.last();
         origin.acked.hash = header.after;
         origin.session = readable.session;

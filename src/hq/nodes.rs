@@ -6,6 +6,7 @@ use super::headquarters::Headquarters;
 use super::link_trouble::LinkTrouble;
 use super::projection::Projection;
 use super::storage::{Hole, Node, Origin, OriginId, Reading, StorageError};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::Head;
@@ -60,6 +61,8 @@ pub struct IncarnationStatus {
     pub last_heard_ms: u64,
     /// When another branch of it was last offered, in milliseconds since 1970; 0 for never.
     pub branched_ms: u64,
+    /// At which record, by whom and why it was retired, where it was.
+    pub retired: Option<(u64, String, String)>,
     /// Records that this headquarters has lost and its node no longer had: first and last of each run.
     pub holes: Vec<(u64, u64)>,
 }
@@ -120,7 +123,13 @@ pub(super) fn statuses(reading: &Reading<'_>) -> Result<Vec<NodeStatus>, Storage
     for origin in reading.origins()? {
         let reach = reaches.get(&origin.id).copied().unwrap_or_default();
         let holes = holes.remove(&origin.id).unwrap_or_default();
-        let status = incarnation(&origin, reach, &holes);
+        let mut status = incarnation(&origin, reach, &holes);
+        let replica = ReplicaId {
+            node: origin.node.clone(),
+            incarnation: origin.acked.incarnation,
+        };
+        let retired = reading.retired(&replica)?;
+        status.retired = retired.map(|retired| (retired.seq, retired.by, retired.reason));
         by_node.entry(origin.node.clone()).or_default().push((origin, status));
     }
     let nodes = reading.nodes()?.into_iter().map(|node| {
@@ -189,6 +198,7 @@ fn incarnation(origin: &Origin, (projected_seq, recorded): (u64, Hlc), holes: &[
         projected_recorded_ms: recorded.milliseconds(),
         last_heard_ms: origin.last_heard_ms,
         branched_ms: origin.branched_ms,
+        retired: None,
         holes: holes.iter().map(|hole| (hole.first, hole.last)).collect(),
     }
 }

@@ -36,6 +36,7 @@ mod products;
 mod rate;
 mod receipts;
 mod refunds;
+pub(crate) mod retirements;
 mod rights;
 pub mod roles;
 mod router;

@@ -5,16 +5,21 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::gathered::Gathered;
-use crate::domain::escrow::Amount;
+use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Sku;
 
-/// Rights for a promise that could not be made.
+/// What a handler asks.
 #[derive(Debug)]
-pub struct RightsAsk {
-    /// What the promise needs in all, each item once.
-    pub lines: Vec<(Sku, Amount)>,
-    /// Takes the rights, before long; dropped where there are none.
-    pub answer: oneshot::Sender<Ready>,
+pub enum RightsAsk {
+    /// Rights for a promise that could not be made.
+    Wanted {
+        /// What the promise needs in all, each item once.
+        lines: Vec<(Sku, Amount)>,
+        /// Takes the rights, before long; dropped where there are none.
+        answer: oneshot::Sender<Ready>,
+    },
+    /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
+    Retired(ReplicaId),
 }
 
 /// How long demand gathers before it is looked at.
@@ -55,8 +60,13 @@ impl RightsDesk {
     /// Asks for rights; none where there are none to be had now.
     pub(super) async fn want(&self, lines: Vec<(Sku, Amount)>) -> Option<Ready> {
         let (answer, answered) = oneshot::channel();
-        self.asks.try_send(RightsAsk { lines, answer }).ok()?;
+        self.asks.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
         answered.await.ok()
+    }
+
+    /// Tells that a kiosk's node was retired. Where too much is waiting it is told at its next introduction.
+    pub(super) fn retired(&self, replica: ReplicaId) {
+        let _ = self.asks.try_send(RightsAsk::Retired(replica));
     }
 
     /// Tells what a customer asked for.

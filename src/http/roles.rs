@@ -70,6 +70,9 @@ pub const RULES: &[Rule] = &[
     // A kiosk sees its own documents only; the handlers see to it.
     rule(&Method::GET, "/v1/sales/{series}/{counter}", EVERY),
     rule(&Method::GET, "/v1/receipts/{number}", EVERY),
+    rule(&Method::GET, "/v1/nodes/{node}/retire", MANAGER),
+    rule(&Method::POST, "/v1/nodes/{node}/retire", MANAGER),
+    rule(&Method::POST, "/v1/nodes/{node}/release", MANAGER),
     rule(&Method::GET, "/v1/sync", EVERY),
     rule(&Method::POST, "/v1/link", MANAGER),
     rule(&Method::GET, "/v1/link", CHILD),

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::state::ApiState;
-use crate::store::{IncarnationRow, Left, Position, RelayOrigin, Snapshot, StorageError};
+use crate::store::{IncarnationRow, Left, Position, RelayOrigin, RetirementNotice, Snapshot, StorageError};
 
 /// Where the link stands, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -95,6 +95,8 @@ pub(super) struct Pending {
     lives: Vec<LifeBody>,
     feeds: Vec<FeedBody>,
     kiosks: Vec<KioskBody>,
+    /// Why the last incarnation of this node that was retired was.
+    retirement: Option<RetirementNotice>,
 }
 
 impl Pending {
@@ -125,6 +127,7 @@ impl Pending {
             lives: lives.iter().map(LifeBody::from).collect(),
             feeds: feeds.collect(),
             kiosks: snapshot.relay_origins()?.iter().map(KioskBody::from).collect(),
+            retirement: snapshot.retirement()?,
         })
     }
 }
@@ -226,7 +229,7 @@ pub struct KioskBody {
 /// Something that an operator should look at.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AlertBody {
-    /// A stable name: `set_aside`, `branch_left`, `clock_jumped`.
+    /// A stable name: `set_aside`, `branch_left`, `retired`, `clock_jumped`.
     code: &'static str,
     detail: String,
 }
@@ -309,6 +312,20 @@ fn alerts(api: &ApiState, pending: &Pending) -> Vec<AlertBody> {
         let detail = format!("{left} incarnations of this disk had another branch; headquarters settles them");
         alerts.push(AlertBody {
             code: "branch_left",
+            detail,
+        });
+    }
+    if let Some(notice) = &pending.retirement {
+        let detail = format!(
+            "this node was retired at its record {} by {} ({}), as it heard on {}: what it had it may not promise any \
+             more; it sells on, and what it sells counts",
+            notice.seq,
+            notice.by,
+            notice.reason,
+            instant(notice.told_ms)
+        );
+        alerts.push(AlertBody {
+            code: "retired",
             detail,
         });
     }

@@ -440,6 +440,7 @@ impl From<ChildRights> for RightsEvent {
         match rights {
             ChildRights::TookOver { by, lines } => Self::ChildTookOver { by, lines },
             ChildRights::Accepted { from, request, skus } => Self::FromChildAccepted { from, request, skus },
+            ChildRights::Posted { skus } => Self::Posted { skus },
         }
     }
 }

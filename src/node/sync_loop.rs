@@ -91,6 +91,7 @@ impl SyncLoop {
                     Some(event) => {
                         self.carriage.see(&event).await;
                         self.tell_rights(&event, running.session).await;
+                        self.hear_retired(&event, &running);
                         trouble = match &event {
                             UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
                             UplinkEvent::Connected { .. } => None,
@@ -167,6 +168,37 @@ impl SyncLoop {
         };
         // Only a node that stops does not listen.
         let _ = self.rights.send(word).await;
+    }
+
+    /// The parent's operator has retired the incarnation that this node writes: it goes on under another one.
+    fn hear_retired(&self, event: &UplinkEvent, running: &LinkEngines) {
+        let UplinkEvent::Message(Down::Retired(word)) = event else {
+            return;
+        };
+        if Some(word.session) != running.session {
+            return;
+        }
+        tracing::error!(incarnation = %word.incarnation, record = word.seq, by = word.by, reason = word.reason,
+            "this node was retired: it goes on under another incarnation, without rights");
+        let retirement = operations::Retirement {
+            incarnation: word.incarnation,
+            seq: word.seq,
+            by: word.by.clone(),
+            reason: word.reason.clone(),
+        };
+        let (store, now, seed) = (
+            Arc::clone(&self.store),
+            self.clock.now(),
+            randomness::incarnation_seed(),
+        );
+        answer(&running.answers, None, async move {
+            let leave = move |tx: &mut WriteTransaction<'_>| operations::retired_myself(tx, now, &retirement, &seed);
+            store
+                .writer
+                .run(leave)
+                .await
+                .map(|_| Answer::Input(None, Input::Rehomed))
+        });
     }
 
     async fn parent_is_gone(&self) {

@@ -7,15 +7,20 @@ mod effects;
 mod hold;
 mod movement;
 mod place;
+mod retirement;
 mod rights;
 mod status;
 mod step;
 mod work;
 
-pub use effects::{Effect, Verb, effects, effects_of_copy};
+pub use effects::{Effect, Verb, effects, effects_of_copy, late_moves};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use place::Place;
+pub use retirement::{
+    Closed, LateLine, LateMove, LatePosted, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased,
+    close, says_something,
+};
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
 pub use status::{AlertKind, Severity, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hold::{HoldEnd, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
 use super::place::Place;
+use super::retirement::ReleaseCause;
 use super::work::{StockWork, WorkKind};
 use crate::domain::escrow::{Amount, Row};
 use crate::domain::fact::{Entry, Fact};
@@ -52,11 +53,17 @@ pub enum StepKind {
     Moved,
     /// A count found more or less than there should be.
     Count,
+    /// A retired node's debt was taken over.
+    Retired,
+    /// What a retired node did behind the head that it was retired at.
+    Late,
+    /// What a retired node left may be promised again.
+    Released,
 }
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -74,6 +81,9 @@ impl StepKind {
         Self::Loss,
         Self::Moved,
         Self::Count,
+        Self::Retired,
+        Self::Late,
+        Self::Released,
     ];
 
     /// Its number, for rows.
@@ -97,6 +107,9 @@ impl StepKind {
             Self::Loss => 14,
             Self::Moved => 15,
             Self::Count => 16,
+            Self::Retired => 30,
+            Self::Late => 31,
+            Self::Released => 32,
         }
     }
 
@@ -127,6 +140,9 @@ impl StepKind {
             Self::Loss => "lost",
             Self::Moved => "moved to or from another place",
             Self::Count => "found by a count",
+            Self::Retired => "debt of a retired node taken over",
+            Self::Late => "moved by a retired node after it was retired",
+            Self::Released => "left by a retired node, may be promised again",
         }
     }
 
@@ -158,6 +174,9 @@ impl StepKind {
             Fact::Granted(_) => Self::Granted,
             Fact::Accepted(accepted) if accepted.hold.is_some() => Self::TakenOver,
             Fact::Accepted(_) => Self::Accepted,
+            Fact::Retired(_) => Self::Retired,
+            Fact::LatePosted(_) => Self::Late,
+            Fact::RightsReleased(_) => Self::Released,
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Rehomed(_)
@@ -323,6 +342,27 @@ impl Particulars {
                 },
                 Err(_) => Self::default(),
             },
+            Fact::Retired(retired) => Self {
+                document: Some(format!("{} retired at record {}", retired.replica, retired.seq)),
+                who: Some(retired.by.clone()),
+                why: Some(retired.reason.clone()),
+            },
+            Fact::LatePosted(posted) => Self {
+                document: Some(format!("record {} of {}", posted.seq, posted.of)),
+                who: Some(posted.of.node.to_string()),
+                why: Some("recorded behind the head that it was retired at".into()),
+            },
+            Fact::RightsReleased(released) => {
+                let (who, why) = match &released.cause {
+                    ReleaseCause::Count { by } => (by, "counted"),
+                    ReleaseCause::Override { by, reason } => (by, reason.as_str()),
+                };
+                Self {
+                    document: Some(format!("left by {}", released.of)),
+                    who: Some(who.clone()),
+                    why: Some(why.to_owned()),
+                }
+            }
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Correction(_)

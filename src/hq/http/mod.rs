@@ -17,6 +17,7 @@ mod instants;
 mod metrics;
 mod nodes;
 mod openapi;
+mod retirements;
 mod router;
 mod sales;
 mod set_aside;

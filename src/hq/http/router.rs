@@ -12,8 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves, status, stock,
-    tokens, totals,
+    catalog, events, feeds, health, holds, metrics, nodes, retirements, sales, set_aside, settlements, shelves, status,
+    stock, tokens, totals,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -38,6 +38,8 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(holds::release))
         .routes(routes!(nodes::list, nodes::enrol))
         .routes(routes!(nodes::sites))
+        .routes(routes!(retirements::look, retirements::retire))
+        .routes(routes!(retirements::release))
         .routes(routes!(set_aside::list))
         .routes(routes!(set_aside::show))
         .routes(routes!(set_aside::export))

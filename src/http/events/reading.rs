@@ -159,6 +159,9 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Granted(Granted { lines, .. }) | Fact::Accepted(Accepted { lines, .. }) => {
             lines.iter().map(|line| &line.sku).collect()
         }
+        Fact::Retired(retired) => retired.lines.iter().map(|line| &line.sku).collect(),
+        Fact::LatePosted(posted) => posted.lines.iter().map(|line| &line.sku).collect(),
+        Fact::RightsReleased(released) => released.lines.iter().map(|line| &line.sku).collect(),
         Fact::Opened(_)
         | Fact::HoldExtended(_)
         | Fact::Rehomed(_)

@@ -332,6 +332,7 @@ impl NodeEngine {
             | Down::Here { .. }
             | Down::Rights { .. }
             | Down::Granted { .. }
+            | Down::Retired(_)
             | Down::Shelves { .. } => {}
             Down::Fenced(fenced) => self.rehome(fenced.acked.incarnation, fenced.common, fenced.set_back),
             Down::FeedPage(page) => match self.feeds.on_page(&page) {

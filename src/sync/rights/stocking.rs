@@ -14,27 +14,14 @@ impl Book {
         }
         let target = self.target(desk.now_ms, desk.config);
         let available = self.available();
-        if available < policy::low(target) {
+        if self.lacks_stock(desk.now_ms, desk.config) {
             self.surplus_since_ms = None;
-            self.ask_for_stock(desk, target - available);
+            self.ask_for_stock(desk, target.saturating_sub(available));
         } else if available > policy::high(target) && desk.config.surplus != Surplus::Keep {
             self.send_home(desk, available - target);
         } else {
             self.surplus_since_ms = None;
         }
-    }
-
-    /// Somebody waits: stock for customers who are only expected has to wait too.
-    fn is_pressed(&self) -> bool {
-        let waits = self.needs.iter().any(|line| !line.ready);
-        waits || !self.figures.owed.is_zero() || !self.claims.is_empty()
-    }
-
-    /// When stock is to be asked for; none where it is not wanted, or where what is in the way ends by itself.
-    pub(super) fn stock_due_ms(&self, now_ms: u64, config: &RightsConfig) -> Option<u64> {
-        let waits = self.is_pressed() || !self.asks.is_empty();
-        let wanted = !waits && self.available() < policy::low(self.target(now_ms, config));
-        wanted.then_some(self.stock_after_ms)
     }
 
     /// There was no stock to be had: it is asked for again, ever more rarely.
@@ -44,19 +31,26 @@ impl Book {
         self.stock_pause_ms = (pause_ms * 2).min(config.stock_retry_ms_max);
     }
 
+    /// Debt, customers or neighbours wait: that goes before stock.
+    fn is_pressed(&self) -> bool {
+        !self.figures.owed.is_zero() || !self.claims.is_empty() || self.needs.iter().any(|line| !line.ready)
+    }
+
+    pub(super) fn lacks_stock(&self, now_ms: u64, config: &RightsConfig) -> bool {
+        self.available() < policy::low(self.target(now_ms, config))
+    }
+
+    pub(super) fn may_ask_for_stock(&self, config: &RightsConfig) -> bool {
+        self.asks.is_empty() && !self.is_pressed() && config.stock.horizon_ms > 0
+    }
+
     fn ask_for_stock(&mut self, desk: &mut Desk<'_>, missing: u64) {
-        let asked = !self.asks.is_empty() || desk.config.stock.horizon_ms == 0;
-        if asked || desk.now_ms < self.stock_after_ms {
+        if !self.may_ask_for_stock(desk.config) || desk.now_ms < self.stock_after_ms {
             return;
         }
-        let peer = match desk.parent().cloned() {
-            Some(parent) => Some(parent),
-            None if self.has_looked(desk) => self.richest_child(desk),
-            None => return self.look_at_children(desk),
-        };
-        let Some(peer) = peer else {
-            // Nobody there has any: to look at them every millisecond would not change it.
-            return self.no_stock(desk.now_ms, desk.config);
+        let parent = desk.parent().cloned();
+        let Some(peer) = parent.or_else(|| self.richest_child(desk)) else {
+            return;
         };
         let mut ask = Ask {
             to: peer,
@@ -77,49 +71,43 @@ impl Book {
         }
     }
 
-    /// Whether it is known, and from not long ago, what children have.
-    fn has_looked(&self, desk: &Desk<'_>) -> bool {
+    /// The child that is known to have most. Where it is long ago that anybody looked, looks first.
+    fn richest_child(&mut self, desk: &mut Desk<'_>) -> Option<ReplicaId> {
+        desk.children().next()?;
         let looked_ms = self.looked.map(|(_, at_ms)| at_ms);
-        looked_ms.is_some_and(|at_ms| at_ms + desk.config.stock_retry_ms > desk.now_ms)
-    }
-
-    fn look_at_children(&mut self, desk: &mut Desk<'_>) {
-        if desk.children().next().is_some() {
+        if looked_ms.is_none_or(|at_ms| at_ms + desk.config.stock_retry_ms <= desk.now_ms) {
             self.look_up(desk);
-        } else {
-            self.no_stock(desk.now_ms, desk.config);
+            return None;
         }
-    }
-
-    /// The child that is known to have most; none where none has any.
-    fn richest_child(&self, desk: &Desk<'_>) -> Option<ReplicaId> {
         let connected = self
             .known
             .iter()
             .filter(|(of, rights)| *rights > 0 && desk.is_connected(of));
-        connected.max_by_key(|(_, rights)| *rights).map(|(of, _)| of.clone())
+        let richest = connected.max_by_key(|(_, rights)| *rights).map(|(of, _)| of.clone());
+        // What a look is answered with comes at once; after that there was nobody who has any.
+        if richest.is_none() && looked_ms.is_some_and(|at_ms| at_ms < desk.now_ms) {
+            self.no_stock(desk.now_ms, desk.config);
+        }
+        richest
     }
 
     /// Rights that have lain idle for long enough go home, down to what is kept.
     fn send_home(&mut self, desk: &mut Desk<'_>, idle: u64) {
         let idle = policy::whole_grains(idle, desk.config.stock.grain.parts());
-        if idle == 0 {
-            // Part of a unit, of weighed goods: it stays.
-            self.surplus_since_ms = None;
-            return;
-        }
-        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
-        let waited = desk.now_ms >= since_ms + desk.config.return_after_ms;
-        if !waited || !self.giving.is_empty() {
-            return;
-        }
         let home = match desk.config.surplus {
             Surplus::Keep => None,
             Surplus::ToParent => desk.parent().cloned(),
             Surplus::ToChildren => self.poorest_child(desk),
         };
-        self.surplus_since_ms = None;
-        if let Some(home) = home {
+        // Less than a grain is none, and without a way home nothing waits to go there.
+        let Some(home) = home.filter(|_| idle > 0) else {
+            self.surplus_since_ms = None;
+            return;
+        };
+        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
+        let waited = desk.now_ms >= since_ms.saturating_add(desk.config.return_after_ms);
+        if waited && self.giving.is_empty() {
+            self.surplus_since_ms = None;
             self.give(desk, home, idle, None);
         }
     }

@@ -124,6 +124,9 @@ pub enum Down {
         /// What is said.
         message: ShelfMessage,
     },
+    /// An operator of the parent has retired this incarnation of the node. Behind every welcome, until the node writes
+    /// another one.
+    Retired(RetiredWord),
 }
 
 impl Up {
@@ -153,6 +156,7 @@ impl Down {
             Self::Refused(refused) => Some(refused.session),
             Self::Fenced(fenced) => Some(fenced.session),
             Self::FeedPage(page) => Some(page.session),
+            Self::Retired(word) => Some(word.session),
             Self::Here { session, .. }
             | Self::Rights { session, .. }
             | Self::Granted { session, .. }
@@ -286,6 +290,21 @@ pub struct Fenced {
     pub common: u64,
     /// True where the node's own head is simply behind the parent's: its disk was set back.
     pub set_back: bool,
+}
+
+/// That an incarnation of the node is retired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredWord {
+    /// The node's session.
+    pub session: u64,
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// The last of its records that the parent had when it was retired. What is behind it is still taken.
+    pub seq: u64,
+    /// Who decided it.
+    pub by: String,
+    /// Why, for the node's staff.
+    pub reason: String,
 }
 
 /// A page of a feed: entries compacted by key, in the order of their versions.

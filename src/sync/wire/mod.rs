@@ -12,7 +12,7 @@ mod shelves;
 pub use batch::{Batch, BatchError, BatchHeader, SigningKey, Slot, VerifyingKey, seal};
 pub use message::{
     Ack, Birth, Down, FeedCursor, FeedEntry, FeedPage, Fenced, Hello, HubState, MessageError, Refused, Resend,
-    StreamHead, StreamState, StreamStatus, Up, WIRE_VERSION, Welcome,
+    RetiredWord, StreamHead, StreamState, StreamStatus, Up, WIRE_VERSION, Welcome,
 };
 pub use shelves::{Holds, Offer, OfferedGroup, Repair, ShelfMessage, Standing, StandingGroup, Taken};
 
