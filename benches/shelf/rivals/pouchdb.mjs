@@ -29,7 +29,8 @@ export async function create(replicas) {
     const key = `${from}-${to}`;
     const changes = await dbs[from].changes({ since: checkpoints.get(key) ?? 0, style: "all_docs" });
     if (changes.results.length === 0) return [];
-    const revisions = Object.fromEntries(changes.results.map((row) => [row.id, row.changes.map((change) => change.rev)]));
+    const leaves = (row) => row.changes.map((change) => change.rev);
+    const revisions = Object.fromEntries(changes.results.map((row) => [row.id, leaves(row)]));
     const missing = await dbs[to].revsDiff(revisions);
     const wanted = Object.entries(missing).flatMap(([id, { missing }]) => missing.map((rev) => ({ id, rev })));
     bytes += size(changes.results) + size(revisions) + size(missing);
