@@ -28,7 +28,8 @@ pub async fn run(config: NodeConfig, mut stop: watch::Receiver<bool>) -> Result<
         let stopped = tokio::select! {
             // Where the sender is gone nobody could say "stop" any more: that is taken for it.
             _ = stop.wait_for(|stop| *stop) => true,
-            again = node.again.wait_for(|again| *again) => again.is_err(),
+            // A kiosk's node is nobody's to succeed, so that nobody can say so there.
+            Ok(_) = node.again.wait_for(|again| *again) => false,
         };
         node.stop().await;
         if stopped {

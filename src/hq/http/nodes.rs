@@ -62,8 +62,8 @@ pub struct IncarnationBody {
     /// `counted`, `set_apart` or `excluded`.
     #[schema(value_type = String, example = "counted")]
     state: StreamState,
-    /// Why it opened: `first`, `restored`, `set_back`, `copied`, `moved`, `retired`, `promoted`;
-    /// missing until its first record is here.
+    /// Why it opened: `first`, `restored`, `set_back`, `copied`, `moved`, `retired`,
+    /// `promoted`; missing until its first record is here.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<OpenedReason>,

@@ -24,6 +24,8 @@ pub enum Rule {
     NeverFalls,
     /// Nobody takes over what was not given.
     AcceptedIsGiven,
+    /// What was sent to another site comes there once.
+    ArrivesOnce,
     /// One writer writes a row.
     OneWriter,
     /// What is known of a row elsewhere, its writer has written.
@@ -38,6 +40,12 @@ pub enum Rule {
     Heals,
     /// The engines go quiet.
     Quiet,
+    /// What was acknowledged is on disk, whatever happened to its process. Of the full level.
+    Durable,
+    /// `verify` finds nothing. Of the full level.
+    Verifies,
+    /// The program does what it must. Of the full level.
+    Works,
 }
 
 impl fmt::Display for Rule {
@@ -52,6 +60,7 @@ impl fmt::Display for Rule {
             Self::RowIsSound => "P4 a row is sound",
             Self::NeverFalls => "P4 no register falls",
             Self::AcceptedIsGiven => "P3 what is accepted was given",
+            Self::ArrivesOnce => "P2 a transfer arrives once",
             Self::OneWriter => "P4 one writer a row",
             Self::CopiesAreBehind => "P4 no copy is ahead of its row",
             Self::RowIsFold => "P4 a row is the fold of its journal",
@@ -59,6 +68,9 @@ impl fmt::Display for Rule {
             Self::LawfulRefusal => "P3 only lawful refusals",
             Self::Heals => "P2 all is equal and settled after healing",
             Self::Quiet => "P8 the engines go quiet",
+            Self::Durable => "P1 what was acknowledged is there",
+            Self::Verifies => "P4 verify is clean",
+            Self::Works => "P5 nothing is in the way",
         })
     }
 }

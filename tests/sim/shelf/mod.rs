@@ -14,7 +14,7 @@ pub mod checks;
 pub mod engines;
 pub mod facts;
 pub mod fault;
-#[allow(dead_code, reason = "the command line's")]
+pub mod full;
 pub mod knobs;
 pub mod links;
 pub mod machine;
