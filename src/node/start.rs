@@ -124,12 +124,19 @@ pub async fn run(config: NodeConfig, mut stop: watch::Receiver<bool>) -> Result<
         let stopped = tokio::select! {
             // Where the sender is gone nobody could say "stop" any more: that is taken for it.
             _ = stop.wait_for(|stop| *stop) => true,
-            again = node.again.wait_for(|again| *again) => again.is_err(),
+            () = says_again(&mut node) => false,
         };
         node.stop().await;
         if stopped {
             return Ok(());
         }
+    }
+}
+
+/// Waits until the node is to start in another part. A kiosk's never is: there nobody is left to say it.
+async fn says_again(node: &mut Node) {
+    if node.again.wait_for(|again| *again).await.is_err() {
+        std::future::pending().await
     }
 }
 
