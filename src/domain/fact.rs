@@ -10,8 +10,9 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, PickupOrdered, PickupStep, StockWork,
-    ThresholdSet, TransferCalledOff, TransferDispatched, TransferReceived, TransferRequested,
+    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId, PickupOrdered,
+    PickupStep, Retired, RightsReleased, StockWork, ThresholdSet, TransferCalledOff, TransferDispatched,
+    TransferReceived, TransferRequested,
 };
 use super::time::Hlc;
 
@@ -58,6 +59,16 @@ pub enum Fact {
     TransferDispatched(TransferDispatched),
     /// Goods of another site arrived.
     TransferReceived(TransferReceived),
+    /// A replica was retired by its parent's operator.
+    Retired(Retired),
+    /// What a retired replica did behind its head stands on its parent's row.
+    LatePosted(LatePosted),
+    /// What a retired replica left may be promised again.
+    RightsReleased(RightsReleased),
+    /// A standby may succeed this node.
+    StandbyAdmitted(StandbyAdmitted),
+    /// A standby may not succeed this node any more.
+    StandbyDismissed(StandbyDismissed),
 }
 
 /// The first record of an incarnation.
@@ -91,6 +102,27 @@ pub enum OpenedReason {
     Copied,
     /// The disk runs in another machine than the one that it was written in.
     Moved,
+    /// The parent's operator has retired the one before it.
+    Retired,
+    /// A standby took the place of a node that is gone.
+    Promoted,
+}
+
+/// A standby that may succeed this node, by the key that its incarnation will sign with. It stands in the node's own
+/// journal, so that whoever reads the journal knows a lawful successor from a copied disk without asking a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyAdmitted {
+    /// What people call the standby.
+    pub name: String,
+    /// The Ed25519 key of the incarnation that it opens when it is promoted.
+    pub public_key: [u8; 32],
+}
+
+/// A standby that was admitted and may not succeed this node any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyDismissed {
+    /// The key that was admitted.
+    pub public_key: [u8; 32],
 }
 
 /// A record that was written under an incarnation which turned out to have two branches.
@@ -195,6 +227,11 @@ mod kind {
     pub const TRANSFER_CALLED_OFF: u32 = 25;
     pub const TRANSFER_DISPATCHED: u32 = 26;
     pub const TRANSFER_RECEIVED: u32 = 27;
+    pub const RETIRED: u32 = 30;
+    pub const LATE_POSTED: u32 = 31;
+    pub const RIGHTS_RELEASED: u32 = 32;
+    pub const STANDBY_ADMITTED: u32 = 35;
+    pub const STANDBY_DISMISSED: u32 = 36;
 }
 
 impl Entry {
@@ -226,6 +263,11 @@ impl Entry {
             Fact::TransferCalledOff(body) => encode(kind::TRANSFER_CALLED_OFF, recorded, body),
             Fact::TransferDispatched(body) => encode(kind::TRANSFER_DISPATCHED, recorded, body),
             Fact::TransferReceived(body) => encode(kind::TRANSFER_RECEIVED, recorded, body),
+            Fact::Retired(body) => encode(kind::RETIRED, recorded, body),
+            Fact::LatePosted(body) => encode(kind::LATE_POSTED, recorded, body),
+            Fact::RightsReleased(body) => encode(kind::RIGHTS_RELEASED, recorded, body),
+            Fact::StandbyAdmitted(body) => encode(kind::STANDBY_ADMITTED, recorded, body),
+            Fact::StandbyDismissed(body) => encode(kind::STANDBY_DISMISSED, recorded, body),
         }
     }
 
@@ -269,6 +311,11 @@ impl Entry {
             kind::TRANSFER_CALLED_OFF => Fact::TransferCalledOff(whole(kind, body)?),
             kind::TRANSFER_DISPATCHED => Fact::TransferDispatched(whole(kind, body)?),
             kind::TRANSFER_RECEIVED => Fact::TransferReceived(whole(kind, body)?),
+            kind::RETIRED => Fact::Retired(whole(kind, body)?),
+            kind::LATE_POSTED => Fact::LatePosted(whole(kind, body)?),
+            kind::RIGHTS_RELEASED => Fact::RightsReleased(whole(kind, body)?),
+            kind::STANDBY_ADMITTED => Fact::StandbyAdmitted(whole(kind, body)?),
+            kind::STANDBY_DISMISSED => Fact::StandbyDismissed(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -381,7 +428,12 @@ mod tests {
             threshold: None,
             by: "manager".into(),
         });
-        for fact in facts.into_iter().chain([threshold]) {
+        let admitted = Fact::StandbyAdmitted(StandbyAdmitted {
+            name: "store-1 b".into(),
+            public_key: [7; 32],
+        });
+        let dismissed = Fact::StandbyDismissed(StandbyDismissed { public_key: [7; 32] });
+        for fact in facts.into_iter().chain([threshold, admitted, dismissed]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

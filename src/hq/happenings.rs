@@ -72,6 +72,18 @@ pub enum RightsMoved {
         /// The items.
         skus: Vec<Sku>,
     },
+    /// A node was retired here.
+    Retired {
+        /// The node.
+        replica: ReplicaId,
+    },
+    /// What a retired node left was released, or what it still did posted: headquarters' own rows have moved.
+    Posted {
+        /// The site.
+        site: SiteId,
+        /// The items.
+        skus: Vec<Sku>,
+    },
 }
 
 /// Who watches, and which nodes are there.

@@ -15,11 +15,13 @@ pub enum RightsAsk {
     Wanted {
         /// What the promise needs in all, each item once.
         lines: Vec<(Sku, Amount)>,
-        /// Takes the rights.
+        /// Takes the rights, before long; dropped where there are none.
         answer: oneshot::Sender<Ready>,
     },
     /// Which replica the parent is, where it can be reached.
     Parent(oneshot::Sender<ReplicaId>),
+    /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
+    Retired(ReplicaId),
 }
 
 /// How long demand gathers before it is looked at.
@@ -69,6 +71,11 @@ impl RightsDesk {
         let (answer, answered) = oneshot::channel();
         self.asks.try_send(RightsAsk::Parent(answer)).ok()?;
         answered.await.ok()
+    }
+
+    /// Tells that a kiosk's node was retired. Where too much is waiting it is told at its next introduction.
+    pub(super) fn retired(&self, replica: ReplicaId) {
+        let _ = self.asks.try_send(RightsAsk::Retired(replica));
     }
 
     /// Tells what a customer asked for.

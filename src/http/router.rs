@@ -13,7 +13,8 @@ use super::problem::pages;
 use super::state::ApiState;
 use super::{
     alerts, children, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
-    pairing, pickups, products, receipts, refunds, sales, status, stock, stock_work, sync, transfers,
+    pairing, pickups, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work, sync,
+    transfers,
 };
 
 /// The whole API. Made once for a state.
@@ -76,9 +77,14 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(history::today),
         routes!(receipts::by_number),
         routes!(refunds::create),
+        routes!(retirements::look, retirements::retire),
+        routes!(retirements::release),
         routes!(sync::show),
         routes!(events::stream),
         routes!(link::switch, children::attach),
+        routes!(standbys::role),
+        routes!(standbys::attach),
+        routes!(standbys::base),
         routes!(status::show),
     ];
     let start = OpenApiRouter::with_openapi(Description::openapi());

@@ -16,10 +16,13 @@ use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{GrantLine, Granted};
 use crate::http::{Gathered, Ready, RightsAsk};
-use crate::operations::{accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over};
+use crate::operations::{
+    Retirement, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, retirement_word,
+    taken_over,
+};
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
-use crate::sync::wire::{Down, Up};
+use crate::sync::wire::{Down, RetiredWord, Up};
 
 /// What others tell the loop.
 #[derive(Debug)]
@@ -74,6 +77,11 @@ pub(super) enum RightsEvent {
         from: ReplicaId,
         /// The request that it answers.
         request: Option<u64>,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+    /// What a retired kiosk did late is posted on this node's rows.
+    Posted {
         /// The items.
         skus: Vec<Sku>,
     },
@@ -147,7 +155,7 @@ impl RightsLoop {
             inputs = tokio::select! {
                 () = told(&mut stop) => return,
                 Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
-                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask).into_iter().collect(),
+                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask).await,
                 Some(need) = closes.recv() => vec![Input::Closed { need }],
                 // Where nobody is there to move rights with, nothing is read.
                 skus = self.touched.take(), if running.has_peers() => self.rows_of(skus.into_keys()).await,
@@ -204,14 +212,23 @@ impl RightsLoop {
         demand.collect()
     }
 
-    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Option<Input> {
+    async fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
         match ask {
             RightsAsk::Parent(answer) => {
                 if let Some((_, parent)) = &running.parent {
                     // Where nobody waits any more, nobody is told.
                     let _ = answer.send(parent.clone());
                 }
-                None
+                Vec::new()
+            }
+            RightsAsk::Retired(replica) => {
+                let session = running.children.iter().find(|(_, child)| **child == replica);
+                let Some(session) = session.map(|(session, _)| *session) else {
+                    return Vec::new();
+                };
+                self.is_retired(session, &replica).await;
+                let gone = running.children.remove(&session);
+                gone.map(|peer| Input::Disconnected { peer }).into_iter().collect()
             }
             RightsAsk::Wanted { lines, answer } => {
                 let need = running.next_need;
@@ -219,7 +236,7 @@ impl RightsLoop {
                 running.waiting.insert(need, answer);
                 let lines = lines.into_iter().map(|(sku, amount)| (self.shelf(&sku), amount));
                 let lines = lines.collect();
-                Some(Input::Wanted { need, lines })
+                vec![Input::Wanted { need, lines }]
             }
         }
     }
@@ -255,6 +272,9 @@ impl RightsLoop {
                 inputs
             }
             RightsEvent::Child { session, replica } => {
+                if self.is_retired(session, &replica).await {
+                    return Vec::new();
+                }
                 running.children.retain(|_, known| *known != replica);
                 running.children.insert(session, replica.clone());
                 let mut inputs = vec![Input::Connected {
@@ -272,6 +292,7 @@ impl RightsLoop {
                 let from = running.children.get(&session).cloned();
                 from.map(|from| Input::Received { from, message }).into_iter().collect()
             }
+            RightsEvent::Posted { skus } => self.rows_of(skus).await,
             RightsEvent::ChildTookOver { by, lines } => self.note_taken_over(by, lines).await,
             RightsEvent::FromChildAccepted { from, request, skus } => {
                 let accepted = |row: Input| match row {
@@ -284,6 +305,39 @@ impl RightsLoop {
                     other => other,
                 };
                 self.rows_of(skus).await.into_iter().map(accepted).collect()
+            }
+        }
+    }
+
+    /// Whether a kiosk was retired in this incarnation; it is told so then.
+    async fn is_retired(&self, session: u64, replica: &ReplicaId) -> bool {
+        let kiosk = replica.clone();
+        match self
+            .store
+            .readers
+            .run(move |snapshot| retirement_word(snapshot, &kiosk))
+            .await
+        {
+            Ok(None) => false,
+            Ok(Some(Retirement {
+                incarnation,
+                seq,
+                by,
+                reason,
+            })) => {
+                let word = RetiredWord {
+                    session,
+                    incarnation,
+                    seq,
+                    by,
+                    reason,
+                };
+                let _ = self.to_children.send(Down::Retired(word)).await;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "whether a kiosk is retired could not be read; it is asked at its next introduction");
+                true
             }
         }
     }

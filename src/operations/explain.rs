@@ -26,6 +26,9 @@ pub struct Explanation {
     pub replicas: Vec<ReplicaAccount>,
     /// Rights that were handed on from one replica to another.
     pub grants: Vec<GrantAccount>,
+    /// What kiosks that this node has retired left, part of what is under way, and nobody may promise until a count or an
+    /// override; by kiosk.
+    pub unpromised: Vec<(ReplicaId, Amount)>,
     /// Open holds of this node.
     pub holds: Vec<OpenHoldOf>,
     /// What this disk's journal went into debt by and has not repaid, the oldest first.
@@ -72,6 +75,8 @@ pub struct ReplicaAccount {
     pub present: bool,
     /// Whether its journal is on this disk.
     pub here: bool,
+    /// Whether it was retired, and its parent writes its row since.
+    pub retired: bool,
     /// Its registers.
     pub row: Row,
 }
@@ -155,6 +160,7 @@ pub fn explain(snapshot: &Snapshot<'_>, sku: &Sku, steps_max: u32) -> Result<Opt
         sku: sku.clone(),
         places,
         grants: grants(&replicas),
+        unpromised: snapshot.unpromised_at(sku)?,
         holds,
         debts: debts(snapshot, sku, &replicas)?,
         replicas,
@@ -241,10 +247,14 @@ fn replicas(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<Vec<ReplicaAccount>, S
                 replica: replica.clone(),
                 present: here && Some(replica.incarnation) == present,
                 here,
+                retired: false,
                 row: row.clone(),
             }
         })
         .collect();
+    for account in &mut found {
+        account.retired = snapshot.retired(&account.replica)?.is_some();
+    }
     found.sort_by_key(|account| (!account.present, !account.here));
     Ok(found)
 }

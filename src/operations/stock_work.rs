@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::follow_history::follow_history;
+use super::retire::release_counted;
 use super::shelves::Shelves;
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{Sku, StaffId};
@@ -165,6 +166,11 @@ pub fn stock_work(
         note: command.note.clone(),
         lines,
     };
+    if let WorkKind::Count { .. } = work.kind {
+        let staff = work.staff.as_ref().map(|staff| format!(", staff {staff}"));
+        let by = format!("device {}{}", work.device, staff.unwrap_or_default());
+        release_counted(tx, now, work.lines.iter().map(|line| &line.sku), &by)?;
+    }
     let (recorded, fact) = (tx.stamp(now), Fact::StockWork(work.clone()));
     let mut shelves = Shelves::default();
     shelves.apply_fact(tx, &fact)?;

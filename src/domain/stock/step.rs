@@ -9,6 +9,7 @@ use super::hold::{HoldEnd, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
 use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
+use super::retirement::ReleaseCause;
 use super::transfer::By;
 use super::work::{StockWork, WorkKind};
 use crate::domain::escrow::{Amount, Row};
@@ -60,11 +61,17 @@ pub enum StepKind {
     Dispatched,
     /// Goods of another site arrived.
     Arrived,
+    /// A retired node's debt was taken over.
+    Retired,
+    /// What a retired node did behind the head that it was retired at.
+    Late,
+    /// What a retired node left may be promised again.
+    Released,
 }
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -85,6 +92,9 @@ impl StepKind {
         Self::Collected,
         Self::Dispatched,
         Self::Arrived,
+        Self::Retired,
+        Self::Late,
+        Self::Released,
     ];
 
     /// Its number, for rows.
@@ -112,6 +122,9 @@ impl StepKind {
             Self::Collected => 23,
             Self::Dispatched => 26,
             Self::Arrived => 27,
+            Self::Retired => 30,
+            Self::Late => 31,
+            Self::Released => 32,
         }
     }
 
@@ -145,6 +158,9 @@ impl StepKind {
             Self::Collected => "fetched, paid before",
             Self::Dispatched => "sent to another site",
             Self::Arrived => "arrived from another site",
+            Self::Retired => "debt of a retired node taken over",
+            Self::Late => "moved by a retired node after it was retired",
+            Self::Released => "left by a retired node, may be promised again",
         }
     }
 
@@ -184,6 +200,9 @@ impl StepKind {
             Fact::Granted(_) => Self::Granted,
             Fact::Accepted(accepted) if accepted.hold.is_some() => Self::TakenOver,
             Fact::Accepted(_) => Self::Accepted,
+            Fact::Retired(_) => Self::Retired,
+            Fact::LatePosted(_) => Self::Late,
+            Fact::RightsReleased(_) => Self::Released,
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Rehomed(_)
@@ -193,7 +212,9 @@ impl StepKind {
             | Fact::PickupStep(_)
             | Fact::TransferRequested(_)
             | Fact::TransferCalledOff(_)
-            | Fact::ThresholdSet(_) => {
+            | Fact::ThresholdSet(_)
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => {
                 return None;
             }
         })
@@ -368,6 +389,27 @@ impl Particulars {
                 },
                 Err(_) => Self::default(),
             },
+            Fact::Retired(retired) => Self {
+                document: Some(format!("{} retired at record {}", retired.replica, retired.seq)),
+                who: Some(retired.by.clone()),
+                why: Some(retired.reason.clone()),
+            },
+            Fact::LatePosted(posted) => Self {
+                document: Some(format!("record {} of {}", posted.seq, posted.of)),
+                who: Some(posted.of.node.to_string()),
+                why: Some("recorded behind the head that it was retired at".into()),
+            },
+            Fact::RightsReleased(released) => {
+                let (who, why) = match &released.cause {
+                    ReleaseCause::Count { by } => (by, "counted"),
+                    ReleaseCause::Override { by, reason } => (by, reason.as_str()),
+                };
+                Self {
+                    document: Some(format!("left by {}", released.of)),
+                    who: Some(who.clone()),
+                    why: Some(why.to_owned()),
+                }
+            }
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
@@ -375,7 +417,9 @@ impl Particulars {
             | Fact::PickupOrdered(_)
             | Fact::TransferRequested(_)
             | Fact::TransferCalledOff(_)
-            | Fact::ThresholdSet(_) => Self::default(),
+            | Fact::ThresholdSet(_)
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => Self::default(),
         }
     }
 

@@ -18,6 +18,7 @@ mod metrics;
 mod nodes;
 mod openapi;
 mod pickups;
+mod retirements;
 mod router;
 mod sales;
 mod set_aside;

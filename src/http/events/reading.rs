@@ -165,6 +165,9 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
             act: PickupAct::Collected { in_hand, .. },
             ..
         }) if !in_hand.is_empty() => in_hand.iter().map(|line| &line.sku).collect(),
+        Fact::Retired(retired) => retired.lines.iter().map(|line| &line.sku).collect(),
+        Fact::LatePosted(posted) => posted.lines.iter().map(|line| &line.sku).collect(),
+        Fact::RightsReleased(released) => released.lines.iter().map(|line| &line.sku).collect(),
         Fact::Opened(_)
         | Fact::PickupOrdered(_)
         | Fact::PickupStep(_)
@@ -174,7 +177,9 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
-        | Fact::ThresholdSet(_) => {
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => {
             return Ok(None);
         }
     };

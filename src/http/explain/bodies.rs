@@ -88,6 +88,9 @@ pub struct ExplainBody {
     /// Rights that were handed on and have not arrived: `quantity + owed = rights + reserved + under_way`.
     #[schema(value_type = String)]
     pub(super) under_way: Quantity,
+    /// Part of that: what kiosks that this node has retired left, and nobody may promise until it is counted or released.
+    #[schema(value_type = String)]
+    pub(super) unpromised: Quantity,
     pub(super) places: Vec<PlaceBody>,
     pub(super) replicas: Vec<ReplicaBody>,
     pub(super) grants: Vec<GrantBody>,
@@ -246,6 +249,7 @@ impl ExplainBody {
             unreserved: minus(total.on_hand(), total.reserved()),
             owed: total.owed(),
             under_way: minus(quantity(total.given), quantity(total.accepted)),
+            unpromised: explained.unpromised.iter().map(|(_, left)| quantity(*left)).sum(),
             places: explained.places.into_iter().map(PlaceBody::from).collect(),
             replicas: explained.replicas.iter().map(ReplicaBody::from).collect(),
             grants: explained.grants.iter().map(GrantBody::from).collect(),

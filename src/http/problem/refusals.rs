@@ -6,7 +6,8 @@ use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
 use crate::operations::{
     AcknowledgeRefusal, HoldRefusal, OpenHoldRefusal, PairRefusal, PickupRefusal, ReceiveRefusal, RedeemRefusal,
-    RefundRefusal, RevokeRefusal, SellRefusal, Short, ThresholdRefusal, TillRefusal, TransferRefusal, WorkRefusal,
+    RefundRefusal, RetireRefusal, RevokeRefusal, SellRefusal, Short, ThresholdRefusal, TillRefusal, TransferRefusal,
+    WorkRefusal,
 };
 use crate::store::Failure;
 
@@ -223,6 +224,20 @@ impl From<TransferRefusal> for Problem {
                 problem.at("/reason").with("differences", found.collect::<Vec<_>>())
             }
             R::NoteMissing | R::Note => problem.at("/note"),
+        }
+    }
+}
+
+impl From<RetireRefusal> for Problem {
+    fn from(refusal: RetireRefusal) -> Self {
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            RetireRefusal::Words(_) => problem.at("/reason"),
+            RetireRefusal::UnknownIncarnation { .. } => problem.at("/incarnation"),
+            RetireRefusal::UnknownNode(_)
+            | RetireRefusal::Already { .. }
+            | RetireRefusal::NotRetired(_)
+            | RetireRefusal::Row { .. } => problem,
         }
     }
 }

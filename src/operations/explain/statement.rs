@@ -192,13 +192,22 @@ fn rights(text: &mut Text, explained: &Explanation) {
     if explained.grants.is_empty() {
         text.line("  no rights were handed on or taken over");
     }
+    for (replica, left) in &explained.unpromised {
+        text.line(format!(
+            "  {replica} was retired and left {} of these units under way: nobody may promise them until they are counted \
+             or released",
+            quantity(*left)
+        ));
+    }
 }
 
 fn rights_line(account: &ReplicaAccount) -> String {
-    let whose = match (account.present, account.here) {
-        (true, _) => "this node",
-        (false, true) => "an earlier life of this node",
-        (false, false) => "another node, as far as it was heard of",
+    let whose = match (account.present, account.here, account.retired) {
+        (true, ..) => "this node",
+        (false, true, true) => "an earlier life of this node, retired: its parent writes this row",
+        (false, true, false) => "an earlier life of this node",
+        (false, false, true) => "another node, retired: its parent writes this row",
+        (false, false, false) => "another node, as far as it was heard of",
     };
     let growth = Growth::of(&account.row);
     format!(

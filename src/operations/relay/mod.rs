@@ -7,6 +7,7 @@
 mod fence;
 mod give_back;
 mod introduce;
+mod kiosk_rows;
 mod let_go;
 mod offer;
 mod save_ack;
