@@ -52,7 +52,7 @@ pub enum RightsError {
 
 /// A shelf on which a node has not taken over all: what was handed on to it in all, the request of the last step, the own
 /// row.
-pub(super) type Outstanding = (SiteId, Sku, Amount, Option<u64>, Row);
+pub type Outstanding = (SiteId, Sku, Amount, Option<u64>, Row);
 
 /// What was handed on, and where the own row stands then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl Headquarters {
     ///
     /// # Errors
     /// Where storage fails.
-    pub(super) fn grants_outstanding(&self, to: &ReplicaId) -> Result<Vec<Outstanding>, StorageError> {
+    pub fn grants_outstanding(&self, to: &ReplicaId) -> Result<Vec<Outstanding>, StorageError> {
         self.database.read(|reading| {
             let steps = reading.grants_outstanding(to)?.into_iter();
             steps
@@ -166,6 +166,29 @@ impl Headquarters {
     /// Where storage fails.
     pub(super) fn open_hold(&self, id: HoldId) -> Result<Option<Hold>, RightsError> {
         Ok(self.database.read(|reading| reading.own_hold(id))?)
+    }
+
+    /// Opens a hold of an online channel with the rights that are here: all lines, or none.
+    ///
+    /// # Errors
+    /// [`RightsError`]; nothing is held then.
+    pub fn hold(&self, opened: HoldOpened, now_ms: u64) -> Result<Hold, RightsError> {
+        let running_ms = self.running_ms();
+        let held = self
+            .database
+            .write(move |writing| open_hold(writing, opened, running_ms, now_ms));
+        self.own_rows.notify_one();
+        held
+    }
+
+    /// Gives a hold of an online channel up: what it held can be promised again.
+    ///
+    /// # Errors
+    /// [`RightsError`]; nothing is changed then.
+    pub fn release_hold(&self, id: HoldId, now_ms: u64) -> Result<Hold, RightsError> {
+        let released = self.database.write(move |writing| end_hold(writing, id, now_ms));
+        self.own_rows.notify_one();
+        released
     }
 
     /// Ends holds whose time has run out. Gives how many, and what they held.
