@@ -6,6 +6,7 @@
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
+mod account;
 mod backup;
 mod carriage;
 mod carriage_loop;
@@ -40,6 +41,7 @@ mod verify;
 mod verify_rights;
 pub mod web;
 
+pub use account::ShelfHistory;
 pub use backup::{CopyError, RestoredHq, back_up, database_path, restore};
 pub use counts::Counts;
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};

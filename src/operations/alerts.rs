@@ -3,7 +3,7 @@
 //! Promises: they follow from the shelf and from what was told before, so that a restart tells nothing anew. Must never: be
 //! part of a sale; items are judged behind it.
 
-use super::explain::explain;
+use super::explain::owed;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{AlertKind, StockStatus, is_highly_reserved};
@@ -144,15 +144,13 @@ fn wrong(
 
 /// The sales whose debt is open.
 fn sales(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<String, StorageError> {
-    let debts = explain(snapshot, sku, 0)?
-        .map(|explained| explained.debts)
-        .unwrap_or_default();
+    let debts = owed(snapshot, sku)?;
     let mut named: Vec<String> = debts
         .iter()
         .take(SALES_MAX)
         .map(|debt| {
             let document = debt.step.particulars.document.clone();
-            document.unwrap_or_else(|| format!("record {}", debt.step.row.position.get()))
+            document.unwrap_or_else(|| format!("record {}", debt.step.number))
         })
         .collect();
     if debts.len() > SALES_MAX {

@@ -39,10 +39,7 @@ mod verify;
 pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
-pub use explain::{
-    DebtSale, Explanation, GrantAccount, KindSum, OpenHoldOf, PlaceAccount, ReplicaAccount, StatementHead, Step,
-    explain, pruned_steps, statement, steps,
-};
+pub use explain::{explain, pruned_steps, steps};
 pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};
 pub use import_catalog::import_catalog;

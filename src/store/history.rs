@@ -116,6 +116,23 @@ impl Snapshot<'_> {
         Ok(found)
     }
 
+    /// The newest steps of a shelf between two records that made debt or repaid it, the newest first.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn history_settling(
+        &self,
+        sku: &Sku,
+        (first, last): (Position, Position),
+        limit: u32,
+    ) -> Result<Vec<HistoryRow>, StorageError> {
+        let sql = format!(
+            "{ROW} WHERE sku = ?1 AND place = 0 AND position BETWEEN ?2 AND ?3 AND (debt > 0 OR repaid > 0) \
+             ORDER BY position DESC LIMIT ?4"
+        );
+        self.all(&sql, (sku.as_str(), first.0, last.0, limit), history_row)
+    }
+
     /// What a shelf's steps come to by kind: those whose records are kept, then those whose records were pruned.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Headquarters on real files: what nodes may send it, in whatever order, and what it makes of that.
 
+mod account;
 mod api;
 mod api_caller;
 mod copies;

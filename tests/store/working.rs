@@ -71,14 +71,18 @@ fn each_kind_of_work_moves_its_place_and_says_who_and_why() {
     while shop.write(|tx, _| follow_history(tx)).unwrap() {}
     clean(&shop);
     let sku: Sku = "1001".parse().unwrap();
-    let explained = shop.core.read(|snapshot| explain(snapshot, &sku, 20)).unwrap().unwrap();
+    let explained = shop
+        .core
+        .read(|snapshot| explain(snapshot, &sku, 20, 0))
+        .unwrap()
+        .unwrap();
     assert_eq!(
         explained.places[1].total().on_hand(),
         units(1),
         "what is damaged is counted apart"
     );
     let steps = &explained.places[0].steps;
-    let kinds: Vec<_> = steps.iter().map(|step| step.row.kind).collect();
+    let kinds: Vec<_> = steps.iter().map(|step| step.kind).collect();
     assert_eq!(
         kinds,
         [StepKind::Adjustment, StepKind::Moved, StepKind::Loss, StepKind::Receipt]

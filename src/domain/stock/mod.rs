@@ -3,6 +3,7 @@
 //! A *shelf* is one item at one place of one site. Each replica's row of it is the fold of that replica's own journal:
 //! [`effects`] says what each fact does, and whoever keeps, checks or rebuilds rows applies nothing else.
 
+mod account;
 mod effects;
 mod hold;
 mod movement;
@@ -12,6 +13,10 @@ mod status;
 mod step;
 mod work;
 
+pub use account::{
+    Account, DebtAccount, EndedHold, GrantAccount, HoldAccount, JournalAccount, KindSum, Part, PlaceAccount, Reach,
+    Repayment, ReplicaAccount, StatementHead, Step, debts, rights as rights_of, statement,
+};
 pub use effects::{Effect, Verb, effects, effects_of_copy};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};

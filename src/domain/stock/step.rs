@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hold::{HoldEnd, HoldOpened, HoldPurpose};
+use super::hold::{HoldEnd, HoldId, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
 use super::place::Place;
 use super::work::{StockWork, WorkKind};
@@ -130,6 +130,21 @@ impl StepKind {
         }
     }
 
+    /// Whether it opens a hold, or takes one over.
+    #[must_use]
+    pub const fn opens_hold(self) -> bool {
+        matches!(self, Self::HoldOpened | Self::TakenOver)
+    }
+
+    /// Whether it ends a hold, or hands it on.
+    #[must_use]
+    pub const fn ends_hold(self) -> bool {
+        matches!(
+            self,
+            Self::HoldReleased | Self::HoldExpired | Self::SaleFromHold | Self::HandedOver
+        )
+    }
+
     /// What a fact's effects are; none where it has no effect.
     #[must_use]
     pub const fn of(fact: &Fact) -> Option<Self> {
@@ -172,7 +187,7 @@ impl StepKind {
 
 /// By how much registers of a row grew, over one step or over many. Rights handed on and taken over are sums over all
 /// peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Growth {
     /// Goods that came in.
     pub added: Amount,
@@ -274,6 +289,8 @@ pub struct Particulars {
     pub who: Option<String>,
     /// Why, beyond the kind.
     pub why: Option<String>,
+    /// The hold that it opened, ended or handed on.
+    pub hold: Option<HoldId>,
 }
 
 impl Particulars {
@@ -286,11 +303,13 @@ impl Particulars {
                 document: Some(sale.receipt.to_string()),
                 who: Some(staff(&sale.staff).unwrap_or_else(|| format!("till {}", sale.id.series))),
                 why: Some(format!("channel {}", sale.channel)),
+                hold: None,
             },
             Fact::Refund(refund) => Self {
                 document: Some(refund.receipt.to_string()),
                 who: Some(staff(&refund.staff).unwrap_or_else(|| format!("till {}", refund.id.series))),
                 why: refund.reason.as_ref().map(ToString::to_string),
+                hold: None,
             },
             Fact::Movement(movement) => Self {
                 document: movement.reference.clone(),
@@ -305,17 +324,27 @@ impl Particulars {
                     HoldEnd::Sold { sale, .. } => Some(format!("sale {sale}")),
                     HoldEnd::Released | HoldEnd::Expired => None,
                 },
+                hold: Some(ended.id),
             },
-            Fact::Granted(granted) => Self {
-                document: granted.request.map(|request| format!("request {request}")),
-                who: None,
-                why: Some(format!("to {}", granted.to)),
-            },
-            Fact::Accepted(accepted) => Self {
-                document: accepted.hold.as_ref().map(|hold| format!("hold {}", hold.opened.id)),
-                who: None,
-                why: Some(format!("from {}", accepted.from)),
-            },
+            Fact::Granted(granted) => {
+                let hold = granted.hold.as_ref().map(|hold| hold.opened.id);
+                let request = granted.request.map(|request| format!("request {request}"));
+                Self {
+                    document: hold.map(|hold| format!("hold {hold}")).or(request),
+                    who: None,
+                    why: Some(format!("to {}", granted.to)),
+                    hold,
+                }
+            }
+            Fact::Accepted(accepted) => {
+                let hold = accepted.hold.as_ref().map(|hold| hold.opened.id);
+                Self {
+                    document: hold.map(|hold| format!("hold {hold}")),
+                    who: None,
+                    why: Some(format!("from {}", accepted.from)),
+                    hold,
+                }
+            }
             Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
                 Ok(entry) => Self {
                     why: Some(format!("copied from record {} of {}", copy.seq, copy.incarnation)),
@@ -354,6 +383,7 @@ impl Particulars {
             document: Some(document.unwrap_or_else(|| format!("work {}", work.id))),
             who: Some(format!("device \"{}\"{}", work.device, by.unwrap_or_default())),
             why: Some(why).filter(|why| !why.is_empty()),
+            hold: None,
         }
     }
 
@@ -369,6 +399,7 @@ impl Particulars {
             document: Some(format!("hold {}", opened.id)),
             who: opened.staff.as_ref().map(|staff| format!("staff {staff}")),
             why: Some(format!("{purpose}, channel {}", opened.channel)),
+            hold: Some(opened.id),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! in it. It decides nothing: a handler reads a request, calls headquarters once, and writes the answer.
 
 mod access;
+mod account;
 mod catalog;
 mod command;
 mod events;

@@ -12,8 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves, status, stock,
-    tokens, totals,
+    account, catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves, status,
+    stock, tokens, totals,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -34,6 +34,8 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(sales::conflicts))
         .routes(routes!(stock::list))
         .routes(routes!(shelves::list))
+        .routes(routes!(account::history))
+        .routes(routes!(account::explain))
         .routes(routes!(holds::list, holds::create))
         .routes(routes!(holds::release))
         .routes(routes!(nodes::list, nodes::enrol))

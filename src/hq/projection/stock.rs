@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::digest;
+use super::history::History;
 use super::walk::{Effect, Figures, Place};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
@@ -21,12 +22,41 @@ pub(super) struct Stock {
     quantities: HashMap<SiteId, HashMap<Sku, Quantity>>,
     /// Rights that changed hands.
     moved: Vec<Happening>,
+    history: History,
 }
 
 impl Figures for Stock {
     const NAME: &'static str = "stock";
 
     fn apply(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
+        let effect = self.figure(writing, place, fact)?;
+        if effect == Effect::Applied {
+            self.history.take(writing, place, fact)?;
+        }
+        Ok(effect)
+    }
+
+    fn finish(self, writing: &Writing<'_>) -> Result<Vec<Happening>, StorageError> {
+        for (site, quantities) in &self.quantities {
+            for (sku, quantity) in quantities {
+                writing.save_stock(site, sku, *quantity)?;
+            }
+        }
+        self.history.finish(writing)?;
+        Ok(self.moved)
+    }
+}
+
+/// Who wrote a record.
+fn replica(place: &Place<'_>) -> ReplicaId {
+    ReplicaId {
+        node: place.node.clone(),
+        incarnation: place.incarnation,
+    }
+}
+
+impl Stock {
+    fn figure(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
         match fact {
             Fact::Sale(sale) => {
                 let lines = sale.lines.iter();
@@ -40,6 +70,8 @@ impl Figures for Stock {
             }
             Fact::Movement(movement) => self.movement(writing, place, movement),
             Fact::StockWork(work) => self.work(writing, place, work, fact),
+            // What a branch had handed on or taken over stays its own: the incarnation that copied it never did.
+            Fact::Granted(_) | Fact::Accepted(_) if place.copied => Ok(Effect::Applied),
             // Rights that are met again, as when figures are made anew, are known by their totals.
             Fact::Granted(granted) => {
                 let moved = rights::accept(writing, &replica(place), granted, place.received_ms)?;
@@ -55,25 +87,6 @@ impl Figures for Stock {
         }
     }
 
-    fn finish(self, writing: &Writing<'_>) -> Result<Vec<Happening>, StorageError> {
-        for (site, quantities) in &self.quantities {
-            for (sku, quantity) in quantities {
-                writing.save_stock(site, sku, *quantity)?;
-            }
-        }
-        Ok(self.moved)
-    }
-}
-
-/// Who wrote a record.
-fn replica(place: &Place<'_>) -> ReplicaId {
-    ReplicaId {
-        node: place.node.clone(),
-        incarnation: place.incarnation,
-    }
-}
-
-impl Stock {
     /// Moves stock, once for each identity. Another movement under an identity that is taken is set aside: whoever
     /// looks at it may have it count with a correction.
     fn movement(

@@ -9,6 +9,7 @@ mod copy;
 mod documents;
 mod error;
 mod feeds;
+mod history;
 mod identity;
 mod ledger;
 mod movements;
@@ -34,6 +35,7 @@ use rusqlite_migration::{M, Migrations};
 
 pub(in crate::hq) use copy::{check, copy};
 pub use error::{OpenError, StorageError};
+pub(in crate::hq) use history::{Folded, FoldedKind, PlacedStep, ToldHold, ToldStep};
 pub(in crate::hq) use identity::Identity;
 pub(in crate::hq) use ledger::{Hole, LedgerBatch, NewBatch};
 pub(in crate::hq) use nodes::Node;
@@ -60,6 +62,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
+    M::up(include_str!("../../../migrations/hq/0016_history.sql")),
 ];
 
 /// How many connections wait for readers between reads.
