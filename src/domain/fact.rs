@@ -10,7 +10,7 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, StockWork, ThresholdSet,
+    Accepted, CountSettled, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, StockWork, ThresholdSet,
 };
 use super::time::Hlc;
 
@@ -45,6 +45,8 @@ pub enum Fact {
     ThresholdSet(ThresholdSet),
     /// Goods in, losses, corrections, moves between places and counts, with who and why.
     StockWork(StockWork),
+    /// A count is provisional no more.
+    CountSettled(CountSettled),
 }
 
 /// The first record of an incarnation.
@@ -176,6 +178,7 @@ mod kind {
     pub const ACCEPTED: u32 = 13;
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
+    pub const COUNT_SETTLED: u32 = 40;
 }
 
 impl Entry {
@@ -201,6 +204,7 @@ impl Entry {
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
+            Fact::CountSettled(body) => encode(kind::COUNT_SETTLED, recorded, body),
         }
     }
 
@@ -238,6 +242,7 @@ impl Entry {
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
+            kind::COUNT_SETTLED => Fact::CountSettled(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -266,7 +271,8 @@ fn whole<'a, T: Deserialize<'a>>(kind: u32, body: &'a [u8]) -> Result<T, RecordE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::stock::{MovementKind, MovementLine, Place, WorkKind, WorkLine, WorkReason};
+    use crate::domain::escrow::ReplicaId;
+    use crate::domain::stock::{MovementKind, MovementLine, NodeMark, Place, WorkKind, WorkLine, WorkReason};
 
     fn entry() -> Entry {
         let line = MovementLine {
@@ -314,6 +320,10 @@ mod tests {
     #[test]
     fn stock_work_and_thresholds_read_back() {
         let (site, sku) = ("store-1".parse().unwrap(), "a-1".parse().unwrap());
+        let replica = ReplicaId {
+            node: "kiosk-1".parse().unwrap(),
+            incarnation: Incarnation { counter: 1, random: 5 },
+        };
         let line = WorkLine {
             sku,
             quantity: "-1.5".parse().unwrap(),
@@ -331,7 +341,22 @@ mod tests {
                 from: Place::Sellable,
                 to: Place::Damaged,
             },
-            WorkKind::Count { mark: 77 },
+            WorkKind::Count {
+                mark: 77,
+                others: vec![NodeMark {
+                    replica: replica.clone(),
+                    mark: None,
+                    had: 3,
+                }],
+            },
+            WorkKind::CountLate {
+                count: MovementId([9; 8]),
+                of: RecordId {
+                    node: replica.node.clone(),
+                    incarnation: replica.incarnation,
+                    seq: 4,
+                },
+            },
         ];
         let facts = kinds.map(|kind| {
             Fact::StockWork(StockWork {
@@ -350,7 +375,11 @@ mod tests {
             threshold: None,
             by: "manager".into(),
         });
-        for fact in facts.into_iter().chain([threshold]) {
+        let settled = Fact::CountSettled(CountSettled {
+            site: "store-1".parse().unwrap(),
+            count: MovementId([9; 8]),
+        });
+        for fact in facts.into_iter().chain([threshold, settled]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

@@ -16,6 +16,7 @@ use super::storage::{Folded, FoldedKind, Origin, OriginId, PlacedStep, Reading, 
 use crate::domain::catalog::Item;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{NodeId, SiteId, Sku};
+use crate::domain::quantity::Quantity;
 use crate::domain::stock::{
     Account, DebtAccount, Growth, HoldAccount, JournalAccount, KindSum, Part, Particulars, Place, PlaceAccount, Reach,
     ReplicaAccount, Step, StepKind, debts,
@@ -79,6 +80,27 @@ impl Headquarters {
             Ok(ShelfHistory { steps, known })
         })
     }
+}
+
+/// The documents whose debt at a site is open, the oldest first, as far as they are known.
+///
+/// # Errors
+/// Where storage fails.
+pub(super) fn owed_documents(
+    reading: &Reading<'_>,
+    headquarters: &NodeId,
+    site: &SiteId,
+    sku: &Sku,
+) -> Result<Vec<String>, StorageError> {
+    let key = (site, Place::Sellable, sku);
+    let folded = reading.all_folded(key)?;
+    let debts = Reader::of(reading, headquarters)?.debts(key, &folded)?;
+    let owed = debts.into_iter().filter(|debt| debt.owed != Quantity::ZERO);
+    let named = owed.map(|debt| {
+        let (document, node) = (debt.step.particulars.document, debt.step.node);
+        document.unwrap_or_else(|| format!("a record of {node}"))
+    });
+    Ok(named.collect())
 }
 
 /// Reads records for steps: a batch that was unpacked serves all of its records.

@@ -29,6 +29,8 @@ pub enum Happening {
     Nodes,
     /// Rights have changed hands with a node.
     Rights(RightsMoved),
+    /// An alert was raised, says something else, is over or was seen.
+    Alerts,
 }
 
 /// Rights that changed hands between headquarters and a node.
@@ -103,6 +105,11 @@ impl Headquarters {
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Happening> {
         self.watch.happenings.subscribe()
+    }
+
+    /// Tells that somebody has seen an alert.
+    pub(super) fn tell_alerts(&self) {
+        self.watch.tell(Happening::Alerts);
     }
 
     /// A node has come or gone, as the broker says.

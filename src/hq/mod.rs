@@ -7,6 +7,7 @@
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
 mod account;
+mod alerts;
 mod backup;
 mod carriage;
 mod carriage_loop;
@@ -34,6 +35,7 @@ mod settle;
 mod shelves;
 mod start;
 mod stock;
+mod stock_watch;
 mod storage;
 mod tokens;
 mod totals;
@@ -42,6 +44,7 @@ mod verify_rights;
 pub mod web;
 
 pub use account::ShelfHistory;
+pub use alerts::AcknowledgeError;
 pub use backup::{CopyError, RestoredHq, back_up, database_path, restore};
 pub use counts::Counts;
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
@@ -61,7 +64,9 @@ pub use settle::SettleError;
 pub use shelves::{ReplicaRow, SiteShelf};
 pub use start::{RunningHq, StartError, run};
 pub use stock::{StockCursor, StockCursorError, StockLine};
-pub use storage::{DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
+pub use storage::{
+    Alert, AlertSubject, DailyTotal, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole,
+};
 pub use tokens::TokenError;
 pub use totals::{SiteDay, Totals, TotalsCursor, TotalsCursorError, TotalsQuery};
 pub use verify::{HqDifference, VerifiedHq, verify};

@@ -137,7 +137,8 @@ impl Node {
         let (cut, cut_by_person) = watch::channel(false);
         // A kiosk's node is no parent itself: the tree has two levels below headquarters.
         let is_parent = config.parent.is_none();
-        let (children, child_events) = Children::new();
+        let (online, who_is) = watch::channel(BTreeSet::new());
+        let (children, child_events) = Children::new(who_is.clone());
         let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
@@ -194,7 +195,6 @@ impl Node {
         let relays = is_parent.then(|| {
             let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
             let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
-            let (online, who_is) = watch::channel(BTreeSet::new());
             let child_loop = ChildLoop {
                 store: Arc::clone(&store),
                 clock,

@@ -154,11 +154,13 @@ impl Snapshot<'_> {
     /// By how much what is there changed after a record, but for what counts found: that was so before they were posted.
     pub(crate) fn history_since(&self, place: Place, sku: &Sku, after: Position) -> Result<Quantity, StorageError> {
         let sql = "SELECT coalesce(sum(added - removed), 0) FROM history \
-            WHERE sku = ?1 AND place = ?2 AND position > ?3 AND kind <> ?4";
-        let count = StepKind::Count.number();
-        let found = self.one(sql, (sku.as_str(), place.number(), after.0, count), |row| {
-            row.get(0).map(Quantity::from_thousandths)
-        })?;
+            WHERE sku = ?1 AND place = ?2 AND position > ?3 AND kind NOT IN (?4, ?5)";
+        let counts = [StepKind::Count, StepKind::CountLate].map(StepKind::number);
+        let found = self.one(
+            sql,
+            (sku.as_str(), place.number(), after.0, counts[0], counts[1]),
+            |row| row.get(0).map(Quantity::from_thousandths),
+        )?;
         Ok(found.unwrap_or_default())
     }
 

@@ -4,6 +4,8 @@
 //! [`effects`] says what each fact does, and whoever keeps, checks or rebuilds rows applies nothing else.
 
 mod account;
+mod alert;
+mod count;
 mod effects;
 mod hold;
 mod movement;
@@ -17,11 +19,13 @@ pub use account::{
     Account, DebtAccount, EndedHold, GrantAccount, HoldAccount, JournalAccount, KindSum, Part, PlaceAccount, Reach,
     Repayment, ReplicaAccount, StatementHead, Step, debts, rights as rights_of, statement,
 };
-pub use effects::{Effect, Verb, effects, effects_of_copy};
+pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, judge, telling};
+pub use count::{CountSettled, NodeMark};
+pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use place::Place;
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
-pub use status::{AlertKind, Severity, StockStatus, ThresholdSet, is_highly_reserved};
+pub use status::{LOW_STOCK, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};
 pub use work::{StockWork, WorkKind, WorkLine, WorkReason};

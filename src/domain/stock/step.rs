@@ -52,11 +52,13 @@ pub enum StepKind {
     Moved,
     /// A count found more or less than there should be.
     Count,
+    /// What a count contained, and another node told later, was taken back.
+    CountLate,
 }
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -74,6 +76,7 @@ impl StepKind {
         Self::Loss,
         Self::Moved,
         Self::Count,
+        Self::CountLate,
     ];
 
     /// Its number, for rows.
@@ -97,6 +100,7 @@ impl StepKind {
             Self::Loss => 14,
             Self::Moved => 15,
             Self::Count => 16,
+            Self::CountLate => 40,
         }
     }
 
@@ -127,6 +131,7 @@ impl StepKind {
             Self::Loss => "lost",
             Self::Moved => "moved to or from another place",
             Self::Count => "found by a count",
+            Self::CountLate => "told late, a count had it",
         }
     }
 
@@ -162,6 +167,7 @@ impl StepKind {
                 WorkKind::Correction { .. } => Self::Adjustment,
                 WorkKind::Move { .. } => Self::Moved,
                 WorkKind::Count { .. } => Self::Count,
+                WorkKind::CountLate { .. } => Self::CountLate,
             },
             Fact::HoldOpened(_) => Self::HoldOpened,
             Fact::HoldEnded(ended) => match ended.end {
@@ -178,6 +184,7 @@ impl StepKind {
             | Fact::Rehomed(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
+            | Fact::CountSettled(_)
             | Fact::ThresholdSet(_) => {
                 return None;
             }
@@ -356,6 +363,7 @@ impl Particulars {
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
+            | Fact::CountSettled(_)
             | Fact::ThresholdSet(_) => Self::default(),
         }
     }
@@ -376,7 +384,15 @@ impl Particulars {
                 let (from, to) = (place_words(*from), place_words(*to));
                 (None, Some(format!("{}, from {from} to {to}", reason.words())))
             }
-            WorkKind::Count { mark } => (None, Some(format!("as of record {mark}"))),
+            WorkKind::Count { mark, .. } => {
+                let provisional = if work.kind.is_provisional() {
+                    ", provisional"
+                } else {
+                    ""
+                };
+                (None, Some(format!("as of record {mark}{provisional}")))
+            }
+            WorkKind::CountLate { count, of } => (None, Some(format!("for the count {count}, of {of}"))),
         };
         let why = why.into_iter().chain(work.note.clone()).collect::<Vec<_>>().join(", ");
         Self {

@@ -47,6 +47,8 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/shelves", READ),
     rule(&Method::GET, "/v1/sites/{site}/stock/{sku}/history", READ),
     rule(&Method::GET, "/v1/sites/{site}/stock/{sku}/explain", READ),
+    rule(&Method::GET, "/v1/alerts", READ),
+    rule(&Method::POST, "/v1/alerts/{alert}/acknowledge", OPERATE),
     rule(&Method::GET, "/v1/holds", READ),
     rule(&Method::POST, "/v1/holds", OPERATE),
     rule(&Method::POST, "/v1/holds/{hold}/release", OPERATE),

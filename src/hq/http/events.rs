@@ -31,7 +31,8 @@ struct NothingBody {}
 /// Sales as they are counted, and what else changes.
 ///
 /// Events: `sale` (a sale or a refund, as in `/v1/sales`; when many come at once not each is told), `figures` (totals
-/// and stock have moved), `nodes` (a node has come, gone or was settled), `reset` (some events were missed: read anew
+/// and stock have moved), `nodes` (a node has come, gone or was settled), `alerts` (one was raised, says something else,
+/// is over or was seen: `/v1/alerts`), `reset` (some events were missed: read anew
 /// what you show). A comment every 15 seconds says that the stream lives.
 #[utoipa::path(
     get, path = "/v1/events", tag = "figures",
@@ -63,6 +64,7 @@ pub(super) async fn stream(
                 // Of no interest to people: figures are told when they move.
                 Ok(Happening::Rights(_)) => continue,
                 Ok(Happening::Nodes) => event("nodes", &NothingBody {}),
+                Ok(Happening::Alerts) => event("alerts", &NothingBody {}),
                 Err(RecvError::Lagged(_)) => event("reset", &NothingBody {}),
                 Err(RecvError::Closed) => return,
             };

@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod alerts;
 mod catalog;
 mod command;
 mod events;

@@ -12,8 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    account, catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves, status,
-    stock, tokens, totals,
+    account, alerts, catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves,
+    status, stock, tokens, totals,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -36,6 +36,8 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(shelves::list))
         .routes(routes!(account::history))
         .routes(routes!(account::explain))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::acknowledge))
         .routes(routes!(holds::list, holds::create))
         .routes(routes!(holds::release))
         .routes(routes!(nodes::list, nodes::enrol))

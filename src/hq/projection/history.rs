@@ -10,8 +10,8 @@ use super::walk::Place as At;
 use crate::domain::escrow::Shelf;
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SiteId, Sku};
-use crate::domain::stock::{Growth, HoldOpened, Place, StepKind, effects, effects_of_copy};
-use crate::hq::storage::{Folded, FoldedKind, OriginId, StorageError, ToldHold, ToldStep, Writing};
+use crate::domain::stock::{CountFound, Growth, HoldOpened, Place, StepKind, WorkKind, effects, effects_of_copy};
+use crate::hq::storage::{Folded, FoldedKind, OriginId, StorageError, ToldCount, ToldHold, ToldStep, Writing};
 
 /// The shelves that a transaction has touched.
 #[derive(Debug, Default)]
@@ -34,6 +34,7 @@ impl History {
             holds(writing, at, fact)?;
             effects(fact)
         };
+        told(writing, at, fact)?;
         let Some(kind) = StepKind::of(fact) else { return Ok(()) };
         let mut grown: BTreeMap<(&SiteId, Place, &Sku), Growth> = BTreeMap::new();
         for effect in &effects {
@@ -83,6 +84,9 @@ impl History {
                 writing.save_folded(key, *origin, folded)?;
             }
             writing.add_steps(key, &touched.steps)?;
+            if *place == Place::Sellable {
+                writing.put_alert_due(site, sku)?;
+            }
         }
         Ok(())
     }
@@ -110,6 +114,35 @@ impl Folded {
                 },
             ),
         }
+    }
+}
+
+/// Keeps thresholds, and what counts found.
+fn told(writing: &Writing<'_>, at: &At<'_>, fact: &Fact) -> Result<(), StorageError> {
+    match fact {
+        Fact::ThresholdSet(set) => writing.save_site_threshold(&set.site, &set.sku, set.threshold),
+        Fact::StockWork(work) => {
+            for line in &work.lines {
+                match &work.kind {
+                    WorkKind::Count { .. } => {
+                        let found = CountFound {
+                            counted: line.counted.unwrap_or_default(),
+                            difference: line.quantity,
+                            provisional: work.kind.is_provisional(),
+                        };
+                        let (work, at_ms) = (work.id, at.recorded.milliseconds());
+                        writing.save_count_found(at.site, &line.sku, &ToldCount { work, at_ms, found })?;
+                    }
+                    WorkKind::CountLate { count, .. } => {
+                        writing.add_to_count_found(at.site, &line.sku, *count, line.quantity)?;
+                    }
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+        Fact::CountSettled(settled) => writing.settle_count(&settled.site, settled.count),
+        _ => Ok(()),
     }
 }
 

@@ -80,6 +80,7 @@ impl Headquarters {
                 Projection::Stock => {
                     writing.clear_stock()?;
                     writing.clear_history()?;
+                    writing.clear_thresholds_and_counts()?;
                 }
             }
             writing.clear_projection(projection.name())

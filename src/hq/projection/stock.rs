@@ -64,7 +64,8 @@ impl Stock {
                 self.of_document(writing, place, &sale.id, changes)
             }
             Fact::Refund(refund) => {
-                let lines = refund.lines.iter();
+                // What is damaged is not in the figure.
+                let lines = refund.lines.iter().filter(|line| line.place == Shelf::Sellable);
                 let changes = lines.map(|line| (&line.sku, Some(line.quantity.thousandths())));
                 self.of_document(writing, place, &refund.id, changes)
             }

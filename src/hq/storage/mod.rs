@@ -4,6 +4,7 @@
 //! Promises: what [`Database::write`] has answered is on disk; a transaction that fails leaves nothing; readers see a
 //! consistent moment and never wait for the writer. Never here: a rule of the business.
 
+mod alerts;
 mod answers;
 mod copy;
 mod documents;
@@ -33,6 +34,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+pub(in crate::hq) use alerts::ToldCount;
+pub use alerts::{Alert, AlertSubject};
 pub(in crate::hq) use copy::{check, copy};
 pub use error::{OpenError, StorageError};
 pub(in crate::hq) use history::{Folded, FoldedKind, PlacedStep, ToldHold, ToldStep};
@@ -63,6 +66,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
     M::up(include_str!("../../../migrations/hq/0016_history.sql")),
+    M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
 ];
 
 /// How many connections wait for readers between reads.

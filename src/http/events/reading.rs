@@ -164,6 +164,7 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
+        | Fact::CountSettled(_)
         | Fact::ThresholdSet(_) => {
             return Ok(None);
         }
