@@ -55,6 +55,18 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
     );
     let held = company.get("/v1/holds")["holds"][0]["id"].as_str().unwrap().to_owned();
 
+    // An alert to see: less is there than somebody wants.
+    let threshold = json!({"threshold": "1000"}).to_string();
+    let path = format!("/v1/stock/{SKU}/threshold");
+    store.ask(Request::post(&path, "more", &threshold)).ok(200);
+    let alerts = || company.get("/v1/alerts");
+    eventually(
+        "headquarters tells of it",
+        || format!("{:#}", alerts()),
+        || alerts()["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()),
+    );
+    let alert = alerts()["alerts"][0]["id"].as_i64().unwrap();
+
     let item = json!({"sku": "7", "gtin": null, "name": "Tea", "department": "", "brand": "", "size": "",
         "price": "2.50", "tax_class": "standard"});
     let description = company.get("/openapi.json");
@@ -76,6 +88,7 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
             }
             "/v1/holds" => (path.clone(), cart.clone()),
             "/v1/holds/{hold}/release" => (format!("/v1/holds/{held}/release"), json!({})),
+            "/v1/alerts/{alert}/acknowledge" => (format!("/v1/alerts/{alert}/acknowledge"), json!({})),
             "/v1/tokens" => (path.clone(), json!({"name": "screen", "role": "read"})),
             other => panic!("a new call: {other}. What would a client send?"),
         };

@@ -20,9 +20,9 @@ use super::api_caller::Api;
 use super::ingest;
 use super::journal::{Journal, sale};
 
-const SKU: &str = "1000";
+pub const SKU: &str = "1000";
 
-fn sku() -> Sku {
+pub fn sku() -> Sku {
     SKU.parse().unwrap()
 }
 
@@ -40,7 +40,7 @@ fn sells(journal: &mut Journal, n: u64) {
     journal.record(Fact::Sale(sale));
 }
 
-fn moves(journal: &mut Journal, kind: MovementKind, reference: &str, change: &str) {
+pub fn moves(journal: &mut Journal, kind: MovementKind, reference: &str, change: &str) {
     journal.record(Fact::Movement(Movement {
         id: None,
         kind,
@@ -103,7 +103,7 @@ fn grants(journal: &mut Journal, to: ReplicaId, units: u64) {
 }
 
 /// What a journal comes to on the shelf, as its node's document says.
-fn row(journal: &Journal) -> Row {
+pub fn row(journal: &Journal) -> Row {
     let mut row = Row::default();
     for slot in &journal.slots {
         let Slot::Record(record) = slot else { continue };
@@ -115,7 +115,7 @@ fn row(journal: &Journal) -> Row {
     row
 }
 
-fn brings_its_document(api: &Api, journal: &Journal) {
+pub fn brings_its_document(api: &Api, journal: &Journal) {
     let id = DocumentId {
         site: "store-1".parse().unwrap(),
         writer: replica(journal),
@@ -145,7 +145,7 @@ fn brings_its_document(api: &Api, journal: &Journal) {
 }
 
 /// A store and a kiosk of it, each with everything that happens to a shelf; headquarters holds a unit for a web order.
-async fn busy() -> (Api, Journal, Journal) {
+pub async fn busy() -> (Api, Journal, Journal) {
     let api = Api::new();
     let (mut store, mut kiosk) = (Journal::open("store-1"), Journal::open_at("kiosk-1", "store-1"));
     moves(&mut store, MovementKind::Opening, "stock.csv", "10");

@@ -1,5 +1,7 @@
 //! Stock work: what it does to the shelves, and a count at a cut while selling goes on.
 
+use std::collections::BTreeSet;
+
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::money::Currency;
 use finalmarket::domain::quantity::Quantity;
@@ -27,6 +29,11 @@ fn work(kind: WorkKind, quantity: i64) -> WorkCommand {
             cost: None,
         }],
     }
+}
+
+fn count_at(mark: u64) -> WorkKind {
+    let others = Vec::new();
+    WorkKind::Count { mark, others }
 }
 
 fn goods_in() -> WorkKind {
@@ -116,18 +123,21 @@ fn a_count_stands_as_of_its_mark_while_selling_goes_on() {
         .run(|tx| hold(tx, &settings, now, &till, &key, &wanted))
         .unwrap();
     shop.sell(&till, &command(1)).unwrap();
-    let mark = shop.core.read(count_mark).unwrap();
+    let mark = shop
+        .write(|tx, now| count_mark(tx, now, &BTreeSet::new()))
+        .unwrap()
+        .number;
     // Sold and received while people count: nine were there, eight are found, those that wait for pickup among them.
     shop.sell(&till, &command(2)).unwrap();
     done(&mut shop, &till, "b", &work(goods_in(), 5)).unwrap();
-    let count = work(WorkKind::Count { mark }, 8);
+    let count = work(count_at(mark), 8);
     assert_eq!(done(&mut shop, &till, "c", &count), Ok(units(-1)));
     assert_eq!(shop.stock("1001"), 12_000, "9 - 1 sold + 5 in - 1 not found");
     // A second count of the same mark finds what the first did: it is posted once.
     assert_eq!(done(&mut shop, &till, "d", &count), Ok(units(0)));
     assert_eq!(shop.stock("1001"), 12_000);
     clean(&shop);
-    let future = work(WorkKind::Count { mark: 999 }, 8);
+    let future = work(count_at(999), 8);
     assert_eq!(done(&mut shop, &till, "e", &future), Err(WorkRefusal::Mark(999)));
 }
 
