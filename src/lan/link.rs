@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::config::ParentConfig;
+use super::discovery::{Multicast, find};
 use crate::backoff::Backoff;
 
 /// How many messages may wait for their turn before [`LinkHandle::send`] waits itself.
@@ -24,6 +25,8 @@ const EVENTS_MAX: usize = 64;
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long the parent is looked for on the LAN; connecting to it has the rest of [`CONNECT_MAX`].
+const LOOK_MAX: Duration = Duration::from_secs(4);
 /// How often the parent is pinged.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// A parent that says nothing for so long, not even that it heard a ping, is gone.
@@ -283,8 +286,33 @@ async fn put(socket: &mut WebSocketStream<TcpStream>, message: Message) -> Resul
     }
 }
 
+/// Where the store's node of the own site announces itself.
+async fn look_for(config: &ParentConfig) -> Result<String, String> {
+    let (org, site) = (config.org.clone(), config.site.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        find(
+            Multicast::default(),
+            |store| store.org == org && store.site == site,
+            1,
+            LOOK_MAX,
+        )
+    });
+    let found = looked.await.map_err(|error| error.to_string())?;
+    let found = found.map_err(|error| error.to_string())?;
+    let address = found.first().and_then(|found| found.address.authority());
+    address.ok_or_else(|| {
+        format!(
+            "no store's node of the site {} announces itself on the LAN",
+            config.site
+        )
+    })
+}
+
 async fn open(config: &ParentConfig) -> Result<WebSocketStream<TcpStream>, String> {
-    let authority = config.address.authority();
+    let authority = match config.address.authority() {
+        Some(authority) => authority,
+        None => look_for(config).await?,
+    };
     let stream = TcpStream::connect(&authority)
         .await
         .map_err(|error| error.to_string())?;

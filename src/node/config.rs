@@ -36,8 +36,13 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The broker; without one the node sells all the same and keeps everything for later.
     pub broker: Option<BrokerConfig>,
-    /// A kiosk's parent: its store's node, `http://HOST:PORT`, instead of a broker. `finalmarket join` pairs with it.
+    /// A kiosk's parent instead of a broker: its store's node, `http://HOST:PORT`, or `lan` to look for it by mDNS.
+    /// `finalmarket join` pairs with it.
     pub parent: Option<ParentAddress>,
+    /// Whether a store's node announces itself by mDNS, so that its kiosks find it. One that listens on loopback only is
+    /// never announced.
+    #[serde(default = "default_announce")]
+    pub announce: bool,
     /// How sales are computed.
     pub sale: SaleConfig,
     /// What holds are bounded by.
@@ -244,6 +249,10 @@ pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigErro
     })
 }
 
+const fn default_announce() -> bool {
+    true
+}
+
 impl NodeConfig {
     /// A node that stands alone on this machine, with the default of everything else.
     #[must_use]
@@ -256,6 +265,7 @@ impl NodeConfig {
             listen: default_listen(),
             broker: None,
             parent: None,
+            announce: default_announce(),
             sale,
             holds: HoldsConfig::default(),
             stock: StockConfig::default(),

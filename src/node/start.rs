@@ -23,7 +23,7 @@ use super::touched::Touched;
 use super::uplink::ParentLink;
 use crate::domain::ids::NodeId;
 use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, RightsDesk, ServeLimits};
-use crate::lan::{ParentConfig, read_token, token_path};
+use crate::lan::{Announcement, Multicast, ParentConfig, StoreNode, announce, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
@@ -139,6 +139,10 @@ impl Node {
         let is_parent = config.parent.is_none();
         let (online, who_is) = watch::channel(BTreeSet::new());
         let (children, child_events) = Children::new(who_is.clone());
+        let announced = match listener.local_addr() {
+            Ok(listens) if is_parent => announced(&config, listens),
+            _ => None,
+        };
         let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
@@ -167,6 +171,9 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
+        if let Some(announced) = announced {
+            tasks.push(tokio::spawn(say_goodbye(announced, stopped.clone())));
+        }
         let carrier_limits = CarrierLimits {
             sync_point_pause_ms: config.shelves_pause_ms,
             ..CarrierLimits::default()
@@ -280,6 +287,29 @@ impl Node {
             tracing::error!("the database was not closed in order; it is whole all the same");
         }
     }
+}
+
+/// Announces a store's node on the LAN. Without multicast it goes on, and its kiosks need its address.
+fn announced(config: &NodeConfig, listens: SocketAddr) -> Option<Announcement> {
+    if !config.announce || listens.ip().is_loopback() {
+        return None;
+    }
+    let store = StoreNode {
+        org: config.org.clone(),
+        site: config.site.clone(),
+        node: config.node.clone(),
+    };
+    let announced = announce(Multicast::default(), &store, listens);
+    announced
+        .inspect_err(|error| tracing::warn!(%error, "kiosks need this node's address: it is not announced"))
+        .ok()
+}
+
+/// Keeps a node announced until it is to stop.
+async fn say_goodbye(announced: Announcement, mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    // It waits for the goodbye to be sent.
+    let _ = tokio::task::spawn_blocking(move || drop(announced)).await;
 }
 
 /// Who the node's parent is, where it has one.
