@@ -1,15 +1,5 @@
--- Counts at a site where more than one node moves goods: the marks that were taken, what kiosks have moved, which counts
--- still wait for records from before their marks, and what the last count of each item found. Quantities are thousandths of
--- a unit.
-
--- What kiosks' journals come to on each item on sale, came in less went out, as far as their records are here.
-CREATE TABLE kiosk_moved (
-    sku     TEXT PRIMARY KEY,
-    on_hand INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-INSERT INTO kiosk_moved
-    SELECT sku, sum(added - removed) FROM shelf JOIN replica ON replica.ix = shelf.replica
-    WHERE place = 0 AND replica.node IN (SELECT node FROM relay_origin) GROUP BY sku;
+-- Counts at a site where more than one node moves goods: the marks that were taken, which counts still
+-- wait for records from before their marks, and what the last count of each item found. Quantities are thousandths of a unit.
 
 -- A mark: what was on the shelves after this record of the own journal, and after these of the other nodes'.
 CREATE TABLE count_mark (

@@ -16,12 +16,15 @@ mod join;
 mod node;
 mod pair;
 mod progress;
+mod promote;
 mod repair;
 mod replay;
 mod restore;
+mod retire;
 mod serve;
 mod set_aside;
 mod settle;
+mod site_nodes;
 mod status;
 mod verify;
 
@@ -59,7 +62,10 @@ enum Command {
     Restore(restore::Arguments),
     Pair(pair::Arguments),
     Join(join::Arguments),
+    Promote(promote::Arguments),
     Settle(settle::Arguments),
+    Retire(retire::Arguments),
+    Release(retire::ReleaseArguments),
     SetAside(set_aside::Arguments),
 }
 
@@ -85,7 +91,10 @@ pub fn run() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Pair(arguments) => pair::run(&arguments),
         Command::Join(arguments) => join::run(&arguments),
+        Command::Promote(arguments) => promote::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
+        Command::Retire(arguments) => retire::run(&arguments),
+        Command::Release(arguments) => retire::release(&arguments),
         Command::SetAside(arguments) => set_aside::run(&arguments),
     };
     match done {

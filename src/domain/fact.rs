@@ -10,7 +10,8 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, CountSettled, Granted, HoldEnded, HoldExtended, HoldOpened, Movement, MovementId, StockWork, ThresholdSet,
+    Accepted, CountSettled, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId, Retired,
+    RightsReleased, StockWork, ThresholdSet,
 };
 use super::time::Hlc;
 
@@ -47,6 +48,16 @@ pub enum Fact {
     StockWork(StockWork),
     /// A count is provisional no more.
     CountSettled(CountSettled),
+    /// A replica was retired by its parent's operator.
+    Retired(Retired),
+    /// What a retired replica did behind its head stands on its parent's row.
+    LatePosted(LatePosted),
+    /// What a retired replica left may be promised again.
+    RightsReleased(RightsReleased),
+    /// A standby may succeed this node.
+    StandbyAdmitted(StandbyAdmitted),
+    /// A standby may not succeed this node any more.
+    StandbyDismissed(StandbyDismissed),
 }
 
 /// The first record of an incarnation.
@@ -80,6 +91,27 @@ pub enum OpenedReason {
     Copied,
     /// The disk runs in another machine than the one that it was written in.
     Moved,
+    /// The parent's operator has retired the one before it.
+    Retired,
+    /// A standby took the place of a node that is gone.
+    Promoted,
+}
+
+/// A standby that may succeed this node, by the key that its incarnation will sign with. It stands in the node's own
+/// journal, so that whoever reads the journal knows a lawful successor from a copied disk without asking a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyAdmitted {
+    /// What people call the standby.
+    pub name: String,
+    /// The Ed25519 key of the incarnation that it opens when it is promoted.
+    pub public_key: [u8; 32],
+}
+
+/// A standby that was admitted and may not succeed this node any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyDismissed {
+    /// The key that was admitted.
+    pub public_key: [u8; 32],
 }
 
 /// A record that was written under an incarnation which turned out to have two branches.
@@ -179,6 +211,11 @@ mod kind {
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
     pub const COUNT_SETTLED: u32 = 40;
+    pub const RETIRED: u32 = 30;
+    pub const LATE_POSTED: u32 = 31;
+    pub const RIGHTS_RELEASED: u32 = 32;
+    pub const STANDBY_ADMITTED: u32 = 35;
+    pub const STANDBY_DISMISSED: u32 = 36;
 }
 
 impl Entry {
@@ -205,6 +242,11 @@ impl Entry {
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
             Fact::CountSettled(body) => encode(kind::COUNT_SETTLED, recorded, body),
+            Fact::Retired(body) => encode(kind::RETIRED, recorded, body),
+            Fact::LatePosted(body) => encode(kind::LATE_POSTED, recorded, body),
+            Fact::RightsReleased(body) => encode(kind::RIGHTS_RELEASED, recorded, body),
+            Fact::StandbyAdmitted(body) => encode(kind::STANDBY_ADMITTED, recorded, body),
+            Fact::StandbyDismissed(body) => encode(kind::STANDBY_DISMISSED, recorded, body),
         }
     }
 
@@ -243,6 +285,11 @@ impl Entry {
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
             kind::COUNT_SETTLED => Fact::CountSettled(whole(kind, body)?),
+            kind::RETIRED => Fact::Retired(whole(kind, body)?),
+            kind::LATE_POSTED => Fact::LatePosted(whole(kind, body)?),
+            kind::RIGHTS_RELEASED => Fact::RightsReleased(whole(kind, body)?),
+            kind::STANDBY_ADMITTED => Fact::StandbyAdmitted(whole(kind, body)?),
+            kind::STANDBY_DISMISSED => Fact::StandbyDismissed(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -379,7 +426,12 @@ mod tests {
             site: "store-1".parse().unwrap(),
             count: MovementId([9; 8]),
         });
-        for fact in facts.into_iter().chain([threshold, settled]) {
+        let admitted = Fact::StandbyAdmitted(StandbyAdmitted {
+            name: "store-1 b".into(),
+            public_key: [7; 32],
+        });
+        let dismissed = Fact::StandbyDismissed(StandbyDismissed { public_key: [7; 32] });
+        for fact in facts.into_iter().chain([threshold, settled, admitted, dismissed]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

@@ -19,7 +19,7 @@ use crate::domain::ids::{NodeId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{
     Account, DebtAccount, Growth, HoldAccount, JournalAccount, KindSum, Part, Particulars, Place, PlaceAccount, Reach,
-    ReplicaAccount, Step, StepKind, debts,
+    ReplicaAccount, Step, StepKind, debts, quantity,
 };
 use crate::sync::wire::Slot;
 
@@ -147,12 +147,23 @@ impl<'r, 'c> Reader<'r, 'c> {
         if rows.is_empty() && places.iter().all(|place| place.journals.is_empty()) {
             return Ok(None);
         }
-        let replicas: Vec<ReplicaAccount> = rows.iter().map(|row| self.replica(row, &folded)).collect();
+        let replicas: Vec<ReplicaAccount> = rows
+            .iter()
+            .map(|row| self.replica(row, &folded))
+            .collect::<Result<_, StorageError>>()?;
+        let mut unpromised = Vec::new();
+        for row in rows.iter().filter(|row| row.replica.node != *self.headquarters) {
+            let left = self.reading.unpromised((site, sku), &row.replica)?;
+            if !left.is_zero() {
+                unpromised.push((row.replica.clone(), quantity(left)));
+            }
+        }
         Ok(Some(Account {
             sku: sku.clone(),
             debts: self.debts(sellable, &folded)?,
             holds: self.holds(site, sku, now_ms, running_ms)?,
             reach: self.reach(site, &rows, &folded),
+            unpromised,
             replicas,
             places,
         }))
@@ -276,14 +287,15 @@ impl<'r, 'c> Reader<'r, 'c> {
         }
     }
 
-    fn replica(&self, row: &ReplicaRow, folded: &[(OriginId, Folded)]) -> ReplicaAccount {
-        ReplicaAccount {
+    fn replica(&self, row: &ReplicaRow, folded: &[(OriginId, Folded)]) -> Result<ReplicaAccount, StorageError> {
+        Ok(ReplicaAccount {
+            retired: self.reading.retired(&row.replica)?.is_some(),
             replica: row.replica.clone(),
             part: self.part(&row.replica),
             journal: folded.iter().any(|(origin, _)| self.is(*origin, &row.replica)),
             counts: counts(row.state),
             row: row.row.clone(),
-        }
+        })
     }
 
     fn is(&self, origin: OriginId, replica: &ReplicaId) -> bool {

@@ -56,6 +56,18 @@ pub enum RightsMoved {
         /// What it took over.
         lines: Vec<GrantLine>,
     },
+    /// A node was retired here.
+    Retired {
+        /// The node.
+        replica: ReplicaId,
+    },
+    /// What a retired node left was released, or what it still did posted: headquarters' own rows have moved.
+    Posted {
+        /// The site.
+        site: SiteId,
+        /// The items.
+        skus: Vec<Sku>,
+    },
 }
 
 /// Who watches, and which nodes are there.

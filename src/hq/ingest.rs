@@ -3,16 +3,18 @@
 //! What can be done without the ledger (reading, checking signature and chain) is done before the transaction, so
 //! that the one writer is not kept waiting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::headquarters::{Admission, Headquarters};
 use super::projection::unpack;
 use super::storage::{NewBatch, NewOrigin, Origin, Reading, StorageError, Writing};
+use super::succession;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::domain::journal::{Hash, Head};
 use crate::sync::hub::Outcome;
 use crate::sync::hub_judge::{self, Verdict};
 use crate::sync::hub_read;
+use crate::sync::wire::StreamState;
 
 /// A batch as it came.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ impl Headquarters {
                 admission,
                 now_ms,
                 origins: HashMap::new(),
+                successions: BTreeSet::new(),
                 position: writing.last_position()?,
             };
             let mut answers = Vec::with_capacity(prepared.len());
@@ -172,6 +175,8 @@ struct Group<'a> {
     now_ms: u64,
     /// What the group has touched, written once at its end.
     origins: HashMap<(NodeId, Incarnation), Origin>,
+    /// The nodes of which a record admitted a standby, or a standby took the place.
+    successions: BTreeSet<NodeId>,
     /// The last place given out in the order in which batches take effect.
     position: u64,
 }
@@ -277,6 +282,13 @@ impl Group<'_> {
 
     fn keep(&mut self, origin: &mut Origin, readable: &Readable, from: u64) -> Result<(), StorageError> {
         let header = &readable.read.batch.header;
+        if let (1, Some(opened)) = (from, &readable.read.opened) {
+            origin.site = opened.site.clone();
+            origin.opened = Some((opened.reason, opened.predecessor));
+            if super::retire::succeeds_retired(self.writing, origin)? {
+                origin.state = StreamState::Counted;
+            }
+        }
         let position = super::introduce::counts(origin.state).then(|| {
             self.position += 1;
             self.position
@@ -292,9 +304,15 @@ impl Group<'_> {
             position,
             sealed: &readable.sealed,
         })?;
-        if let (1, Some(opened)) = (from, &readable.read.opened) {
-            origin.site = opened.site.clone();
-            origin.opened = Some((opened.reason, opened.predecessor));
+        if let (1, Some(_)) = (from, &readable.read.opened)
+            && succession::says_it_succeeds(origin)
+        {
+            self.successions.insert(origin.node.clone());
+        }
+        let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);
+        let slots = readable.read.slots.get(new..).unwrap_or_default();
+        if succession::keep_admitted(self.writing, &origin.node, slots)? {
+            self.successions.insert(origin.node.clone());
         }
         origin.acked.seq = header.last();
         origin.acked.hash = header.after;
@@ -307,6 +325,9 @@ impl Group<'_> {
         for origin in self.origins.values() {
             self.writing.save_origin(origin)?;
             self.writing.node_heard(&origin.node, self.now_ms)?;
+        }
+        for node in &self.successions {
+            succession::count_lawful(self.writing, node, self.now_ms)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::headquarters::Headquarters;
 use super::link_trouble::LinkTrouble;
 use super::projection::Projection;
 use super::storage::{Hole, Node, Origin, OriginId, Reading, StorageError};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::OpenedReason;
 use crate::domain::ids::{Incarnation, NodeId, SiteId};
 use crate::domain::journal::Head;
@@ -60,8 +61,13 @@ pub struct IncarnationStatus {
     pub last_heard_ms: u64,
     /// When another branch of it was last offered, in milliseconds since 1970; 0 for never.
     pub branched_ms: u64,
+    /// At which record, by whom and why it was retired, where it was.
+    pub retired: Option<(u64, String, String)>,
     /// Records that this headquarters has lost and its node no longer had: first and last of each run.
     pub holes: Vec<(u64, u64)>,
+    /// Where a standby took the place of its predecessor: how many records of that one it has never seen, as far as they
+    /// are known here by now. They count all the same, once they are here.
+    pub unseen: Option<u64>,
 }
 
 impl IncarnationStatus {
@@ -120,7 +126,13 @@ pub(super) fn statuses(reading: &Reading<'_>) -> Result<Vec<NodeStatus>, Storage
     for origin in reading.origins()? {
         let reach = reaches.get(&origin.id).copied().unwrap_or_default();
         let holes = holes.remove(&origin.id).unwrap_or_default();
-        let status = incarnation(&origin, reach, &holes);
+        let mut status = incarnation(&origin, reach, &holes);
+        let replica = ReplicaId {
+            node: origin.node.clone(),
+            incarnation: origin.acked.incarnation,
+        };
+        let retired = reading.retired(&replica)?;
+        status.retired = retired.map(|retired| (retired.seq, retired.by, retired.reason));
         by_node.entry(origin.node.clone()).or_default().push((origin, status));
     }
     let nodes = reading.nodes()?.into_iter().map(|node| {
@@ -130,7 +142,8 @@ pub(super) fn statuses(reading: &Reading<'_>) -> Result<Vec<NodeStatus>, Storage
     Ok(nodes.collect())
 }
 
-fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
+fn status(node: Node, mut known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
+    tell_unseen(&mut known);
     let mut complete = Complete {
         node: node.node.clone(),
         site: node.site.clone(),
@@ -177,6 +190,21 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
     }
 }
 
+/// Says of each successor what it never saw of the one before it.
+fn tell_unseen(known: &mut [(Origin, IncarnationStatus)]) {
+    let heads: Vec<(Incarnation, u64)> = known
+        .iter()
+        .map(|(_, status)| (status.incarnation, status.told_seq.max(status.acked.seq)))
+        .collect();
+    for (_, status) in known {
+        let (Some(OpenedReason::Promoted), Some(before)) = (status.reason, status.predecessor) else {
+            continue;
+        };
+        let head = heads.iter().find(|(incarnation, _)| *incarnation == before.incarnation);
+        status.unseen = Some(head.map_or(0, |(_, seq)| seq.saturating_sub(before.seq)));
+    }
+}
+
 fn incarnation(origin: &Origin, (projected_seq, recorded): (u64, Hlc), holes: &[Hole]) -> IncarnationStatus {
     IncarnationStatus {
         incarnation: origin.acked.incarnation,
@@ -189,6 +217,8 @@ fn incarnation(origin: &Origin, (projected_seq, recorded): (u64, Hlc), holes: &[
         projected_recorded_ms: recorded.milliseconds(),
         last_heard_ms: origin.last_heard_ms,
         branched_ms: origin.branched_ms,
+        retired: None,
         holes: holes.iter().map(|hole| (hole.first, hole.last)).collect(),
+        unseen: None,
     }
 }

@@ -17,7 +17,7 @@ use super::rights_desk::RightsEvent;
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{NodeId, SiteId, Sku};
 use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, ShelfKey};
-use crate::sync::wire::Down;
+use crate::sync::wire::{Down, RetiredWord};
 
 /// How often holds are looked at that may have run out: one lasts up to so much longer than it says, never less.
 const HOLDS_EVERY: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ impl RightsLoop {
                 Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
                 Some((site, need)) = closes.recv() => vec![(site, Input::Closed { need })],
                 happening = happenings.recv() => match happening {
-                    Ok(Happening::Rights(moved)) => self.on_moved(moved).await,
+                    Ok(Happening::Rights(moved)) => self.on_moved(&mut running, moved).await,
                     Ok(_) => Vec::new(),
                     // What was missed is asked for, or granted, again.
                     Err(RecvError::Lagged(_)) => self.rows_at_start().await,
@@ -130,7 +130,23 @@ impl RightsLoop {
         tracing::debug!(?event, "rights");
         match event {
             RightsEvent::Connected { session, site, replica } => {
+                if let Some(word) = self.retired_word(session, replica.clone()).await {
+                    let _ = self.to_nodes.send((replica.node, Down::Retired(word))).await;
+                    return Vec::new();
+                }
                 running.peers.retain(|_, peer| peer.replica != replica);
+                let (node, incarnation) = (replica.node.clone(), replica.incarnation);
+                let proof = self
+                    .ask(move |headquarters| headquarters.proof_of_succession(&node, incarnation))
+                    .await;
+                if let Some(sealed) = proof.flatten() {
+                    // It sells no more: rights would be stranded there.
+                    let _ = self
+                        .to_nodes
+                        .send((replica.node, Down::Succeeded { session, sealed }))
+                        .await;
+                    return Vec::new();
+                }
                 let peer = Peer {
                     site: site.clone(),
                     replica: replica.clone(),
@@ -219,8 +235,36 @@ impl RightsLoop {
             .collect()
     }
 
-    async fn on_moved(&self, moved: RightsMoved) -> Vec<(SiteId, Input)> {
+    /// What a node is told that was retired in this incarnation; nothing where it was not.
+    async fn retired_word(&self, session: u64, replica: ReplicaId) -> Option<RetiredWord> {
+        let incarnation = replica.incarnation;
+        let retired = self.ask(move |headquarters| headquarters.retired(&replica)).await??;
+        Some(RetiredWord {
+            session,
+            incarnation,
+            seq: retired.seq,
+            by: retired.by,
+            reason: retired.reason,
+        })
+    }
+
+    async fn on_moved(&self, running: &mut Running, moved: RightsMoved) -> Vec<(SiteId, Input)> {
         match moved {
+            RightsMoved::Retired { replica } => {
+                let Some(session) = running.session_of(&replica) else {
+                    return Vec::new();
+                };
+                if let Some(word) = self.retired_word(session, replica.clone()).await {
+                    let _ = self.to_nodes.send((replica.node, Down::Retired(word))).await;
+                }
+                let gone = running.peers.remove(&session);
+                let gone = gone.map(|peer| (peer.site, Input::Disconnected { peer: peer.replica }));
+                gone.into_iter().collect()
+            }
+            RightsMoved::Posted { site, skus } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| row_of(site.clone(), sku, &row)).collect()
+            }
             RightsMoved::Accepted {
                 from,
                 site,

@@ -22,6 +22,9 @@ pub struct SiteShelf {
     pub owed: Quantity,
     /// Rights on their way from one replica to another.
     pub under_way: Quantity,
+    /// What nodes that headquarters has retired left, part of what is under way: nobody may promise it until a count or an
+    /// override.
+    pub unpromised: Quantity,
     /// Every replica that has a row of it, whether it counts or not.
     pub replicas: Vec<ReplicaRow>,
 }
@@ -62,7 +65,9 @@ impl SiteShelf {
                 journal: origin.map_or(0, |origin| origin.acked.seq),
             });
         }
+        let unpromised = reading.unpromised_in_all(site, &sku)?;
         Ok(Self {
+            unpromised: quantity(unpromised.parts().into()),
             sku,
             on_hand: quantity(shelf.quantity()),
             reserved: quantity(shelf.reserved()),

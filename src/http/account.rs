@@ -93,6 +93,9 @@ pub struct ExplainBody {
     /// Rights that were handed on and have not arrived: `quantity + owed = rights + reserved + under_way`.
     #[schema(value_type = String)]
     under_way: Quantity,
+    /// Part of that: what retired nodes left, and nobody may promise until it is counted or released.
+    #[schema(value_type = String)]
+    unpromised: Quantity,
     places: Vec<PlaceBody>,
     replicas: Vec<ReplicaBody>,
     grants: Vec<GrantBody>,
@@ -350,6 +353,7 @@ impl ExplainBody {
             unreserved: minus(total.on_hand(), total.reserved()),
             owed: total.owed(),
             under_way: minus(quantity(total.given), quantity(total.accepted)),
+            unpromised: account.unpromised.iter().map(|(_, left)| *left).sum(),
             places: account.places.into_iter().map(PlaceBody::from).collect(),
             replicas: account.replicas.iter().map(ReplicaBody::from).collect(),
             grants: grants.iter().map(GrantBody::from).collect(),

@@ -37,13 +37,18 @@ pub struct StockBody {
     /// What is promised to somebody.
     #[schema(value_type = String, example = "2")]
     reserved: Quantity,
-    /// What is there and promised to nobody; never under 0.
+    /// What is there, promised to nobody and may be promised; never under 0.
     #[schema(value_type = String, example = "10")]
     available: Quantity,
     /// What was sold beyond the rights to it and is not settled; left out where there is none.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     owed: Option<Quantity>,
+    /// What retired kiosks left: nobody may promise it until it is counted or an operator says that it is there; left out
+    /// where there is none.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpromised: Option<Quantity>,
     /// `in_stock`, `low_stock` or `out_of_stock`.
     #[schema(value_type = String, example = "low_stock")]
     status: StockStatus,
@@ -60,6 +65,7 @@ impl StockBody {
             reserved: figures.reserved,
             available: figures.available(),
             owed: Some(figures.owed).filter(|owed| *owed != Quantity::ZERO),
+            unpromised: Some(figures.unpromised).filter(|left| *left != Quantity::ZERO),
             status: StockStatus::of(figures.available(), threshold),
             threshold,
         }

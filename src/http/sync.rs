@@ -7,8 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
+use super::standbys::{DisksName, StandbyBody};
 use super::state::ApiState;
-use crate::store::{IncarnationRow, Left, Position, RelayOrigin, Snapshot, StorageError};
+use crate::store::{GateState, IncarnationRow, Left, Position, RelayOrigin, RetirementNotice, Snapshot, StorageError};
 
 /// Where the link stands, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -95,6 +96,8 @@ pub(super) struct Pending {
     lives: Vec<LifeBody>,
     feeds: Vec<FeedBody>,
     kiosks: Vec<KioskBody>,
+    /// Why the last incarnation of this node that was retired was.
+    retirement: Option<RetirementNotice>,
 }
 
 impl Pending {
@@ -125,6 +128,7 @@ impl Pending {
             lives: lives.iter().map(LifeBody::from).collect(),
             feeds: feeds.collect(),
             kiosks: snapshot.relay_origins()?.iter().map(KioskBody::from).collect(),
+            retirement: snapshot.retirement()?,
         })
     }
 }
@@ -173,6 +177,11 @@ pub struct SyncBody {
     feeds: Vec<FeedBody>,
     /// At a store's node: what has come from its kiosks' nodes and is passed on, by incarnation.
     kiosks: Vec<KioskBody>,
+    /// Disks that follow this one and may take its place.
+    standbys: Vec<StandbyBody>,
+    /// Whether what is answered for is on two disks; missing where it is not asked to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disks: Option<DisksName>,
     /// What an operator should look at; empty where all is well.
     alerts: Vec<AlertBody>,
 }
@@ -226,7 +235,7 @@ pub struct KioskBody {
 /// Something that an operator should look at.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AlertBody {
-    /// A stable name: `set_aside`, `branch_left`, `clock_jumped`.
+    /// A stable name: `set_aside`, `branch_left`, `retired`, `one_disk`, `clock_jumped`.
     code: &'static str,
     detail: String,
 }
@@ -277,6 +286,7 @@ pub(super) async fn show(State(api): State<ApiState>) -> Result<Json<SyncBody>, 
 
 pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
     let now_ms = api.now().unix_ms;
+    let standbys = api.standbys.now();
     SyncBody {
         link: LinkBody::of(api),
         alerts: alerts(api, &pending),
@@ -289,6 +299,8 @@ pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
         incarnations: pending.lives,
         feeds: pending.feeds,
         kiosks: pending.kiosks,
+        standbys: standbys.bodies(pending.journal_seq),
+        disks: standbys.disks_name(),
     }
 }
 
@@ -304,11 +316,32 @@ fn alerts(api: &ApiState, pending: &Pending) -> Vec<AlertBody> {
             detail,
         });
     }
+    if api.standbys.now().disks == Some(GateState::OneDisk) {
+        let detail = "what is answered for is on this disk alone: no standby follows closely enough";
+        alerts.push(AlertBody {
+            code: "one_disk",
+            detail: detail.into(),
+        });
+    }
     let left = pending.lives.iter().filter(|life| life.left).count();
     if left > 0 {
         let detail = format!("{left} incarnations of this disk had another branch; headquarters settles them");
         alerts.push(AlertBody {
             code: "branch_left",
+            detail,
+        });
+    }
+    if let Some(notice) = &pending.retirement {
+        let detail = format!(
+            "this node was retired at its record {} by {} ({}), as it heard on {}: what it had it may not promise any \
+             more; it sells on, and what it sells counts",
+            notice.seq,
+            notice.by,
+            notice.reason,
+            instant(notice.told_ms)
+        );
+        alerts.push(AlertBody {
+            code: "retired",
             detail,
         });
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -90,11 +91,24 @@ impl ParentAddress {
     }
 }
 
-/// How a kiosk's node reaches its parent.
+/// As what a node connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// As a kiosk's node, whose parent the other one is.
+    Kiosk,
+    /// As a standby, which follows the other one.
+    Standby,
+}
+
+/// How a kiosk's node reaches its parent, or a standby the node that it follows.
 #[derive(Clone)]
 pub struct ParentConfig {
+    /// As what this node connects.
+    pub door: Door,
     /// Where it is.
     pub address: ParentAddress,
+    /// This node's data folder, which remembers who may take the parent's place.
+    pub folder: PathBuf,
     /// The token by which it knows this node.
     pub token: String,
     /// The organisation.

@@ -230,6 +230,7 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> (Opti
             connection,
             node,
             outbox,
+            ..
         } => {
             tracing::info!(%node, "a kiosk is connected");
             let session = None;
@@ -440,6 +441,7 @@ impl From<ChildRights> for RightsEvent {
         match rights {
             ChildRights::TookOver { by, lines } => Self::ChildTookOver { by, lines },
             ChildRights::Accepted { from, request, skus } => Self::FromChildAccepted { from, request, skus },
+            ChildRights::Posted { skus } => Self::Posted { skus },
         }
     }
 }

@@ -6,25 +6,23 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::clock::MachineClock;
 use super::randomness;
-use super::touched::Touched;
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{GrantLine, Granted};
-use crate::http::{Ready, RightsAsk};
-use crate::operations::{accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over};
+use crate::http::{Gathered, Ready, RightsAsk};
+use crate::operations::{
+    Retirement, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, retirement_word,
+    taken_over,
+};
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
-use crate::sync::wire::{Down, Up};
-
-/// Rows that moved within this time are read together.
-const GATHER: Duration = Duration::from_millis(20);
+use crate::sync::wire::{Down, RetiredWord, Up};
 
 /// What others tell the loop.
 #[derive(Debug)]
@@ -82,6 +80,11 @@ pub(super) enum RightsEvent {
         /// The items.
         skus: Vec<Sku>,
     },
+    /// What a retired kiosk did late is posted on this node's rows.
+    Posted {
+        /// The items.
+        skus: Vec<Sku>,
+    },
 }
 
 /// What the loop is made of.
@@ -99,7 +102,9 @@ pub(super) struct RightsLoop {
     /// What others tell.
     pub events: mpsc::Receiver<RightsEvent>,
     /// Which rows have moved.
-    pub touched: Touched,
+    pub touched: Gathered<()>,
+    /// How much of each item customers have asked for.
+    pub demand: Gathered<Amount>,
     /// Takes what the parent is to be told.
     pub to_parent: mpsc::Sender<Up>,
     /// Takes what kiosks are to be told.
@@ -150,10 +155,11 @@ impl RightsLoop {
             inputs = tokio::select! {
                 () = told(&mut stop) => return,
                 Some(event) = self.events.recv() => self.on_event(&mut running, event).await,
-                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask),
+                Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask).await,
                 Some(need) = closes.recv() => vec![Input::Closed { need }],
                 // Where nobody is there to move rights with, nothing is read.
-                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus).await,
+                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus.into_keys()).await,
+                wanted = self.demand.take() => self.demanded(wanted),
                 () = sleep_until(wake) => vec![Input::Timeout],
             };
         }
@@ -184,8 +190,6 @@ impl RightsLoop {
     }
 
     async fn rows_of(&self, skus: impl IntoIterator<Item = Sku>) -> Vec<Input> {
-        // What the same customers move next is read with it.
-        tokio::time::sleep(GATHER).await;
         let skus: Vec<Sku> = skus.into_iter().collect();
         let read = move |snapshot: &Snapshot<'_>| {
             let rows = skus.into_iter().map(|sku| Ok((own_row(snapshot, &sku)?, sku)));
@@ -200,15 +204,25 @@ impl RightsLoop {
         }
     }
 
-    fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
+    fn demanded(&self, wanted: HashMap<Sku, Amount>) -> Vec<Input> {
+        let demand = wanted.into_iter().map(|(sku, amount)| Input::Demand {
+            shelf: self.shelf(&sku),
+            amount,
+        });
+        demand.collect()
+    }
+
+    async fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
         match ask {
-            RightsAsk::Demand(lines) => lines
-                .into_iter()
-                .map(|(sku, amount)| Input::Demand {
-                    shelf: self.shelf(&sku),
-                    amount,
-                })
-                .collect(),
+            RightsAsk::Retired(replica) => {
+                let session = running.children.iter().find(|(_, child)| **child == replica);
+                let Some(session) = session.map(|(session, _)| *session) else {
+                    return Vec::new();
+                };
+                self.is_retired(session, &replica).await;
+                let gone = running.children.remove(&session);
+                gone.map(|peer| Input::Disconnected { peer }).into_iter().collect()
+            }
             RightsAsk::Wanted { lines, answer } => {
                 let need = running.next_need;
                 running.next_need += 1;
@@ -251,6 +265,9 @@ impl RightsLoop {
                 inputs
             }
             RightsEvent::Child { session, replica } => {
+                if self.is_retired(session, &replica).await {
+                    return Vec::new();
+                }
                 running.children.retain(|_, known| *known != replica);
                 running.children.insert(session, replica.clone());
                 let mut inputs = vec![Input::Connected {
@@ -268,6 +285,7 @@ impl RightsLoop {
                 let from = running.children.get(&session).cloned();
                 from.map(|from| Input::Received { from, message }).into_iter().collect()
             }
+            RightsEvent::Posted { skus } => self.rows_of(skus).await,
             RightsEvent::ChildTookOver { by, lines } => self.note_taken_over(by, lines).await,
             RightsEvent::FromChildAccepted { from, request, skus } => {
                 let accepted = |row: Input| match row {
@@ -280,6 +298,39 @@ impl RightsLoop {
                     other => other,
                 };
                 self.rows_of(skus).await.into_iter().map(accepted).collect()
+            }
+        }
+    }
+
+    /// Whether a kiosk was retired in this incarnation; it is told so then.
+    async fn is_retired(&self, session: u64, replica: &ReplicaId) -> bool {
+        let kiosk = replica.clone();
+        match self
+            .store
+            .readers
+            .run(move |snapshot| retirement_word(snapshot, &kiosk))
+            .await
+        {
+            Ok(None) => false,
+            Ok(Some(Retirement {
+                incarnation,
+                seq,
+                by,
+                reason,
+            })) => {
+                let word = RetiredWord {
+                    session,
+                    incarnation,
+                    seq,
+                    by,
+                    reason,
+                };
+                let _ = self.to_children.send(Down::Retired(word)).await;
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "whether a kiosk is retired could not be read; it is asked at its next introduction");
+                true
             }
         }
     }

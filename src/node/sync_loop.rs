@@ -52,6 +52,8 @@ pub(super) struct SyncLoop {
     pub rights: mpsc::Sender<RightsEvent>,
     /// What the parent is to be told of rights.
     pub of_rights: mpsc::Receiver<Up>,
+    /// Takes what the parent shows where a standby has taken this node's place.
+    pub succession: mpsc::Sender<Vec<u8>>,
 }
 
 /// How many answers from the disk may wait for the engine. It asks for few things at a time.
@@ -91,6 +93,7 @@ impl SyncLoop {
                     Some(event) => {
                         self.carriage.see(&event).await;
                         self.tell_rights(&event, running.session).await;
+                        self.hear_retired(&event, &running);
                         trouble = match &event {
                             UplinkEvent::Disconnected(trouble) => Some(trouble.clone()),
                             UplinkEvent::Connected { .. } => None,
@@ -161,12 +164,48 @@ impl SyncLoop {
                 Down::Here { session, replica } => RightsEvent::Parent { session, replica },
                 Down::Rights { message, .. } => RightsEvent::FromParent(message),
                 Down::Granted { from, granted, .. } => RightsEvent::GrantedByParent { from, granted },
+                Down::Succeeded { sealed, .. } => {
+                    // One at a time is enough: it is shown again at each introduction.
+                    let _ = self.succession.try_send(sealed);
+                    return;
+                }
                 _ => return,
             },
             _ => return,
         };
         // Only a node that stops does not listen.
         let _ = self.rights.send(word).await;
+    }
+
+    /// The parent's operator has retired the incarnation that this node writes: it goes on under another one.
+    fn hear_retired(&self, event: &UplinkEvent, running: &LinkEngines) {
+        let UplinkEvent::Message(Down::Retired(word)) = event else {
+            return;
+        };
+        if Some(word.session) != running.session {
+            return;
+        }
+        tracing::error!(incarnation = %word.incarnation, record = word.seq, by = word.by, reason = word.reason,
+            "this node was retired: it goes on under another incarnation, without rights");
+        let retirement = operations::Retirement {
+            incarnation: word.incarnation,
+            seq: word.seq,
+            by: word.by.clone(),
+            reason: word.reason.clone(),
+        };
+        let (store, now, seed) = (
+            Arc::clone(&self.store),
+            self.clock.now(),
+            randomness::incarnation_seed(),
+        );
+        answer(&running.answers, None, async move {
+            let leave = move |tx: &mut WriteTransaction<'_>| operations::retired_myself(tx, now, &retirement, &seed);
+            store
+                .writer
+                .run(leave)
+                .await
+                .map(|_| Answer::Input(None, Input::Rehomed))
+        });
     }
 
     async fn parent_is_gone(&self) {

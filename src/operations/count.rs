@@ -13,7 +13,7 @@ use super::stock_work::{WorkEntry, WorkRefusal};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{NodeId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{CountFound, Growth, MovementId, NodeMark, Place, StockWork, WorkKind, WorkLine};
+use crate::domain::stock::{CountFound, MovementId, NodeMark, Place, StockWork, WorkKind, WorkLine};
 use crate::store::{CountMark, Failure, Now, Position, RelayOrigin, Role, Snapshot, StorageError, WriteTransaction};
 
 /// A mark as it was taken.
@@ -49,7 +49,8 @@ pub fn count_mark(
     for (origin, at) in kiosks.iter().zip(1..) {
         // An earlier life writes no more: what is known of it is all.
         let ended = kiosks.iter().skip(at).any(|later| later.node == origin.node);
-        let sure = ended || connected.contains(&origin.node) || gone.contains(&origin.node);
+        let retired = tx.retired(&replica(origin))?.is_some();
+        let sure = ended || retired || connected.contains(&origin.node) || gone.contains(&origin.node);
         others.push((replica(origin), sure.then(|| origin.told_seq.max(origin.acked.seq))));
     }
     others.extend(tx.nodes_not_relayed()?.into_iter().map(|unknown| (unknown, None)));
@@ -159,6 +160,10 @@ fn others(snapshot: &Snapshot<'_>, mark: &CountMark) -> Result<Option<(Vec<NodeM
         });
     }
     for origin in &origins {
+        // What a retired one did since stands in this node's own journal.
+        if snapshot.retired(&replica(origin))?.is_some() {
+            continue;
+        }
         let of = found.iter().find(|of| of.replica == replica(origin));
         // A life that began after the mark has moved all that it moved after it.
         let through = of.map_or(0, NodeMark::posted_through);
@@ -170,22 +175,11 @@ fn others(snapshot: &Snapshot<'_>, mark: &CountMark) -> Result<Option<(Vec<NodeM
     Ok(Some((found, since)))
 }
 
-/// What was on sale after a record of this node's, with all that kiosks have moved as far as it is known. What nodes that
-/// this one does not relay have moved counts as moved before.
+/// What was on sale after a record of this node's, with all that other nodes have moved as far as it is known.
 fn on_hand_at(snapshot: &Snapshot<'_>, sku: &Sku, at: Position) -> Result<Quantity, StorageError> {
-    let node = snapshot.known_identity()?.node;
-    let relayed: BTreeSet<NodeId> = snapshot
-        .relay_origins()?
-        .into_iter()
-        .map(|origin| origin.node)
-        .collect();
-    let shelf = snapshot.shelf(Place::Sellable, sku)?;
-    let rows = shelf
-        .rows()
-        .filter(|(replica, _)| !relayed.contains(&replica.node) || replica.node == node);
-    let rows: Quantity = rows.map(|(_, row)| Growth::of(row).on_hand()).sum();
+    let now = snapshot.stock(sku)?.unwrap_or_default().on_hand;
     let since = snapshot.history_since(Place::Sellable, sku, at)?;
-    Ok([rows, snapshot.kiosk_moved(sku)?, -since].into_iter().sum())
+    Ok([now, -since].into_iter().sum())
 }
 
 fn replica(origin: &RelayOrigin) -> ReplicaId {

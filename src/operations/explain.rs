@@ -8,7 +8,7 @@ use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{NodeId, Sku};
 use crate::domain::stock::{
     Account, DebtAccount, Growth, HoldAccount, JournalAccount, KindSum, Part, Particulars, Place, PlaceAccount,
-    ReplicaAccount, Step, StepKind, debts,
+    ReplicaAccount, Step, StepKind, debts, quantity,
 };
 use crate::store::{HistoryRow, HistorySum, IncarnationRow, Position, Snapshot, StorageError};
 
@@ -37,11 +37,16 @@ pub fn explain(
     if nothing && snapshot.item(sku)?.is_none() {
         return Ok(None);
     }
+    let left = snapshot.unpromised_at(sku)?;
     Ok(Some(Account {
         sku: sku.clone(),
         places,
         holds: holds(snapshot, &node, sku, running_ms)?,
         debts: settled(snapshot, sku, &replicas)?,
+        unpromised: left
+            .into_iter()
+            .map(|(replica, left)| (replica, quantity(left)))
+            .collect(),
         replicas,
         reach: Vec::new(),
     }))
@@ -173,10 +178,14 @@ fn replicas(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<Vec<ReplicaAccount>, S
             replica: replica.clone(),
             part: part(replica),
             journal: replica.node == identity.node && lives.iter().any(|life| life.incarnation == replica.incarnation),
+            retired: false,
             counts: true,
             row: row.clone(),
         })
         .collect();
+    for account in &mut found {
+        account.retired = snapshot.retired(&account.replica)?.is_some();
+    }
     found.sort_by_key(|account| (account.part != Part::Present, !account.journal));
     Ok(found)
 }

@@ -22,6 +22,8 @@ mod reincarnate;
 pub mod relay;
 mod repair;
 mod request;
+mod retire;
+mod retired_myself;
 mod revoke;
 mod rights;
 mod save_ack;
@@ -31,6 +33,7 @@ mod set_record_aside;
 mod set_threshold;
 mod settings;
 mod shelves;
+pub mod standby;
 mod stock_work;
 mod streams;
 mod tidy;
@@ -57,6 +60,8 @@ pub use refund::{RefundCommand, RefundRefusal, Refunded, SaleRef, refund};
 pub use reincarnate::{ReincarnateRefusal, reincarnate};
 pub use repair::{Repaired, repair};
 pub use request::Request;
+pub use retire::{Decision, RetireRefusal, look_at_kiosk, release_left, retire_kiosk, retirement_word};
+pub use retired_myself::{Retirement, retired_myself};
 pub use revoke::{RevokeRefusal, revoke};
 pub use rights::{
     Given, Outstanding, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over,

@@ -5,13 +5,16 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Row};
+use super::audit::{Dictionary, Row, left_by};
 use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
+use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Movement, StockWork};
-use crate::store::{HoldRow, JournalRow, Now, StorageError, WriteTransaction};
+use crate::domain::stock::{Accepted, Hold, HoldId, Movement, Place, StockWork};
+use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, Snapshot, StorageError, WriteTransaction};
+use crate::sync::carriage::Archive;
+use crate::sync::shelves::DocumentId;
 
 /// How many records are held in memory at once.
 const STEP: u64 = 1_000;
@@ -36,10 +39,7 @@ pub fn repair(
     now: Now,
     mut progress: impl FnMut(u64),
 ) -> Result<Repaired, StorageError> {
-    let mut rebuild = Rebuild {
-        names: Dictionary::read(tx)?,
-        done: Repaired::default(),
-    };
+    let mut rebuild = Rebuild::new(tx)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
@@ -66,6 +66,7 @@ pub fn repair(
     for row in tx.incarnations()? {
         rebuild_rows(tx, &row)?;
     }
+    rebuild_retired(tx)?;
     rebuild_holds(tx, now)?;
     // It follows the journal by itself from here.
     tx.restart_history()?;
@@ -74,12 +75,21 @@ pub fn repair(
     Ok(rebuild.done)
 }
 
-struct Rebuild {
+/// Makes the rows that one record gives, but for those of shelves and holds.
+pub(super) struct Rebuild {
     names: Dictionary,
     done: Repaired,
 }
 
 impl Rebuild {
+    /// For records whose series this disk has.
+    pub(super) fn new(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
+        Ok(Self {
+            names: Dictionary::read(snapshot)?,
+            done: Repaired::default(),
+        })
+    }
+
     fn record(&mut self, tx: &mut WriteTransaction<'_>, found: &JournalRow) -> Result<(), StorageError> {
         self.done.records += 1;
         let fact = match Entry::decode(&found.record) {
@@ -87,16 +97,26 @@ impl Rebuild {
             // A newer version's record moves nothing that this version knows.
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
-        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = &fact {
-            tx.put_movement(*id, found.position)?;
+        self.fact(tx, &fact, found.position)
+    }
+
+    /// Makes the rows of the fact that stands at a position.
+    pub(super) fn fact(
+        &mut self,
+        tx: &mut WriteTransaction<'_>,
+        fact: &Fact,
+        position: Position,
+    ) -> Result<(), StorageError> {
+        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = fact {
+            tx.put_movement(*id, position)?;
         }
-        if let Some(document) = Row::of(&fact).and_then(|row| row.document(&self.names, found.position)) {
+        if let Some(document) = Row::of(fact).and_then(|row| row.document(&self.names, position)) {
             tx.insert_document(&document)?;
             self.done.documents += 1;
         }
-        match &fact {
+        match fact {
             Fact::Refund(refund) => self.refund(tx, refund)?,
-            Fact::Granted(granted) => rebuild_granted(tx, granted, found.position)?,
+            Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
             _ => {}
         }
@@ -115,6 +135,75 @@ impl Rebuild {
         }
         Ok(())
     }
+}
+
+/// Says again which kiosks this node has retired, and what they left: the rights from the present incarnation's records
+/// alone, because only that one may still take them over.
+fn rebuild_retired(tx: &mut WriteTransaction<'_>) -> Result<(), StorageError> {
+    for life in tx.incarnations()? {
+        let mut said = Vec::new();
+        tx.walk_journal(
+            life.position(life.earliest_seq),
+            life.position(life.head.seq),
+            |found| {
+                if let Ok(Fact::Retired(retired)) = Entry::decode(&found.record).map(|entry| entry.fact) {
+                    said.push((retired.replica, retired.seq, found.position));
+                }
+                Ok::<_, StorageError>(ControlFlow::Continue(()))
+            },
+        )?;
+        for (replica, seq, position) in said {
+            let ix = tx.known_replica(&replica)?;
+            tx.put_retired(ix, seq, Some(position))?;
+        }
+    }
+    let Some(newest) = tx.incarnations()?.pop() else {
+        return Ok(());
+    };
+    let own = tx.own_replica()?;
+    let name = tx.replica(own)?;
+    let fold = fold_of(tx, &newest, own)?;
+    tx.remove_unpromised()?;
+    for retired in tx.retired_here()? {
+        rebuild_kept_rows(tx, &name, &retired)?;
+        let mut left = left_by(tx, (own, &name), &retired)?;
+        // The record that retired it may have been pruned: its row, which only this node writes, says the same.
+        if fold.retired().retired.contains_key(&retired.replica) {
+            let of_it = fold.retired().unpromised.iter();
+            let of_it = of_it.filter(|((_, replica), _)| *replica == retired.replica);
+            left = of_it
+                .map(|((sku, _), left)| (sku.clone(), Amount::new(*left).unwrap_or(Amount::MAX)))
+                .collect();
+        }
+        for (sku, left) in left {
+            tx.set_unpromised(&sku, retired.ix, left)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the rows of a retired replica anew from the documents that this node writes for it.
+fn rebuild_kept_rows(tx: &mut WriteTransaction<'_>, own: &ReplicaId, retired: &RetiredRow) -> Result<(), StorageError> {
+    let generation = DocumentId::kept_by(own);
+    let kept = Archive::documents(&**tx, None)?.into_iter();
+    let kept: Vec<DocumentId> = kept
+        .map(|kept| kept.id)
+        .filter(|id| id.writer == retired.replica && id.generation == generation)
+        .collect();
+    let touched = retired.position.unwrap_or(Position::NONE);
+    for id in kept {
+        let Some(loaded) = Archive::document(&**tx, &id)? else {
+            continue;
+        };
+        for (sku, row) in loaded.document.rows() {
+            let known = tx.shelf_row(Rows::Now, Place::Sellable, sku, retired.ix)?;
+            // What was moved since is in no document yet.
+            if known.as_ref().is_none_or(|known| !known.covers(row)) {
+                tx.put_shelf_row(Rows::Now, (Place::Sellable, sku, retired.ix), row, touched)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes the table of open holds anew: those that the journal opened and did not end. One that was known keeps its time;

@@ -9,6 +9,7 @@ use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::Sku;
 use crate::domain::stock::{Effect, Place, Verb, effects};
 use crate::store::{Failure, IncarnationRow, Position, ReplicaIx, Rows, Snapshot, StorageError, WriteTransaction};
+use crate::sync::carriage::{Archive, Kept};
 
 /// The rows of this node's present incarnation that a transaction has moved so far.
 #[derive(Debug, Default)]
@@ -73,13 +74,58 @@ pub(super) fn rebuild_rows(tx: &mut WriteTransaction<'_>, row: &IncarnationRow) 
         incarnation: row.incarnation,
     };
     let replica = tx.known_replica(&replica)?;
-    let rows = fold_of(tx, row, replica)?;
+    let fold = fold_of(tx, row, replica)?;
     tx.remove_rows(Rows::Now, replica)?;
     let touched = row.position(row.offered());
-    for (place, sku, shelf) in rows.into_rows() {
-        tx.put_shelf_row(Rows::Now, (place, &sku, replica), &shelf, touched)?;
+    let (rows, closed) = heard_of(tx, row, replica, fold)?;
+    for ((place, sku), shelf) in rows {
+        let key = (place, &sku, replica);
+        if closed {
+            tx.put_closed_row(key, &shelf)?;
+        } else {
+            tx.put_shelf_row(Rows::Now, key, &shelf, touched)?;
+        }
     }
     Ok(())
+}
+
+/// The rows of an incarnation by place and item.
+pub(super) type RowsOfLife = BTreeMap<(Place, Sku), Row>;
+
+/// What an incarnation's rows are, from its journal on this disk and from what its documents say beyond that: a disk that
+/// was restored has lost the end of it, and of one that was retired its parent writes the rows. True with those.
+pub(super) fn heard_of(
+    snapshot: &Snapshot<'_>,
+    life: &IncarnationRow,
+    replica: ReplicaIx,
+    fold: ShelvesFold,
+) -> Result<(RowsOfLife, bool), StorageError> {
+    let mut rows: RowsOfLife = fold.into_rows().map(|(place, sku, row)| ((place, sku), row)).collect();
+    let newest = snapshot.incarnations()?.pop();
+    if newest.is_some_and(|newest| newest.ix == life.ix) {
+        return Ok((rows, false));
+    }
+    let (name, mut kept) = (snapshot.replica(replica)?, RowsOfLife::new());
+    let is_of_it = |document: &Kept| document.id.writer == name;
+    for Kept { id, .. } in Archive::documents(snapshot, None)?.into_iter().filter(is_of_it) {
+        let Some(loaded) = Archive::document(snapshot, &id)?.filter(|loaded| !loaded.waits) else {
+            continue;
+        };
+        let into = match () {
+            () if id.is_kept() => &mut kept,
+            () if loaded.document.through() > life.head.seq => &mut rows,
+            () => continue,
+        };
+        for (sku, row) in loaded.document.rows() {
+            into.entry((Place::Sellable, sku.clone())).or_default().merge(row);
+        }
+    }
+    let closed = !kept.is_empty();
+    if closed {
+        rows.retain(|(place, _), _| *place != Place::Sellable);
+        rows.extend(kept);
+    }
+    Ok((rows, closed))
 }
 
 /// What an incarnation's journal comes to.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::count::{Counted, counted, keep_count};
+use super::retire::release_counted;
 use super::shelves::Shelves;
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{Sku, StaffId};
@@ -158,6 +159,11 @@ pub fn stock_work(
         note: command.note.clone(),
         lines,
     };
+    if let WorkKind::Count { .. } = work.kind {
+        let staff = work.staff.as_ref().map(|staff| format!(", staff {staff}"));
+        let by = format!("device {}{}", work.device, staff.unwrap_or_default());
+        release_counted(tx, now, work.lines.iter().map(|line| &line.sku), &by)?;
+    }
     let position = post(tx, now, work.clone())?;
     keep_count(tx, &work, position)?;
     Ok(work)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Difference, HistoryCheck, Row, ShelvesFold};
+use super::shelves::heard_of;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::ids::Sku;
@@ -84,7 +85,7 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
         check.shelves = ShelvesFold::base(snapshot, ix)?;
         check.incarnation(snapshot, row, &mut |done| progress(done, total))?;
         let newest = incarnations.last().is_some_and(|last| last.ix == row.ix);
-        check.shelves(snapshot, (ix, &replica), newest)?;
+        check.shelves(snapshot, (ix, &replica), row, newest)?;
     }
     check.documents(snapshot)?;
     check.refunds(snapshot)?;
@@ -300,11 +301,16 @@ impl Check {
         &mut self,
         snapshot: &Snapshot<'_>,
         (ix, replica): (ReplicaIx, &ReplicaId),
+        life: &IncarnationRow,
         newest: bool,
     ) -> Result<(), StorageError> {
-        let (shelves, found) = (std::mem::take(&mut self.shelves), &mut self.found);
+        let (mut shelves, found) = (std::mem::take(&mut self.shelves), &mut self.found);
         if newest {
             shelves.compare_holds(snapshot, ix, |difference| found.differs(difference))?;
+            shelves.compare_retired(snapshot, (ix, replica), |difference| found.differs(difference))?;
+        } else {
+            let (rows, _) = heard_of(snapshot, life, ix, shelves)?;
+            shelves = ShelvesFold::default().with_rows(rows);
         }
         shelves.compare_rows(snapshot, (ix, replica), |difference| found.differs(difference))
     }

@@ -96,6 +96,8 @@ impl WriteTransaction<'_> {
         self.write("DELETE FROM document", ())?;
         self.write("DELETE FROM refunded", ())?;
         self.write("DELETE FROM granted", ())?;
+        // What no sync point has put into documents is put there anew.
+        self.write("DELETE FROM shelf_mark", ())?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use super::{Position, Snapshot, StorageError, WriteTransaction};
 use crate::domain::escrow::{ReplicaId, Row};
 use crate::domain::ids::{Incarnation, SiteId, Sku};
 use crate::domain::stock::Place;
-use crate::sync::carriage::{Archive, Keep, Kept, Link, Loaded, Neighbour, Saved, Touched};
+use crate::sync::carriage::{Archive, Keep, Kept, KeptRows, Link, Loaded, Neighbour, Saved, Touched};
 use crate::sync::shelves::{Document, DocumentId, Heads};
 
 const KEPT: &str = "SELECT document.site, replica.node, replica.counter, replica.random, document.bucket, \
@@ -123,23 +123,39 @@ impl Archive for Snapshot<'_> {
         };
         let sql = "SELECT position FROM shelf_mark WHERE writer = ?1";
         let marked: i64 = self.one(sql, (ix.0,), |row| row.get(0))?.unwrap_or(-1);
-        let rows = self.rows_touched(Place::Sellable, ix, Position(marked))?;
+        let named = |rows: Vec<(Sku, Row)>| {
+            let site = &identity.site;
+            rows.into_iter().map(|(sku, row)| (site.clone(), sku, row)).collect()
+        };
+        let rows = named(self.rows_touched(Place::Sellable, ix, Position(marked))?);
+        // What this node writes for kiosks that it has retired is moved by its own records too.
+        let mut kept = Vec::new();
+        for retired in self.retired_here()? {
+            let rows = named(self.rows_touched(Place::Sellable, retired.ix, Position(marked))?);
+            kept.push(KeptRows {
+                writer: retired.replica,
+                through: retired.seq,
+                rows,
+            });
+        }
         Ok(Touched {
             mark: newest.position(newest.head.seq).get(),
             through: newest.head.seq,
-            rows: rows
-                .into_iter()
-                .map(|(sku, row)| (identity.site.clone(), sku, row))
-                .collect(),
+            rows,
+            kept,
         })
     }
 
-    fn bucket(&self, _: &SiteId, sku: &Sku) -> Result<Option<u32>, StorageError> {
-        let Some(own) = self.replica_ix(&Archive::own_replica(self)?)? else {
+    fn bucket(&self, writer: &ReplicaId, _: &SiteId, sku: &Sku) -> Result<Option<u32>, StorageError> {
+        let Some(writer) = self.replica_ix(writer)? else {
             return Ok(None);
         };
         let sql = "SELECT bucket FROM shelf_bucket WHERE writer = ?1 AND sku = ?2";
-        self.one(sql, (own.0, sku.as_str()), |row| row.get(0))
+        self.one(sql, (writer.0, sku.as_str()), |row| row.get(0))
+    }
+
+    fn is_retired(&self, writer: &ReplicaId) -> Result<bool, StorageError> {
+        Ok(self.retired(writer)?.is_some())
     }
 }
 
@@ -176,9 +192,20 @@ impl WriteTransaction<'_> {
                         self.write("UPDATE shelf_document SET waits = 0 WHERE ix = ?1", (ix,))?;
                     }
                 }
-                Keep::Rows { writer, rows, .. } => self.merge_rows(writer, rows)?,
+                Keep::Rows {
+                    writer,
+                    through,
+                    kept: true,
+                    rows,
+                    ..
+                } => self.take_kept_rows(writer, *through, rows)?,
+                Keep::Rows {
+                    writer, through, rows, ..
+                } => self.merge_rows(writer, *through, rows)?,
                 Keep::Acked { neighbour, acked } => self.save_document_acked(neighbour, acked)?,
-                Keep::Buckets { bucket, skus, .. } => self.save_buckets(*bucket, skus)?,
+                Keep::Buckets {
+                    writer, bucket, skus, ..
+                } => self.save_buckets(writer, *bucket, skus)?,
                 Keep::Untouched(mark) => {
                     let own = self.own_replica()?;
                     let sql = "INSERT INTO shelf_mark (writer, position) VALUES (?1, ?2) \
@@ -248,12 +275,30 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    fn merge_rows(&mut self, writer: &ReplicaId, rows: &[(Sku, Row)]) -> Result<(), StorageError> {
-        if writer.node == self.known_identity()?.node {
+    /// Merges what a document says of its writer's rows. A kiosk's rows are folded from its journal, which is ahead of its
+    /// documents; where some of that journal was lost here, the document gives back what was in it.
+    fn merge_rows(&mut self, writer: &ReplicaId, through: u64, rows: &[(Sku, Row)]) -> Result<(), StorageError> {
+        if self.retired(writer)?.is_some() || *writer == Archive::own_replica(&**self)? {
+            return Ok(());
+        }
+        // Of an earlier life of this node only what this disk has lost of it: the rest follows from the journal here.
+        if writer.node == self.known_identity()?.node
+            && let Some(life) = self.incarnation(writer.incarnation)?
+            && through <= life.head.seq
+        {
             return Ok(());
         }
         let replica: ReplicaIx = self.known_replica(writer)?;
+        let folded = self.relay_origin(&writer.node, writer.incarnation)?.is_some();
         for (sku, row) in rows {
+            if folded {
+                let seq = self.kiosk_row_seq(Place::Sellable, sku, replica)?;
+                let known = self.shelf_row(Rows::Now, Place::Sellable, sku, replica)?;
+                if through >= seq && known.as_ref() != Some(row) {
+                    self.put_kiosk_row((Place::Sellable, sku, replica), row, through)?;
+                }
+                continue;
+            }
             let known = self.shelf_row(Rows::Now, Place::Sellable, sku, replica)?;
             let mut merged = known.clone().unwrap_or_default();
             merged.merge(row);
@@ -263,6 +308,26 @@ impl WriteTransaction<'_> {
                 self.stock_changed(sku);
                 self.put_alert_due(sku)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Rows of a retired replica, as its parent writes them: they take the place of what the replica itself had said.
+    fn take_kept_rows(&mut self, writer: &ReplicaId, through: u64, rows: &[(Sku, Row)]) -> Result<(), StorageError> {
+        let replica = self.known_replica(writer)?;
+        if self.retired(writer)?.is_some_and(|retired| retired.position.is_some()) {
+            // This node writes them itself.
+            return Ok(());
+        }
+        self.put_retired(replica, through, None)?;
+        for (sku, row) in rows {
+            let mut row = row.clone();
+            if self.is_closed(Place::Sellable, sku, replica)?
+                && let Some(known) = self.shelf_row(Rows::Now, Place::Sellable, sku, replica)?
+            {
+                row.merge(&known);
+            }
+            self.put_closed_row((Place::Sellable, sku, replica), &row)?;
         }
         Ok(())
     }
@@ -283,8 +348,8 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    fn save_buckets(&mut self, bucket: u32, skus: &[Sku]) -> Result<(), StorageError> {
-        let own = self.own_replica()?;
+    fn save_buckets(&mut self, writer: &ReplicaId, bucket: u32, skus: &[Sku]) -> Result<(), StorageError> {
+        let own = self.known_replica(writer)?;
         for sku in skus {
             let sql = "INSERT INTO shelf_bucket (writer, sku, bucket) VALUES (?1, ?2, ?3) \
                 ON CONFLICT (writer, sku) DO UPDATE SET bucket = excluded.bucket";

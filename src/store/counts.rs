@@ -1,5 +1,4 @@
-//! Marks of counts, what kiosks have moved, which counts wait for records from before their marks, and what the last count
-//! of an item found.
+//! Marks of counts, which counts wait for records from before their marks, and what the last count of an item found.
 
 use super::clock::Now;
 use super::keys::{Position, count, row_count, signed, unsigned};
@@ -42,13 +41,6 @@ impl Snapshot<'_> {
             ))
         })?;
         Ok(Some(CountMark { position, others }))
-    }
-
-    /// What kiosks' journals come to on an item on sale, as far as their records are here.
-    pub(crate) fn kiosk_moved(&self, sku: &Sku) -> Result<Quantity, StorageError> {
-        let sql = "SELECT on_hand FROM kiosk_moved WHERE sku = ?1";
-        let found = self.one(sql, (sku.as_str(),), |row| row.get(0).map(Quantity::from_thousandths))?;
-        Ok(found.unwrap_or_default())
     }
 
     /// Nodes that have moved goods and are neither this one nor kiosks of it.
@@ -130,14 +122,6 @@ impl WriteTransaction<'_> {
             self.write(sql, (ix, of.node.as_str(), life.counter, random, seq.map(row_count)))?;
         }
         Ok(count(ix))
-    }
-
-    /// Adds what a kiosk's record moved.
-    pub(crate) fn add_kiosk_moved(&mut self, sku: &Sku, change: Quantity) -> Result<(), StorageError> {
-        let sql = "INSERT INTO kiosk_moved (sku, on_hand) VALUES (?1, ?2) \
-            ON CONFLICT (sku) DO UPDATE SET on_hand = on_hand + excluded.on_hand";
-        self.write(sql, (sku.as_str(), change.thousandths()))?;
-        Ok(())
     }
 
     /// Keeps what a count found of an item, in the place of what an earlier one found.

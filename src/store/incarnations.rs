@@ -200,6 +200,7 @@ impl WriteTransaction<'_> {
         self.state.replica = Some(self.known_replica(&replica)?);
         // What was promised was promised with rights that this incarnation does not have.
         self.remove_holds()?;
+        self.remove_unpromised()?;
         let opened = Opened {
             node: identity.node,
             site: identity.site,

@@ -25,13 +25,16 @@ pub struct StockFigures {
     pub reserved: Quantity,
     /// What was sold beyond rights and is not settled.
     pub owed: Quantity,
+    /// What replicas that this node has retired left, and nobody may promise until a count or an override.
+    pub unpromised: Quantity,
 }
 
 impl StockFigures {
-    /// What is there and promised to nobody; never under 0.
+    /// What is there, promised to nobody and may be promised; never under 0.
     #[must_use]
     pub fn available(&self) -> Quantity {
         let left = self.on_hand.checked_sub(self.reserved).unwrap_or_default();
+        let left = left.checked_sub(self.unpromised).unwrap_or_default();
         left.max(Quantity::ZERO)
     }
 }
@@ -97,7 +100,8 @@ impl Rows {
     }
 }
 
-const FIGURES: &str = "sum(added - removed), sum(held - freed), sum(debt - repaid)";
+const FIGURES: &str = "sum(added - removed), sum(held - freed), sum(debt - repaid), \
+    (SELECT coalesce(sum(amount), 0) FROM unpromised WHERE unpromised.sku = shelf.sku)";
 const REGISTERS: &str = "added, removed, held, freed, debt, repaid, peers";
 
 impl Snapshot<'_> {
@@ -379,6 +383,7 @@ fn figures(row: &SqlRow<'_>, first: usize) -> rusqlite::Result<StockFigures> {
         on_hand: quantity(0)?,
         reserved: quantity(1)?,
         owed: quantity(2)?,
+        unpromised: quantity(3)?,
     })
 }
 

@@ -28,6 +28,7 @@ enum Step {
     Retire(usize),
     LateTake(usize, u64),
     LateGive(usize, usize, u64),
+    Override(usize),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -48,6 +49,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (1..REPLICAS).prop_map(Step::Retire),
         1 => (1..REPLICAS, amount()).prop_map(|(at, n)| Step::LateTake(at, n)),
         1 => (1..REPLICAS, replica(), amount()).prop_map(|(at, to, n)| Step::LateGive(at, to, n)),
+        1 => (1..REPLICAS).prop_map(Step::Override),
     ]
 }
 
@@ -72,7 +74,6 @@ struct Run {
     sent: Vec<Sent>,
     model: World,
     any_debt: bool,
-    any_late: bool,
 }
 
 fn amount(n: u64) -> Amount {
@@ -101,7 +102,6 @@ impl Run {
             sent: Vec::new(),
             model: World::new(REPLICAS),
             any_debt: false,
-            any_late: false,
         }
     }
 
@@ -187,7 +187,7 @@ impl Run {
                     self.model.take(at, signed(n));
                 }
             }
-            Step::Give(at, to, n) if at != to && !self.retired[at] => {
+            Step::Give(at, to, n) if at != to && !self.retired[at] && !self.retired[to] => {
                 let before = self.rows[at].given(&self.ids[to]);
                 let lawful = self.model.accounts[at].free >= signed(n);
                 prop_assert_eq!(self.rows[at].give(&self.ids[to], amount(n)).is_ok(), lawful);
@@ -200,7 +200,7 @@ impl Run {
                 let Some((hold, at, n)) = self.open_hold(nth) else {
                     return Ok(());
                 };
-                if at == to {
+                if at == to || self.retired[to] {
                     return Ok(());
                 }
                 self.holds[hold] = None;
@@ -212,19 +212,24 @@ impl Run {
             Step::Arrive(nth) if !self.sent.is_empty() => self.arrive(nth % self.sent.len())?,
             Step::Gossip(from, to) => self.gossip(from, to),
             Step::Retire(at) if !self.retired[at] => {
-                // Its parent takes over first what was handed on to it.
+                // Its parent takes over first what was handed on to it, and for it what it was handed.
                 for sent in 0..self.sent.len() {
                     if (self.sent[sent].from, self.sent[sent].to) == (at, PARENT) {
                         self.arrive(sent)?;
                     }
                 }
+                for from in (0..REPLICAS).filter(|from| *from != at) {
+                    let under_way = self.rows[from]
+                        .given(&self.ids[at])
+                        .above(self.rows[at].accepted(&self.ids[from]));
+                    prop_assert_eq!(self.rows[at].accept(&self.ids[from], under_way), Ok(()));
+                    self.model.under_way.retain(|sent| (sent.from, sent.to) != (from, at));
+                    self.model
+                        .change(at, |account| account.free += signed(under_way.parts()));
+                }
                 let (parent, others) = self.rows.split_at_mut(1);
                 let parent = (&self.ids[PARENT], &parent[PARENT]);
-                let retired = others[at - 1].retire(&self.ids[at], parent);
-                if self.any_late && retired.is_err() {
-                    return Ok(());
-                }
-                prop_assert_eq!(retired, Ok(()));
+                prop_assert_eq!(others[at - 1].retire(&self.ids[at], parent), Ok(()));
                 self.retired[at] = true;
                 for hold in self
                     .holds
@@ -240,45 +245,86 @@ impl Run {
                 let rights = self.model.accounts[at].free;
                 self.model.change(at, |account| account.free = 0);
                 self.model.unpromised[at] = rights;
+                // What it owes its parent owes from then on.
+                let owed = amount(u64::try_from(self.model.accounts[at].iou).unwrap());
+                let (parent, others) = self.rows.split_at_mut(1);
+                let taken = parent[PARENT].give_for(&self.ids[at], amount(0), owed);
+                prop_assert_eq!(others[at - 1].pay_late(&self.ids[PARENT], owed), Ok(()));
+                self.bring(at, signed(owed.parts()), 0, taken)?;
+                self.model.change(at, |account| account.iou = 0);
             }
             Step::LateTake(at, n) if self.retired[at] => {
-                let drawn = self.draw(at, n);
-                let (rows, me) = (&mut self.rows, &self.ids[PARENT]);
-                let (parent, others) = rows.split_at_mut(1);
-                let taken = parent[PARENT].take_for((&self.ids[at], &others[at - 1]), me, amount(n));
+                let drawn = self.draw(at, n)?;
+                let taken = self.rows[PARENT].take_for(&self.ids[at], drawn, amount(n));
+                let drawn = signed(drawn.parts());
                 let on_account = self.model.take(PARENT, signed(n) - drawn);
                 self.model.change(PARENT, |account| account.moved -= drawn);
                 prop_assert_eq!(taken.map(|taken| signed(taken.debt.parts())), Ok(on_account));
                 self.any_debt |= on_account > 0;
             }
             Step::LateGive(at, to, n) if self.retired[at] && to != at && to != PARENT && !self.retired[to] => {
-                self.any_late = true;
-                let drawn = self.draw(at, n);
-                let (rows, me) = (&mut self.rows, &self.ids[PARENT]);
-                let (parent, others) = rows.split_at_mut(1);
-                let retired = (&self.ids[at], &others[at - 1]);
-                let given = parent[PARENT].give_for(retired, me, &self.ids[to], amount(n));
-                let rest = signed(n) - drawn;
-                let covered = self.model.accounts[PARENT].free.min(rest);
-                self.model.change(PARENT, |account| {
-                    account.free -= covered;
-                    account.iou += rest - covered;
-                });
-                prop_assert_eq!(given.map(|given| signed(given.debt.parts())), Ok(rest - covered));
-                self.any_debt |= rest > covered;
-                // The other has had them all along.
-                prop_assert_eq!(self.rows[to].accept(&self.ids[at], amount(n)), Ok(()));
-                self.model.change(to, |account| account.free += signed(n));
+                let drawn = self.draw(at, n)?;
+                let (me, before) = (&self.ids[PARENT], self.rows[at].given(&self.ids[to]));
+                let taken = self.rows[PARENT].give_for(&self.ids[at], drawn, amount(n));
+                prop_assert_eq!(self.rows[at].give_late(me, &self.ids[to], amount(n)), Ok(()));
+                self.bring(at, signed(n), signed(drawn.parts()), taken)?;
+                // The other hears of it as of any grant, and may hear of it late, or has had it all along.
+                self.send(at, to, before, n, false);
+            }
+            Step::Give(at, to, n) if at != to && !self.retired[at] && self.retired[to] && to != PARENT => {
+                // One that had not heard of it yet hands on to it: that joins what it left.
+                let lawful = at != PARENT && self.model.accounts[at].free >= signed(n);
+                if lawful {
+                    prop_assert_eq!(self.rows[at].give(&self.ids[to], amount(n)), Ok(()));
+                    self.model.change(at, |account| account.free -= signed(n));
+                    let me = self.ids[PARENT].clone();
+                    let under_way = self.rows[at]
+                        .given(&self.ids[to])
+                        .above(self.rows[to].accepted(&self.ids[at]));
+                    prop_assert_eq!(self.rows[to].come_late(&self.ids[at], &me, under_way), Ok(()));
+                    let unpromised: i64 = signed(under_way.parts());
+                    self.model.under_way.retain(|sent| (sent.from, sent.to) != (at, to));
+                    self.model.unpromised[to] += unpromised;
+                }
+            }
+            Step::Override(at) if self.retired[at] => {
+                let left = self.rows[at].left_by(&self.ids[at], (&self.ids[PARENT], &self.rows[PARENT]));
+                prop_assert_eq!(signed(left.parts()), self.model.unpromised[at]);
+                prop_assert_eq!(self.rows[PARENT].accept(&self.ids[at], left), Ok(()));
+                self.model.unpromised[at] = 0;
+                self.model
+                    .change(PARENT, |account| account.free += signed(left.parts()));
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn draw(&mut self, at: usize, n: u64) -> i64 {
-        let drawn = self.model.unpromised[at].min(signed(n));
-        self.model.unpromised[at] -= drawn;
-        drawn
+    /// How much of `n` what a retired one left covers: the rows and the model say the same.
+    fn draw(&mut self, at: usize, n: u64) -> Result<Amount, TestCaseError> {
+        let left = self.rows[at].left_by(&self.ids[at], (&self.ids[PARENT], &self.rows[PARENT]));
+        prop_assert_eq!(signed(left.parts()), self.model.unpromised[at]);
+        let drawn = left.min(amount(n));
+        self.model.unpromised[at] -= signed(drawn.parts());
+        Ok(drawn)
+    }
+
+    /// The parent brings what a retired one lacks.
+    fn bring(&mut self, at: usize, n: i64, drawn: i64, taken: Result<Taken, Refusal>) -> Result<(), TestCaseError> {
+        let rest = n - drawn;
+        let covered = self.model.accounts[PARENT].free.min(rest);
+        self.model.change(PARENT, |account| {
+            account.free -= covered;
+            account.iou += rest - covered;
+        });
+        prop_assert_eq!(
+            taken.map(|taken| signed(taken.debt.parts())),
+            Ok(rest - covered),
+            "for {}",
+            at
+        );
+        self.any_debt |= rest > covered;
+        Ok(())
     }
 
     fn send(&mut self, from: usize, to: usize, before: Amount, n: u64, holds: bool) {
@@ -300,8 +346,8 @@ impl Run {
 
     fn arrive(&mut self, at: usize) -> Result<(), TestCaseError> {
         let Sent { from, to, grant, holds } = self.sent[at];
-        // A retired one takes nothing more; and after late grants its chain of totals is the parent's business.
-        if self.retired[to] || self.any_late {
+        // A retired one takes nothing more.
+        if self.retired[to] {
             return Ok(());
         }
         let first = self
@@ -376,12 +422,10 @@ impl Run {
                 "no debt, and promises beyond the stock"
             );
         }
-        if !self.any_late {
-            for (to, row) in &self.ids.iter().zip(&self.rows).collect::<Vec<_>>()[..] {
-                for (from, &accepted) in &row.registers().accepted {
-                    let given = shelf.row(from).map(|giver| giver.given(to)).unwrap_or_default();
-                    prop_assert!(accepted <= given, "more was taken over than handed on");
-                }
+        for (to, row) in self.ids.iter().zip(&self.rows) {
+            for (from, &accepted) in &row.registers().accepted {
+                let given = shelf.row(from).map(|giver| giver.given(to)).unwrap_or_default();
+                prop_assert!(accepted <= given, "more was taken over than handed on");
             }
         }
         Ok(())

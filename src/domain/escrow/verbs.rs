@@ -207,43 +207,75 @@ impl Row {
         })
     }
 
-    /// Goods that a retired replica let out after the head that it was retired at. The parent posts them: first to those
-    /// of the retired one's rights that are under way to it, the rest to its own row as goods that are gone already.
+    /// Goods that a retired replica let out after the head that it was retired at. The parent, whose row this is, posts
+    /// them: `drawn` of them on those of the retired one's rights that are under way to it, the rest on its own rights,
+    /// as goods that are gone already. `drawn` is at most what is [left](Self::left_by).
     ///
     /// # Errors
     /// [`Refusal::TooLarge`].
-    pub fn take_for(&mut self, retired: (&ReplicaId, &Self), me: &ReplicaId, n: Amount) -> Result<Taken, Refusal> {
+    pub fn take_for(&mut self, retired: &ReplicaId, drawn: Amount, n: Amount) -> Result<Taken, Refusal> {
         self.attempt(|row| {
-            row.draw_on(retired, me, n)?;
+            raise_entry(&mut row.registers.accepted, retired, drawn)?;
             row.go_out(n)
         })
     }
 
-    /// Rights that a retired replica handed on after the head that it was retired at: the other has them, so they are
-    /// handed on by the parent, drawn first on what is under way from the retired one, the rest as debt.
+    /// Rights that are the retired replica's to have handed on, or to have paid its debt with, and that only its parent,
+    /// whose row this is, can still bring: `drawn` of them from what the retired one left, the rest from its own, as debt
+    /// where it has none. The retired row takes them over with [`give_late`](Self::give_late) or
+    /// [`pay_late`](Self::pay_late), so that every pair of registers still fits: what the other took over from the retired
+    /// one, the retired one has given.
     ///
     /// # Errors
     /// [`Refusal::TooLarge`].
-    pub fn give_for(
-        &mut self,
-        retired: (&ReplicaId, &Self),
-        me: &ReplicaId,
-        to: &ReplicaId,
-        n: Amount,
-    ) -> Result<Taken, Refusal> {
+    pub fn give_for(&mut self, retired: &ReplicaId, drawn: Amount, n: Amount) -> Result<Taken, Refusal> {
         self.attempt(|row| {
-            row.draw_on(retired, me, n)?;
+            raise_entry(&mut row.registers.accepted, retired, drawn)?;
             let debt = n.above(row.rights_amount());
-            raise_entry(&mut row.registers.given, to, n)?;
+            raise_entry(&mut row.registers.given, retired, n)?;
             raise(&mut row.registers.debt, debt)?;
             Ok(Taken { debt })
         })
     }
 
-    /// Takes over as much of a retired replica's rights as is needed to post `n` for it.
-    fn draw_on(&mut self, (who, retired): (&ReplicaId, &Self), me: &ReplicaId, n: Amount) -> Result<(), Refusal> {
-        let under_way = retired.given(me).above(self.accepted(who));
-        raise_entry(&mut self.registers.accepted, who, under_way.min(n))
+    /// Of what this retired replica handed on to its parent, so much has not been taken over: what it left and nobody may
+    /// promise yet.
+    #[must_use]
+    pub fn left_by(&self, who: &ReplicaId, (parent, parents): (&ReplicaId, &Self)) -> Amount {
+        self.given(parent).above(parents.accepted(who))
+    }
+
+    /// What this retired replica handed on behind its head, with what its parent [brought](Self::give_for) for it.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`].
+    pub fn give_late(&mut self, parent: &ReplicaId, to: &ReplicaId, n: Amount) -> Result<(), Refusal> {
+        self.attempt(|row| {
+            raise_entry(&mut row.registers.accepted, parent, n)?;
+            raise_entry(&mut row.registers.given, to, n)
+        })
+    }
+
+    /// What this retired replica owes is paid with what its parent [brought](Self::give_for) for it.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`].
+    pub fn pay_late(&mut self, parent: &ReplicaId, n: Amount) -> Result<(), Refusal> {
+        self.attempt(|row| {
+            raise_entry(&mut row.registers.accepted, parent, n)?;
+            row.settle()
+        })
+    }
+
+    /// What another replica had handed on to this retired one: it joins what is left for the parent.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLarge`].
+    pub fn come_late(&mut self, from: &ReplicaId, parent: &ReplicaId, n: Amount) -> Result<(), Refusal> {
+        self.attempt(|row| {
+            raise_entry(&mut row.registers.accepted, from, n)?;
+            raise_entry(&mut row.registers.given, parent, n)
+        })
     }
 
     fn need(&self, wanted: Amount) -> Result<(), Refusal> {

@@ -31,6 +31,8 @@ pub struct Account {
     pub holds: Vec<HoldAccount>,
     /// Goods that went out beyond the rights, the oldest first, by the journals that are kept here.
     pub debts: Vec<DebtAccount>,
+    /// What retired nodes left, part of what is under way: nobody may promise it until a count or an override.
+    pub unpromised: Vec<(ReplicaId, Quantity)>,
     /// Up to when each node is in it; empty where only its own node writes it.
     pub reach: Vec<Reach>,
 }
@@ -134,6 +136,8 @@ pub struct ReplicaAccount {
     pub replica: ReplicaId,
     /// Which part it plays.
     pub part: Part,
+    /// Whether it was retired, and its parent writes its row since.
+    pub retired: bool,
     /// Whether its journal is kept here, so that its goods are listed by kind.
     pub journal: bool,
     /// Whether its row is in the sums: not where its incarnation waits for an operator's decision, or was excluded.

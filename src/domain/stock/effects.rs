@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::hold::{HoldEnd, HoldEnded, HoldLine};
 use super::movement::Movement;
 use super::place::Place;
+use super::retirement::{LateMove, LatePosted};
 use super::rights::{Accepted, GrantLine, Granted};
 use super::step::quantity;
 use super::work::{StockWork, WorkKind, WorkLine};
@@ -79,6 +80,24 @@ pub enum Verb<'f> {
         /// How much.
         amount: Amount,
     },
+    /// [`Row::take_for`].
+    TakeFor {
+        /// The retired replica.
+        retired: &'f ReplicaId,
+        /// So much is drawn on what it left.
+        drawn: Amount,
+        /// How much went out.
+        amount: Amount,
+    },
+    /// [`Row::give_for`].
+    GiveFor {
+        /// The retired replica.
+        retired: &'f ReplicaId,
+        /// So much is drawn on what it left.
+        drawn: Amount,
+        /// How much is brought.
+        amount: Amount,
+    },
 }
 
 impl Verb<'_> {
@@ -92,6 +111,8 @@ impl Verb<'_> {
         match *self {
             Self::Take(n) => return row.take(n),
             Self::SellHeld { held, sold } => return row.sell_held_as(held, sold),
+            Self::TakeFor { retired, drawn, amount } => return row.take_for(retired, drawn, amount),
+            Self::GiveFor { retired, drawn, amount } => return row.give_for(retired, drawn, amount),
             Self::Add(n) => row.add(n)?,
             Self::Hold(n) => row.hold(n, shelf)?,
             Self::Release(n) => row.release(n)?,
@@ -135,13 +156,38 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         Fact::HoldEnded(ended) => of_end(ended),
         Fact::Granted(granted) => of_granted(granted),
         Fact::Accepted(accepted) => of_accepted(accepted),
+        Fact::Retired(retired) => {
+            let drawn = Amount::ZERO;
+            let owed = retired.lines.iter().filter(|line| !line.debt.is_zero());
+            owed.map(|line| Effect {
+                site: Some(&retired.site),
+                ..here(
+                    &line.sku,
+                    Verb::GiveFor {
+                        retired: &retired.replica,
+                        drawn,
+                        amount: line.debt,
+                    },
+                )
+            })
+            .collect()
+        }
+        Fact::LatePosted(posted) => of_posted(posted),
+        Fact::RightsReleased(released) => {
+            let from = &released.of;
+            let verb = |amount| Verb::Accept { from, amount };
+            let lines = released.lines.iter();
+            lines.map(|line| of_grant(&released.site, line, &verb)).collect()
+        }
         Fact::Opened(_)
         | Fact::HoldExtended(_)
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
         | Fact::CountSettled(_)
-        | Fact::ThresholdSet(_) => Vec::new(),
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => Vec::new(),
     }
 }
 
@@ -152,13 +198,16 @@ pub fn goods_moved(place: Place, effects: &[Effect<'_>]) -> Vec<(Sku, Quantity)>
     for effect in effects.iter().filter(|effect| effect.place == place) {
         let change = match effect.verb {
             Verb::Add(amount) => quantity(amount),
-            Verb::Take(amount) | Verb::SellHeld { sold: amount, .. } => -quantity(amount),
+            Verb::Take(amount) | Verb::TakeFor { amount, .. } | Verb::SellHeld { sold: amount, .. } => {
+                -quantity(amount)
+            }
             Verb::Hold(_)
             | Verb::Release(_)
             | Verb::Give { .. }
             | Verb::Accept { .. }
             | Verb::HandOver { .. }
-            | Verb::TakeOver { .. } => continue,
+            | Verb::TakeOver { .. }
+            | Verb::GiveFor { .. } => continue,
         };
         let sum = sums.entry(effect.sku).or_default();
         *sum = [*sum, change].into_iter().sum();
@@ -185,8 +234,73 @@ pub fn effects_of_copy(fact: &Fact) -> Vec<Effect<'_>> {
             })
             .collect()
         }
+        Fact::LatePosted(posted) => {
+            let moved = posted.lines.iter().filter_map(|line| match line.moved {
+                LateMove::Out(n) => Some(here(&line.sku, Verb::Take(n))),
+                LateMove::In(n) => Some(here(&line.sku, Verb::Add(n))),
+                LateMove::Gave { .. } | LateMove::Came { .. } => None,
+            });
+            let site = Some(&posted.site);
+            moved.map(|effect| Effect { site, ..effect }).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// What goods a record of a retired replica moved, behind the head that it was retired at, item by item: out, in. What it
+/// promised there it promised to nobody's knowledge: only what came of it is gone. Where goods stand that are not on sale
+/// carries no rights and is not asked here.
+#[must_use]
+pub fn late_moves(fact: &Fact) -> Vec<(&Sku, LateMove)> {
+    let moved = effects(fact)
+        .into_iter()
+        .filter(|effect| effect.place == Place::Sellable);
+    moved
+        .filter_map(|effect| {
+            let moved = match effect.verb {
+                Verb::Take(n) | Verb::TakeFor { amount: n, .. } | Verb::SellHeld { sold: n, .. } => LateMove::Out(n),
+                Verb::Add(n) => LateMove::In(n),
+                Verb::Hold(_)
+                | Verb::Release(_)
+                | Verb::Give { .. }
+                | Verb::Accept { .. }
+                | Verb::HandOver { .. }
+                | Verb::TakeOver { .. }
+                | Verb::GiveFor { .. } => return None,
+            };
+            let some = !matches!(moved, LateMove::Out(n) | LateMove::In(n) if n.is_zero());
+            some.then_some((effect.sku, moved))
+        })
+        .collect()
+}
+
+fn of_posted(posted: &LatePosted) -> Vec<Effect<'_>> {
+    let retired = &posted.of;
+    let verb = |moved: &LateMove, drawn| match moved {
+        LateMove::Out(amount) => Some(Verb::TakeFor {
+            retired,
+            drawn,
+            amount: *amount,
+        }),
+        LateMove::In(amount) => Some(Verb::Add(*amount)),
+        LateMove::Gave { grant, .. } => Some(Verb::GiveFor {
+            retired,
+            drawn,
+            amount: grant.amount(),
+        }),
+        LateMove::Came { .. } => None,
+    };
+    let site = Some(&posted.site);
+    let lines = posted.lines.iter();
+    lines
+        .filter_map(|line| {
+            let verb = verb(&line.moved, line.drawn)?;
+            Some(Effect {
+                site,
+                ..here(&line.sku, verb)
+            })
+        })
+        .collect()
 }
 
 fn of_movement(movement: &Movement) -> Vec<Effect<'_>> {

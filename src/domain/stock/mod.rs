@@ -10,6 +10,7 @@ mod effects;
 mod hold;
 mod movement;
 mod place;
+mod retirement;
 mod rights;
 mod status;
 mod step;
@@ -21,10 +22,14 @@ pub use account::{
 };
 pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, judge, telling};
 pub use count::{CountSettled, NodeMark};
-pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved};
+pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved, late_moves};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use place::Place;
+pub use retirement::{
+    Closed, LateLine, LateMove, LatePosted, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased,
+    close, says_something,
+};
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
 pub use status::{LOW_STOCK, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};

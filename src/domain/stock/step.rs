@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::hold::{HoldEnd, HoldId, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
 use super::place::Place;
+use super::retirement::ReleaseCause;
 use super::work::{StockWork, WorkKind};
 use crate::domain::escrow::{Amount, Row};
 use crate::domain::fact::{Entry, Fact};
@@ -54,11 +55,17 @@ pub enum StepKind {
     Count,
     /// What a count contained, and another node told later, was taken back.
     CountLate,
+    /// A retired node's debt was taken over.
+    Retired,
+    /// What a retired node did behind the head that it was retired at.
+    Late,
+    /// What a retired node left may be promised again.
+    Released,
 }
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -77,6 +84,9 @@ impl StepKind {
         Self::Moved,
         Self::Count,
         Self::CountLate,
+        Self::Retired,
+        Self::Late,
+        Self::Released,
     ];
 
     /// Its number, for rows.
@@ -101,6 +111,9 @@ impl StepKind {
             Self::Moved => 15,
             Self::Count => 16,
             Self::CountLate => 40,
+            Self::Retired => 30,
+            Self::Late => 31,
+            Self::Released => 32,
         }
     }
 
@@ -132,6 +145,9 @@ impl StepKind {
             Self::Moved => "moved to or from another place",
             Self::Count => "found by a count",
             Self::CountLate => "told late, a count had it",
+            Self::Retired => "debt of a retired node taken over",
+            Self::Late => "moved by a retired node after it was retired",
+            Self::Released => "left by a retired node, may be promised again",
         }
     }
 
@@ -179,13 +195,18 @@ impl StepKind {
             Fact::Granted(_) => Self::Granted,
             Fact::Accepted(accepted) if accepted.hold.is_some() => Self::TakenOver,
             Fact::Accepted(_) => Self::Accepted,
+            Fact::Retired(_) => Self::Retired,
+            Fact::LatePosted(_) => Self::Late,
+            Fact::RightsReleased(_) => Self::Released,
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Rehomed(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::CountSettled(_)
-            | Fact::ThresholdSet(_) => {
+            | Fact::ThresholdSet(_)
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => {
                 return None;
             }
         })
@@ -359,12 +380,38 @@ impl Particulars {
                 },
                 Err(_) => Self::default(),
             },
+            Fact::Retired(retired) => Self {
+                document: Some(format!("{} retired at record {}", retired.replica, retired.seq)),
+                who: Some(retired.by.clone()),
+                why: Some(retired.reason.clone()),
+                hold: None,
+            },
+            Fact::LatePosted(posted) => Self {
+                document: Some(format!("record {} of {}", posted.seq, posted.of)),
+                who: Some(posted.of.node.to_string()),
+                why: Some("recorded behind the head that it was retired at".into()),
+                hold: None,
+            },
+            Fact::RightsReleased(released) => {
+                let (who, why) = match &released.cause {
+                    ReleaseCause::Count { by } => (by, "counted"),
+                    ReleaseCause::Override { by, reason } => (by, reason.as_str()),
+                };
+                Self {
+                    document: Some(format!("left by {}", released.of)),
+                    who: Some(who.clone()),
+                    why: Some(why.to_owned()),
+                    hold: None,
+                }
+            }
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::CountSettled(_)
-            | Fact::ThresholdSet(_) => Self::default(),
+            | Fact::ThresholdSet(_)
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => Self::default(),
         }
     }
 

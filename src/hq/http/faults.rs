@@ -1,6 +1,6 @@
 //! What headquarters could not do, as problems: the one place that maps its errors.
 
-use crate::hq::{PublishError, RepairError, SettleError, StorageError, TokenError};
+use crate::hq::{PublishError, RepairError, RetireError, SettleError, StorageError, TokenError};
 use crate::http::problem::{Problem, kind};
 
 /// Room is made by people, not by waiting.
@@ -39,6 +39,24 @@ impl From<SettleError> for Problem {
             SettleError::Unknown { .. } => &kind::INCARNATION_NOT_FOUND,
             SettleError::Counted { .. } | SettleError::Excluded { .. } => &kind::ALREADY_SETTLED,
             SettleError::Words(_) => &kind::WORDS_MISSING,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<RetireError> for Problem {
+    fn from(error: RetireError) -> Self {
+        let kind = match &error {
+            RetireError::Storage(storage) => return storage.clone().into(),
+            RetireError::UnknownNode(_) => &kind::NODE_NOT_FOUND,
+            RetireError::UnknownIncarnation { .. } => &kind::INCARNATION_NOT_FOUND,
+            RetireError::NotItsParent { .. } | RetireError::Own(_) => &kind::NOT_ITS_PARENT,
+            RetireError::NotCounted(_) => &kind::NOT_SETTLED,
+            RetireError::Already { .. } => &kind::ALREADY_RETIRED,
+            RetireError::NotRetired(_) => &kind::NOT_RETIRED,
+            RetireError::Behind => &kind::FIGURES_BEHIND,
+            RetireError::Words(_) => &kind::WORDS_MISSING,
+            RetireError::Row { .. } => &kind::RETIREMENT_ROW,
         };
         Self::new(kind, error.to_string())
     }

@@ -19,6 +19,7 @@ mod instants;
 mod metrics;
 mod nodes;
 mod openapi;
+mod retirements;
 mod router;
 mod sales;
 mod set_aside;

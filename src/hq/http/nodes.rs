@@ -62,13 +62,18 @@ pub struct IncarnationBody {
     /// `counted`, `set_apart` or `excluded`.
     #[schema(value_type = String, example = "counted")]
     state: StreamState,
-    /// Why it opened: `first`, `restored`, `set_back`, `copied`, `moved`; missing until its first record is here.
+    /// Why it opened: `first`, `restored`, `set_back`, `copied`, `moved`, `retired`,
+    /// `promoted`; missing until its first record is here.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<OpenedReason>,
     /// Where the one before it stood on that disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     predecessor: Option<PredecessorBody>,
+    /// Where a standby took the place of the one before it: how many records of that one it has never seen, as far as
+    /// they are known by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<u64>,
     /// The last record that is on headquarters' disk.
     acknowledged_seq: u64,
     /// The highest number that its node has told of.
@@ -82,8 +87,20 @@ pub struct IncarnationBody {
     /// When another branch of it was last offered: its disk was copied or set back.
     #[serde(skip_serializing_if = "Option::is_none")]
     branched: Option<String>,
+    /// Its parent's operator has retired it; missing where nobody did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired: Option<RetiredBody>,
     /// Records that headquarters has lost and its node no longer had.
     holes: Vec<HoleBody>,
+}
+
+/// How an incarnation was retired.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RetiredBody {
+    /// The last of its records that its parent had then; what is behind comes late.
+    record: u64,
+    by: String,
+    reason: String,
 }
 
 /// Where an incarnation stood.
@@ -170,12 +187,16 @@ impl From<IncarnationStatus> for IncarnationBody {
                 incarnation: head.incarnation.to_string(),
                 seq: head.seq,
             }),
+            unseen: status.unseen,
             acknowledged_seq: status.acked.seq,
             told_seq: status.told_seq,
             lag,
             counted_seq: status.projected_seq,
             last_heard: instant_if_any(status.last_heard_ms),
             branched: instant_if_any(status.branched_ms),
+            retired: status
+                .retired
+                .map(|(record, by, reason)| RetiredBody { record, by, reason }),
             holes: holes.collect(),
         }
     }

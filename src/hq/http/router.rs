@@ -12,8 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    account, alerts, catalog, events, feeds, health, holds, metrics, nodes, sales, set_aside, settlements, shelves,
-    status, stock, tokens, totals,
+    account, alerts, catalog, events, feeds, health, holds, metrics, nodes, retirements, sales, set_aside, settlements,
+    shelves, status, stock, tokens, totals,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -42,6 +42,8 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(holds::release))
         .routes(routes!(nodes::list, nodes::enrol))
         .routes(routes!(nodes::sites))
+        .routes(routes!(retirements::look, retirements::retire))
+        .routes(routes!(retirements::release))
         .routes(routes!(set_aside::list))
         .routes(routes!(set_aside::show))
         .routes(routes!(set_aside::export))

@@ -58,6 +58,9 @@ pub struct ShelfBody {
     /// Rights on their way from one replica to another.
     #[schema(value_type = String, example = "0")]
     under_way: Quantity,
+    /// Part of that, left by nodes that headquarters has retired: nobody may promise it until it is counted or released.
+    #[schema(value_type = String, example = "0")]
+    unpromised: Quantity,
     /// What each replica says of it.
     replicas: Vec<ReplicaBody>,
 }
@@ -115,6 +118,7 @@ impl From<SiteShelf> for ShelfBody {
             reserved: shelf.reserved,
             owed: shelf.owed,
             under_way: shelf.under_way,
+            unpromised: shelf.unpromised,
             replicas: shelf.replicas.iter().map(ReplicaBody::from).collect(),
         }
     }

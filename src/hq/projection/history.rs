@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::walk::Place as At;
-use crate::domain::escrow::Shelf;
+use crate::domain::escrow::{ReplicaId, Shelf};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{CountFound, Growth, HoldOpened, Place, StepKind, WorkKind, effects, effects_of_copy};
@@ -17,6 +17,8 @@ use crate::hq::storage::{Folded, FoldedKind, OriginId, StorageError, ToldCount, 
 #[derive(Debug, Default)]
 pub(super) struct History {
     shelves: HashMap<(SiteId, Place, Sku), Touched>,
+    /// The heads at which retired replicas were retired, by origin.
+    retired: HashMap<OriginId, Option<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,9 +37,12 @@ impl History {
             effects(fact)
         };
         told(writing, at, fact)?;
+        // What a retired node did behind the head that it was retired at is posted on its parent's row.
+        let late = self.is_late(writing, at)?;
         let Some(kind) = StepKind::of(fact) else { return Ok(()) };
         let mut grown: BTreeMap<(&SiteId, Place, &Sku), Growth> = BTreeMap::new();
-        for effect in &effects {
+        let there = effects.iter().filter(|effect| !late || effect.place != Place::Sellable);
+        for effect in there {
             let (site, place, sku) = (effect.site.unwrap_or(at.site), effect.place, effect.sku);
             let touched = self.shelves.entry((site.clone(), place, sku.clone())).or_default();
             let folded = match touched.journals.entry(at.origin) {
@@ -71,6 +76,22 @@ impl History {
             });
         }
         Ok(())
+    }
+
+    fn is_late(&mut self, writing: &Writing<'_>, at: &At<'_>) -> Result<bool, StorageError> {
+        let head = match self.retired.get(&at.origin) {
+            Some(head) => *head,
+            None => {
+                let replica = ReplicaId {
+                    node: at.node.clone(),
+                    incarnation: at.incarnation,
+                };
+                let head = writing.retired(&replica)?.map(|retired| retired.seq);
+                self.retired.insert(at.origin, head);
+                head
+            }
+        };
+        Ok(head.is_some_and(|head| at.seq > head))
     }
 
     /// Writes what is still in memory.

@@ -12,9 +12,9 @@ use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{Movement, Place as Shelf, StockWork, Verb, effects};
-use crate::hq::happenings::Happening;
-use crate::hq::rights;
-use crate::hq::storage::{StorageError, Writing};
+use crate::hq::happenings::{Happening, RightsMoved};
+use crate::hq::storage::{OriginId, RetiredReplica, StorageError, Writing};
+use crate::hq::{retire, rights};
 
 /// The quantities that a transaction has touched.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct Stock {
     quantities: HashMap<SiteId, HashMap<Sku, Quantity>>,
     /// Rights that changed hands.
     moved: Vec<Happening>,
+    /// By origin, where headquarters has retired it.
+    retired: HashMap<OriginId, Option<RetiredReplica>>,
     history: History,
 }
 
@@ -29,7 +31,14 @@ impl Figures for Stock {
     const NAME: &'static str = "stock";
 
     fn apply(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
-        let effect = self.figure(writing, place, fact)?;
+        let late = self.late(writing, place)?;
+        let effect = self.count(writing, place, fact, late.is_some())?;
+        if let Some(retired) = late.filter(|_| effect == Effect::Applied)
+            && counts_here(writing, place, fact)?
+        {
+            let skus = retire::post_late(writing, &retired, (place.origin, place.seq), fact, place.received_ms)?;
+            self.posted(place.site, skus);
+        }
         if effect == Effect::Applied {
             self.history.take(writing, place, fact)?;
         }
@@ -47,6 +56,16 @@ impl Figures for Stock {
     }
 }
 
+/// Of a document that came twice only the one that counts moved anything.
+fn counts_here(writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<bool, StorageError> {
+    let id = match fact {
+        Fact::Sale(sale) => &sale.id,
+        Fact::Refund(refund) => &refund.id,
+        _ => return Ok(true),
+    };
+    Ok(writing.sale_record(id)? == Some((place.origin, place.seq)))
+}
+
 /// Who wrote a record.
 fn replica(place: &Place<'_>) -> ReplicaId {
     ReplicaId {
@@ -56,7 +75,35 @@ fn replica(place: &Place<'_>) -> ReplicaId {
 }
 
 impl Stock {
-    fn figure(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
+    /// The node that headquarters has retired, where a record is behind the head that it was retired at.
+    fn late(&mut self, writing: &Writing<'_>, place: &Place<'_>) -> Result<Option<RetiredReplica>, StorageError> {
+        let known = match self.retired.get(&place.origin) {
+            Some(known) => known.clone(),
+            None => {
+                let known = writing
+                    .retired(&replica(place))?
+                    .filter(|retired| retired.here.is_some());
+                self.retired.insert(place.origin, known.clone());
+                known
+            }
+        };
+        Ok(known.filter(|retired| place.seq > retired.seq))
+    }
+
+    fn posted(&mut self, site: &SiteId, skus: Vec<Sku>) {
+        if !skus.is_empty() {
+            let site = site.clone();
+            self.moved.push(Happening::Rights(RightsMoved::Posted { site, skus }));
+        }
+    }
+
+    fn count(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        fact: &Fact,
+        late: bool,
+    ) -> Result<Effect, StorageError> {
         match fact {
             Fact::Sale(sale) => {
                 let lines = sale.lines.iter();
@@ -73,8 +120,16 @@ impl Stock {
             Fact::StockWork(work) => self.work(writing, place, work, fact),
             // What a branch had handed on or taken over stays its own: the incarnation that copied it never did.
             Fact::Granted(_) | Fact::Accepted(_) if place.copied => Ok(Effect::Applied),
+            // What a retired node hands on behind its head, headquarters has already.
+            Fact::Granted(_) | Fact::Accepted(_) if late => Ok(Effect::Applied),
+            Fact::Retired(retired) if replica(place) != rights::replica(writing)? => {
+                retire::retired_elsewhere(writing, retired)?;
+                Ok(Effect::Applied)
+            }
             // Rights that are met again, as when figures are made anew, are known by their totals.
             Fact::Granted(granted) => {
+                let skus = retire::came_late(writing, &replica(place), granted, place.received_ms)?;
+                self.posted(&granted.site, skus);
                 let moved = rights::accept(writing, &replica(place), granted, place.received_ms)?;
                 self.moved.extend(moved);
                 Ok(Effect::Applied)

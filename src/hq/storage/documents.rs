@@ -9,7 +9,7 @@ use super::value::{damaged, number, parsed, parsed_if_any, unsigned};
 use super::{Reading, StorageError, Writing};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{NodeId, SiteId, Sku};
-use crate::sync::carriage::{Archive, Keep, Kept, Link, Loaded, Neighbour, Saved, Touched};
+use crate::sync::carriage::{Archive, Keep, Kept, KeptRows, Link, Loaded, Neighbour, Saved, Touched};
 use crate::sync::shelves::{Document, DocumentId, Heads};
 
 const KEPT: &str = "document.id, document.site, replica.node, replica.counter, replica.random, document.bucket, \
@@ -141,21 +141,37 @@ impl Archive for Reading<'_> {
         let own = self.own_replica()?;
         let origin = self.origin(&own.node, own.incarnation)?;
         let through = origin.map_or(0, |origin| origin.acked.seq);
+        let mark = self.mark(&own)?;
+        // What headquarters writes for nodes that it has retired is moved by its own records too.
+        let mut kept = Vec::new();
+        for retired in self.retired_here()? {
+            let rows = self.kept_behind(&retired, mark)?;
+            kept.push(KeptRows {
+                writer: retired.replica,
+                through: retired.seq,
+                rows,
+            });
+        }
         Ok(Touched {
             mark: number(through)?,
             through,
-            rows: self.own_rows_behind(self.mark(&own)?)?,
+            rows: self.own_rows_behind(mark)?,
+            kept,
         })
     }
 
-    fn bucket(&self, site: &SiteId, sku: &Sku) -> Result<Option<u32>, StorageError> {
-        let Some(own) = self.replica_ix(&Archive::own_replica(self)?)? else {
+    fn is_retired(&self, writer: &ReplicaId) -> Result<bool, StorageError> {
+        Ok(self.retired(writer)?.is_some())
+    }
+
+    fn bucket(&self, writer: &ReplicaId, site: &SiteId, sku: &Sku) -> Result<Option<u32>, StorageError> {
+        let Some(writer) = self.replica_ix(writer)? else {
             return Ok(None);
         };
         let mut statement = self
             .connection
             .prepare_cached("SELECT bucket FROM shelf_bucket WHERE writer = ?1 AND site = ?2 AND sku = ?3")?;
-        let key = (own.0, site.as_str(), sku.as_str());
+        let key = (writer.0, site.as_str(), sku.as_str());
         Ok(statement.query_row(key, |row| row.get(0)).optional()?)
     }
 }
@@ -199,10 +215,23 @@ impl Writing<'_> {
                     site,
                     writer,
                     through,
+                    kept: true,
+                    rows,
+                } => self.take_kept_registers(site, writer, *through, rows)?,
+                Keep::Rows {
+                    site,
+                    writer,
+                    through,
+                    kept: false,
                     rows,
                 } => self.merge_registers(site, writer, *through, rows)?,
                 Keep::Acked { neighbour, acked } => self.save_acked(neighbour, acked)?,
-                Keep::Buckets { site, bucket, skus } => self.save_buckets(site, *bucket, skus)?,
+                Keep::Buckets {
+                    writer,
+                    site,
+                    bucket,
+                    skus,
+                } => self.save_buckets(writer, site, *bucket, skus)?,
                 Keep::Untouched(mark) => self.save_mark(&Archive::own_replica(&**self)?, *mark)?,
             }
         }
@@ -296,8 +325,8 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn save_buckets(&self, site: &SiteId, bucket: u32, skus: &[Sku]) -> Result<(), StorageError> {
-        let own = self.known_replica(&Archive::own_replica(&**self)?)?;
+    fn save_buckets(&self, writer: &ReplicaId, site: &SiteId, bucket: u32, skus: &[Sku]) -> Result<(), StorageError> {
+        let own = self.known_replica(writer)?;
         for sku in skus {
             self.change(
                 "INSERT INTO shelf_bucket (writer, site, sku, bucket) VALUES (?1, ?2, ?3, ?4)

@@ -18,9 +18,11 @@ mod nodes;
 mod origins;
 mod projections;
 mod registers;
+mod retired;
 mod rights;
 mod sales;
 mod stock;
+mod successors;
 mod tokens;
 mod totals;
 mod value;
@@ -46,6 +48,7 @@ pub(in crate::hq) use origins::{NewOrigin, Origin, OriginId};
 pub(in crate::hq) use projections::SetAside;
 pub use projections::SetAsideState;
 pub(in crate::hq) use registers::Register;
+pub(in crate::hq) use retired::RetiredReplica;
 pub use sales::SaleKind;
 pub(in crate::hq) use sales::{NewRepeat, NewSale, SalesOfDay};
 pub use tokens::{Token, TokenRole};
@@ -64,7 +67,9 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0008_told.sql")),
     M::up(include_str!("../../../migrations/hq/0009_documents.sql")),
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
+    M::up(include_str!("../../../migrations/hq/0013_retired.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
+    M::up(include_str!("../../../migrations/hq/0014_successors.sql")),
     M::up(include_str!("../../../migrations/hq/0016_history.sql")),
     M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
 ];

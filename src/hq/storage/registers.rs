@@ -90,7 +90,7 @@ impl Reading<'_> {
         Ok(skus.collect::<Result<_, _>>()?)
     }
 
-    fn register_of(&self, site: &SiteId, sku: &Sku, of: ReplicaIx) -> Result<(Row, u64), StorageError> {
+    pub(super) fn register_of(&self, site: &SiteId, sku: &Sku, of: ReplicaIx) -> Result<(Row, u64), StorageError> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {REGISTERS}, through FROM register WHERE site = ?1 AND sku = ?2 AND replica = ?3"
         ))?;
@@ -158,6 +158,9 @@ impl Writing<'_> {
         through: u64,
         rows: &[(Sku, Row)],
     ) -> Result<(), StorageError> {
+        if self.retired(of)?.is_some() {
+            return Ok(());
+        }
         let of = self.known_replica(of)?;
         for (sku, row) in rows {
             let (mut known, before) = self.register_of(site, sku, of)?;
@@ -171,7 +174,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn save_register(
+    pub(super) fn save_register(
         &self,
         site: &SiteId,
         sku: &Sku,

@@ -170,6 +170,7 @@ impl Writing<'_> {
         self.connection.execute("DELETE FROM own_shelf", [])?;
         self.connection.execute("DELETE FROM own_hold", [])?;
         self.connection.execute("DELETE FROM granted", [])?;
+        self.connection.execute("DELETE FROM unpromised", [])?;
         Ok(())
     }
 

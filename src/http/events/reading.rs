@@ -159,13 +159,18 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Granted(Granted { lines, .. }) | Fact::Accepted(Accepted { lines, .. }) => {
             lines.iter().map(|line| &line.sku).collect()
         }
+        Fact::Retired(retired) => retired.lines.iter().map(|line| &line.sku).collect(),
+        Fact::LatePosted(posted) => posted.lines.iter().map(|line| &line.sku).collect(),
+        Fact::RightsReleased(released) => released.lines.iter().map(|line| &line.sku).collect(),
         Fact::Opened(_)
         | Fact::HoldExtended(_)
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
         | Fact::CountSettled(_)
-        | Fact::ThresholdSet(_) => {
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => {
             return Ok(None);
         }
     };

@@ -231,6 +231,22 @@ kinds! {
     ALREADY_SETTLED = CONFLICT "already-settled" "The incarnation is settled"
         "What has been counted stays counted, and what is excluded is excluded already. An excluded incarnation can \
          still be counted.";
+    NODE_NOT_FOUND = NOT_FOUND "node-not-found" "There is no such node"
+        "This node is not known here. A store retires its own kiosks, headquarters the nodes that come to it themselves.";
+    NOT_ITS_PARENT = CONFLICT "not-its-parent" "Another decides about the node"
+        "A kiosk's node hangs on its store's node: it is retired there. Headquarters itself is never retired.";
+    NOT_SETTLED = CONFLICT "not-settled" "The incarnation does not count"
+        "What is set apart or excluded has nothing that it could leave. Settle it first.";
+    ALREADY_RETIRED = CONFLICT "already-retired" "The node is retired already"
+        "It was retired before, in this incarnation. Where it came back it has another one.";
+    NOT_RETIRED = CONFLICT "not-retired" "The node is not retired"
+        "Only what a retired node left can be released.";
+    FIGURES_BEHIND = CONFLICT "figures-behind" "Not everything has been counted yet"
+        "A node is retired at the last of its records, and some that came are still being counted. Ask again in a \
+         moment.";
+    RETIREMENT_ROW = CONFLICT "retirement-row" "A row cannot be closed"
+        "What the node handed on has not been taken over yet, or a register is as large as it can be. Ask again in a \
+         moment; `verify` says more.";
     WORDS_MISSING = UNPROCESSABLE_ENTITY "words-missing" "Nobody says why"
         "A decision is kept for ever with its reason: 1 to 500 characters that say something.";
     FEED_NAME = UNPROCESSABLE_ENTITY "feed-name" "A feed's name is not valid"
@@ -246,6 +262,11 @@ kinds! {
         "No token of this name was issued, or it was revoked before.";
 
     // The node itself.
+    NOT_PRIMARY = SERVICE_UNAVAILABLE "not-primary" "This node does not sell now"
+        "It is a standby, or its standby has taken its place. Nothing was done. The member `primary` says who sells; ask \
+         there, with the same Idempotency-Key. `GET /v1/role` says the same to anyone.";
+    CANNOT_PROMOTE = CONFLICT "cannot-promote" "The standby cannot take the place of the primary"
+        "The detail says why. It has no copy yet, or its disk failed.";
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "The node is overloaded"
         "More requests are under way than the node takes. Nothing was done. Repeat after what Retry-After says.";
     TOO_MANY_STREAMS = SERVICE_UNAVAILABLE "too-many-streams" "Too many event streams are open"

@@ -6,7 +6,7 @@ use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
 use crate::operations::{
     AcknowledgeRefusal, HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal,
-    RevokeRefusal, SellRefusal, ThresholdRefusal, TillRefusal, WorkRefusal,
+    RetireRefusal, RevokeRefusal, SellRefusal, ThresholdRefusal, TillRefusal, WorkRefusal,
 };
 use crate::store::Failure;
 
@@ -195,6 +195,20 @@ impl From<WorkRefusal> for Problem {
             R::Quantity { line, .. } => on_line(problem, line, "/quantity"),
             R::Cost { line } => on_line(problem, line, "/cost"),
             R::Repeated { line, .. } | R::UnknownSku { line, .. } => on_line(problem, line, "/sku"),
+        }
+    }
+}
+
+impl From<RetireRefusal> for Problem {
+    fn from(refusal: RetireRefusal) -> Self {
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            RetireRefusal::Words(_) => problem.at("/reason"),
+            RetireRefusal::UnknownIncarnation { .. } => problem.at("/incarnation"),
+            RetireRefusal::UnknownNode(_)
+            | RetireRefusal::Already { .. }
+            | RetireRefusal::NotRetired(_)
+            | RetireRefusal::Row { .. } => problem,
         }
     }
 }

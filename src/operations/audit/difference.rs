@@ -116,6 +116,9 @@ pub enum Difference {
         /// As the journal says.
         journal: Quantity,
     },
+    /// The journal says that a replica was retired here, and no row does.
+    #[error("{0} was retired by the journal, and is not")]
+    NotRetired(ReplicaId),
     /// A hold.
     #[error("the hold {id} {found}")]
     Hold {

@@ -22,6 +22,12 @@ impl RowsFold {
         Ok(fold)
     }
 
+    /// These rows, whatever they came from.
+    pub(in crate::operations) fn of(rows: impl IntoIterator<Item = ((Place, Sku), Row)>) -> Self {
+        let rows = rows.into_iter();
+        Self(rows.map(|((place, sku), row)| ((sku, place), row)).collect())
+    }
+
     /// Goes on with a record. An effect that the row refuses is no effect that this program recorded; the row stays, and
     /// differs.
     pub(in crate::operations) fn add_fact(&mut self, fact: &Fact) {

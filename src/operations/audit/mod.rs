@@ -10,4 +10,4 @@ pub use difference::Difference;
 pub(super) use fold::RowsFold;
 pub(super) use history::HistoryCheck;
 pub(super) use rows::{Dictionary, Row};
-pub(super) use shelves::ShelvesFold;
+pub(super) use shelves::{ShelvesFold, left_by};

@@ -9,12 +9,15 @@ use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{HoldId, Place};
-use crate::store::{ReplicaIx, Rows, Snapshot, StorageError};
+use crate::operations::retire::RetiredFold;
+use crate::store::{ReplicaIx, RetiredRow, Rows, Snapshot, StorageError};
 
 /// What the journal of one incarnation says of its shelves.
 #[derive(Debug, Default)]
 pub(in crate::operations) struct ShelvesFold {
     rows: RowsFold,
+    /// Of replicas that this one has retired.
+    retired: RetiredFold,
     /// Holds that a kept record opened and none ended.
     open: BTreeSet<HoldId>,
     /// Holds that a kept record ended.
@@ -33,6 +36,7 @@ impl ShelvesFold {
     /// Goes on with a record.
     pub(in crate::operations) fn add_fact(&mut self, fact: &Fact) {
         self.rows.add_fact(fact);
+        self.retired.add_fact(fact);
         match fact {
             Fact::HoldOpened(opened) => {
                 self.open.insert(opened.id);
@@ -58,9 +62,61 @@ impl ShelvesFold {
         self.rows.into_rows()
     }
 
+    /// What else is known of the rows: the documents of an incarnation that is over.
+    pub(in crate::operations) fn with_rows(self, rows: impl IntoIterator<Item = ((Place, Sku), Row)>) -> Self {
+        Self {
+            rows: RowsFold::of(rows),
+            ..self
+        }
+    }
+
     /// The holds that are open by the journal, as far as it is kept.
     pub(in crate::operations) const fn open(&self) -> &BTreeSet<HoldId> {
         &self.open
+    }
+
+    /// What it says of replicas that it has retired.
+    pub(in crate::operations) const fn retired(&self) -> &RetiredFold {
+        &self.retired
+    }
+
+    /// Names what differs of replicas that it has retired. What they left and nobody may promise is what their closed rows
+    /// have handed on to this replica, `own`, beyond what it has taken over; and where the journal still has the record
+    /// that retired them, what it says.
+    pub(in crate::operations) fn compare_retired(
+        &self,
+        snapshot: &Snapshot<'_>,
+        (own, name): (ReplicaIx, &ReplicaId),
+        mut differs: impl FnMut(Difference),
+    ) -> Result<(), StorageError> {
+        for replica in self.retired.retired.keys() {
+            if snapshot
+                .retired(replica)?
+                .is_none_or(|retired| retired.position.is_none())
+            {
+                differs(Difference::NotRetired(replica.clone()));
+            }
+        }
+        for retired in snapshot.retired_here()? {
+            let replica = &retired.replica;
+            let left = left_by(snapshot, (own, name), &retired)?;
+            let by_journal = self.retired.retired.contains_key(replica);
+            let mut skus: BTreeSet<Sku> = left.keys().cloned().collect();
+            skus.extend(snapshot.unpromised_of(retired.ix)?.into_iter().map(|(sku, _)| sku));
+            for sku in skus {
+                let stored = snapshot.unpromised(&sku, retired.ix)?.parts();
+                let key = (sku.clone(), replica.clone());
+                let journal = self.retired.unpromised.get(&key).copied().unwrap_or_default();
+                let of_row = left.get(&sku).copied().unwrap_or_default().parts();
+                let wrong = [(by_journal, journal), (true, of_row)]
+                    .into_iter()
+                    .find(|(asked, expected)| *asked && *expected != stored);
+                if let Some((_, expected)) = wrong {
+                    differs(unpromised(&sku, replica, stored, expected));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Names what differs from the rows as stored.
@@ -121,6 +177,40 @@ impl ShelvesFold {
             differs(Difference::Reserved { sku, holds, reserved });
         }
         Ok(())
+    }
+}
+
+/// What a retired replica's rows have handed on to this node's present incarnation and that has not taken over.
+pub(in crate::operations) fn left_by(
+    snapshot: &Snapshot<'_>,
+    (own, name): (ReplicaIx, &ReplicaId),
+    retired: &RetiredRow,
+) -> Result<BTreeMap<Sku, Amount>, StorageError> {
+    let mut rows = Vec::new();
+    snapshot.walk_rows(Rows::Now, retired.ix, |place, sku, row| {
+        if place == Place::Sellable {
+            rows.push((sku, row));
+        }
+    })?;
+    let mut left = BTreeMap::new();
+    for (sku, row) in rows {
+        let parents = snapshot.shelf_row(Rows::Now, Place::Sellable, &sku, own)?;
+        let amount = row.left_by(&retired.replica, (name, &parents.unwrap_or_default()));
+        if !amount.is_zero() {
+            left.insert(sku, amount);
+        }
+    }
+    Ok(left)
+}
+
+fn unpromised(sku: &Sku, replica: &ReplicaId, stored: u64, journal: u64) -> Difference {
+    let quantity = |parts: u64| Quantity::from_thousandths(i64::try_from(parts).unwrap_or(i64::MAX));
+    Difference::Stock {
+        sku: sku.clone(),
+        replica: replica.clone(),
+        register: "unpromised",
+        stored: quantity(stored),
+        journal: quantity(journal),
     }
 }
 

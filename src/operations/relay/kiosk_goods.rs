@@ -1,5 +1,5 @@
-//! Follow what kiosks' records do to the goods of the site, so that a count can be posted against what was on the shelf at
-//! their marks, and compensate what comes late.
+//! What kiosks' records do to the goods of the site, so that a count can be posted against what was on the shelf at their
+//! marks, and what comes late is compensated.
 //!
 //! Promises: a record from before a mark that comes after its count was entered is compensated once, in the transaction that
 //! takes it in; once all have come the count is said to be settled. Must never: refuse a kiosk's batch.
@@ -32,7 +32,6 @@ pub(super) fn follow_kiosk(
         last = seq;
         let mut late: BTreeMap<MovementId, Vec<WorkLine>> = BTreeMap::new();
         for (sku, change) in moved_by(slot) {
-            tx.add_kiosk_moved(&sku, change)?;
             if let Some(count) = tx.late_for(&sku, kiosk, seq)? {
                 late.entry(count).or_default().push(WorkLine {
                     sku,

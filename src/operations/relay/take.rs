@@ -2,11 +2,13 @@
 
 use super::hash_at;
 use super::kiosk_goods::follow_kiosk;
+use super::kiosk_rows::KioskRows;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{NodeId, Sku};
 use crate::domain::journal::Head;
-use crate::domain::stock::GrantLine;
+use crate::domain::stock::{GrantLine, Place};
+use crate::operations::retire::post_late;
 use crate::operations::rights::{accept, own_replica};
 use crate::store::{Failure, NewRelayBatch, Now, Snapshot, StorageError, WriteTransaction};
 use crate::sync::hub::Outcome;
@@ -52,6 +54,11 @@ pub enum ChildRights {
         from: ReplicaId,
         /// The request that it answers.
         request: Option<u64>,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+    /// What a retired kiosk did behind the head that it was retired at is posted on this node's rows.
+    Posted {
         /// The items.
         skus: Vec<Sku>,
     },
@@ -140,7 +147,7 @@ pub fn take_child_batch(
             Ok(Received {
                 outcome: Outcome::Committed { acked: origin.acked },
                 grown: Some(origin.acked),
-                rights: rights_of(tx, now, read, new)?,
+                rights: rights_of(tx, now, read, (from, new))?,
             })
         }
         Verdict::Repeat => heard(Outcome::Committed { acked: origin.acked }),
@@ -159,7 +166,7 @@ fn rights_of(
     tx: &mut WriteTransaction<'_>,
     now: Now,
     read: &Readable,
-    new: usize,
+    (from, new): (u64, usize),
 ) -> Result<Vec<ChildRights>, StorageError> {
     let own = own_replica(tx)?;
     let child = ReplicaId {
@@ -167,10 +174,20 @@ fn rights_of(
         incarnation: read.batch.header.incarnation,
     };
     let mut rights = Vec::new();
-    for slot in read.slots.iter().skip(new) {
+    let retired = tx.retired(&child)?;
+    let mut rows = KioskRows::new(tx.known_replica(&child)?);
+    for (slot, seq) in read.slots.iter().skip(new).zip(from..) {
         let Slot::Record(record) = slot else { continue };
         // What this version cannot read hands nothing on to it.
         let Ok(entry) = Entry::decode(record) else { continue };
+        if let Some(retired) = retired.as_ref().filter(|retired| seq > retired.seq) {
+            let skus = post_late(tx, now, retired, seq, &entry.fact)?;
+            rights.extend((!skus.is_empty()).then_some(ChildRights::Posted { skus }));
+            // Where nothing carries rights nothing was taken from it.
+            rows.add(tx, (seq, &entry.fact), |effect| effect.place != Place::Sellable)?;
+            continue;
+        }
+        rows.add(tx, (seq, &entry.fact), |_| true)?;
         match entry.fact {
             Fact::Granted(granted) if granted.to == own => {
                 let skus: Vec<Sku> = accept(tx, now, &child, &granted)?
@@ -187,5 +204,6 @@ fn rights_of(
             _ => {}
         }
     }
+    rows.save(tx)?;
     Ok(rights)
 }

@@ -56,11 +56,16 @@ pub trait Archive {
     /// # Errors
     /// Where the disk cannot be read.
     fn touched(&self) -> Result<Touched, Self::Error>;
-    /// The bucket of this replica's own documents that an item is in.
+    /// The bucket of a replica's documents, as they are written here, that an item is in.
     ///
     /// # Errors
     /// Where the disk cannot be read.
-    fn bucket(&self, site: &SiteId, sku: &Sku) -> Result<Option<u32>, Self::Error>;
+    fn bucket(&self, writer: &ReplicaId, site: &SiteId, sku: &Sku) -> Result<Option<u32>, Self::Error>;
+    /// Whether a replica is known to be retired: what it writes itself is not merged any more.
+    ///
+    /// # Errors
+    /// Where the disk cannot be read.
+    fn is_retired(&self, writer: &ReplicaId) -> Result<bool, Self::Error>;
 }
 
 /// A document, and how it lies on disk.
@@ -100,6 +105,19 @@ pub struct Touched {
     pub through: u64,
     /// The rows.
     pub rows: Vec<(SiteId, Sku, Row)>,
+    /// Rows of replicas that this one has retired and writes since.
+    pub kept: Vec<KeptRows>,
+}
+
+/// Rows that were touched of a replica that was retired here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRows {
+    /// The retired replica.
+    pub writer: ReplicaId,
+    /// The last of its records that counts in them.
+    pub through: u64,
+    /// The rows.
+    pub rows: Vec<(SiteId, Sku, Row)>,
 }
 
 /// What is to be written. All of one [`Performed`](super::Performed) goes into one transaction.
@@ -132,6 +150,8 @@ pub enum Keep {
         writer: ReplicaId,
         /// The last record of the writer's journal that they contain.
         through: u64,
+        /// Whether the writer is retired and its parent wrote them: they take the place of what the writer said.
+        kept: bool,
         /// The rows.
         rows: Vec<(Sku, Row)>,
     },
@@ -142,8 +162,10 @@ pub enum Keep {
         /// By document, its heads.
         acked: Vec<(DocumentId, Heads)>,
     },
-    /// Items have a place in this replica's own documents from now on.
+    /// Items have a place from now on in the documents that are written here for a replica.
     Buckets {
+        /// The replica: this one itself, or one that it has retired.
+        writer: ReplicaId,
         /// The site.
         site: SiteId,
         /// The bucket.

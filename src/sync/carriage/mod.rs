@@ -31,7 +31,7 @@ mod routes;
 mod testing;
 mod work;
 
-pub use archive::{Archive, Keep, Kept, Loaded, Saved, Touched};
+pub use archive::{Archive, Keep, Kept, KeptRows, Loaded, Saved, Touched};
 pub use carrier::{Carrier, Input, Output};
 pub use link::CarrierLimits;
 pub use perform::{PerformError, Performed, perform};

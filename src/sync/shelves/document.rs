@@ -40,11 +40,29 @@ pub struct DocumentId {
     pub writer: ReplicaId,
     /// The writer's own count of its documents of this site.
     pub bucket: u32,
-    /// How often it was started anew.
+    /// How often it was started anew. From [`KEPT`] on: the writer is retired, and its parent writes this document for it,
+    /// under a number that the parent's incarnation gives.
     pub generation: u32,
 }
 
+/// From this generation on a document is written for a retired replica by its parent. Two parents, or two incarnations of
+/// one, write two documents, so that no two write as one actor.
+const KEPT: u32 = 1 << 31;
+
 impl DocumentId {
+    /// The generation of documents that `keeper` writes for replicas that it has retired.
+    #[must_use]
+    pub fn kept_by(keeper: &ReplicaId) -> u32 {
+        let [a, b, c, d, ..] = keeper.incarnation.random.to_be_bytes();
+        KEPT | u32::from_be_bytes([a, b, c, d])
+    }
+
+    /// Whether the writer is retired and its parent writes this document for it.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        self.generation >= KEPT
+    }
+
     /// Automerge's name for the writer: the incarnation's random bits, its count and the generation. It is the same for
     /// as long as the document is written, and another for every incarnation, so that two branches of one disk can never
     /// write as one actor.

@@ -124,6 +124,16 @@ pub enum Down {
         /// What is said.
         message: ShelfMessage,
     },
+    /// An operator of the parent has retired this incarnation of the node. Behind every welcome, until the node writes
+    /// another one.
+    Retired(RetiredWord),
+    /// A standby has taken the place of the incarnation that the node writes. Behind the welcome.
+    Succeeded {
+        /// The node's session.
+        session: u64,
+        /// The first batch of the successor's incarnation, as it sealed it: the proof.
+        sealed: Vec<u8>,
+    },
 }
 
 impl Up {
@@ -153,10 +163,12 @@ impl Down {
             Self::Refused(refused) => Some(refused.session),
             Self::Fenced(fenced) => Some(fenced.session),
             Self::FeedPage(page) => Some(page.session),
+            Self::Retired(word) => Some(word.session),
             Self::Here { session, .. }
             | Self::Rights { session, .. }
             | Self::Granted { session, .. }
-            | Self::Shelves { session, .. } => Some(*session),
+            | Self::Shelves { session, .. }
+            | Self::Succeeded { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
     }
@@ -286,6 +298,21 @@ pub struct Fenced {
     pub common: u64,
     /// True where the node's own head is simply behind the parent's: its disk was set back.
     pub set_back: bool,
+}
+
+/// That an incarnation of the node is retired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredWord {
+    /// The node's session.
+    pub session: u64,
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// The last of its records that the parent had when it was retired. What is behind it is still taken.
+    pub seq: u64,
+    /// Who decided it.
+    pub by: String,
+    /// Why, for the node's staff.
+    pub reason: String,
 }
 
 /// A page of a feed: entries compacted by key, in the order of their versions.

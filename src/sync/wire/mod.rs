@@ -8,13 +8,15 @@ mod columns;
 mod message;
 mod sale_columns;
 mod shelves;
+mod standby;
 
 pub use batch::{Batch, BatchError, BatchHeader, SigningKey, Slot, VerifyingKey, seal};
 pub use message::{
     Ack, Birth, Down, FeedCursor, FeedEntry, FeedPage, Fenced, Hello, HubState, MessageError, Refused, Resend,
-    StreamHead, StreamState, StreamStatus, Up, WIRE_VERSION, Welcome,
+    RetiredWord, StreamHead, StreamState, StreamStatus, Up, WIRE_VERSION, Welcome,
 };
 pub use shelves::{Holds, Offer, OfferedGroup, Repair, ShelfMessage, Standing, StandingGroup, Taken};
+pub use standby::{Cell, CopyHead, FollowedRow, FromStandby, RowsPage, StandbyHere, ToStandby};
 
 /// The most bytes that one batch may decompress to.
 pub const DECOMPRESSED_BYTES_MAX: usize = 16 << 20;

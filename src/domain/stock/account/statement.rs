@@ -313,17 +313,28 @@ fn the_rights(text: &mut Text, account: &Account) {
     if grants.is_empty() {
         text.line("  no rights were handed on or taken over");
     }
+    for (replica, left) in &account.unpromised {
+        text.line(format!(
+            "  {replica} was retired and left {left} of these units under way: nobody may promise them until they are \
+             counted or released"
+        ));
+    }
 }
 
 fn rights_line(account: &ReplicaAccount) -> String {
     let growth = Growth::of(&account.row);
+    let retired = if account.retired {
+        ", retired: its parent writes this row"
+    } else {
+        ""
+    };
     let waits = if account.counts {
         ""
     } else {
         "; in no sum, because an operator has not let it count"
     };
     format!(
-        "  {} ({}{waits}):\n    came in {} + taken over {} + debt {} - went out {} - reserved {} - handed on {} - debt \
+        "  {} ({}{retired}{waits}):\n    came in {} + taken over {} + debt {} - went out {} - reserved {} - handed on {} - debt \
          repaid {} = {} units",
         account.replica,
         account.part.words(),

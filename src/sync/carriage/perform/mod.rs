@@ -148,7 +148,7 @@ fn compare<A: Archive>(archive: &A, neighbour: Neighbour, session: u64, offer: &
                     .generations(&id)?
                     .into_iter()
                     .max()
-                    .filter(|newer| *newer > generation)
+                    .filter(|newer| *newer > generation && !id.is_kept())
                 {
                     Some(newer) => Some(Standing::Newer(newer)),
                     None => (Heads::default().short() != believed).then(|| Standing::Holds(Vec::new())),
@@ -219,6 +219,7 @@ fn rows(document: &Document, only: Option<&[Sku]>) -> Keep {
         site: document.id().site.clone(),
         writer: document.id().writer.clone(),
         through: document.through(),
+        kept: document.id().is_kept(),
         rows: rows.map(|(sku, row)| (sku.clone(), row.clone())).collect(),
     }
 }

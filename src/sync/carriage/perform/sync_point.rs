@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{PerformError, Performed, saved};
 use crate::domain::escrow::{ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
-use crate::sync::carriage::archive::{Archive, Keep, Touched};
+use crate::sync::carriage::archive::{Archive, Keep, KeptRows, Touched};
 use crate::sync::carriage::work::{Changed, Done};
 use crate::sync::shelves::{Document, DocumentError, DocumentId, Heads, SKUS_MAX};
 
@@ -14,25 +14,46 @@ const CHANGE_BYTES_MAX: usize = 16 << 10;
 
 /// Puts what was touched into documents.
 pub(super) fn write<A: Archive>(archive: &A) -> Result<Performed, PerformError<A::Error>> {
-    let Touched { mark, through, rows } = archive.touched()?;
+    let Touched {
+        mark,
+        through,
+        rows,
+        kept,
+    } = archive.touched()?;
     let mut written = Written::default();
-    if rows.is_empty() {
+    if rows.is_empty() && kept.iter().all(|kept| kept.rows.is_empty()) {
         return Ok(written.performed(None));
     }
-    let writer = archive.own_replica()?;
+    let own = archive.own_replica()?;
+    put_all(archive, &mut written, (&own, None), rows, through)?;
+    for KeptRows { writer, through, rows } in kept {
+        let generation = DocumentId::kept_by(&own);
+        put_all(archive, &mut written, (&writer, Some(generation)), rows, through)?;
+    }
+    Ok(written.performed(Some(mark)))
+}
+
+/// Puts the rows of one writer into its documents: of its newest generation, or of one that is named.
+fn put_all<A: Archive>(
+    archive: &A,
+    written: &mut Written,
+    (writer, named): (&ReplicaId, Option<u32>),
+    rows: Vec<(SiteId, Sku, Row)>,
+    through: u64,
+) -> Result<(), PerformError<A::Error>> {
     let mut sites: BTreeMap<SiteId, Vec<(Sku, Row)>> = BTreeMap::new();
     for (site, sku, row) in rows {
         sites.entry(site).or_default().push((sku, row));
     }
     for (site, rows) in sites {
-        let mut own = Own::read(archive, &site, &writer)?;
+        let mut own = Own::read(archive, &site, (writer, named))?;
         for (bucket, rows) in own.by_bucket(archive, rows, &mut written.keep)? {
             let generation = own.newest.get(&bucket).copied();
             let id = DocumentId {
                 site: site.clone(),
                 writer: writer.clone(),
                 bucket,
-                generation: generation.unwrap_or_default(),
+                generation: generation.or(named).unwrap_or_default(),
             };
             written.put(archive, &id, &rows, through).map_err(|error| match error {
                 PutError::Archive(error) => PerformError::Archive(error),
@@ -40,14 +61,15 @@ pub(super) fn write<A: Archive>(archive: &A) -> Result<Performed, PerformError<A
             })?;
         }
     }
-    Ok(written.performed(Some(mark)))
+    Ok(())
 }
 
 /// Rows by the bucket that they are in.
 type ByBucket = BTreeMap<u32, Vec<(Sku, Row)>>;
 
-/// This replica's documents of one site.
+/// The documents of one site that are written here for one replica: this one, or one that it has retired.
 struct Own {
+    writer: ReplicaId,
     site: SiteId,
     /// By bucket the newest generation.
     newest: BTreeMap<u32, u32>,
@@ -56,10 +78,15 @@ struct Own {
 }
 
 impl Own {
-    fn read<A: Archive>(archive: &A, site: &SiteId, writer: &ReplicaId) -> Result<Self, A::Error> {
+    fn read<A: Archive>(
+        archive: &A,
+        site: &SiteId,
+        (writer, named): (&ReplicaId, Option<u32>),
+    ) -> Result<Self, A::Error> {
         let mut newest = BTreeMap::new();
         for kept in archive.documents(Some(site))? {
-            if kept.id.writer == *writer {
+            let generation = kept.id.generation;
+            if kept.id.writer == *writer && named.map_or(!kept.id.is_kept(), |named| named == generation) {
                 let generation = newest.entry(kept.id.bucket).or_insert(kept.id.generation);
                 *generation = kept.id.generation.max(*generation);
             }
@@ -77,6 +104,7 @@ impl Own {
                 .map_or(SKUS_MAX, |loaded| SKUS_MAX - loaded.document.room()),
         };
         Ok(Self {
+            writer: writer.clone(),
             site: site.clone(),
             newest,
             last_skus,
@@ -94,7 +122,7 @@ impl Own {
         let mut placed: BTreeMap<u32, Vec<Sku>> = BTreeMap::new();
         let mut last = self.newest.last_key_value().map(|(bucket, _)| *bucket);
         for (sku, row) in rows {
-            let bucket = match archive.bucket(&self.site, &sku)? {
+            let bucket = match archive.bucket(&self.writer, &self.site, &sku)? {
                 Some(bucket) => bucket,
                 None => {
                     let bucket = match last {
@@ -113,6 +141,7 @@ impl Own {
             buckets.entry(bucket).or_default().push((sku, row));
         }
         keep.extend(placed.into_iter().map(|(bucket, skus)| Keep::Buckets {
+            writer: self.writer.clone(),
             site: self.site.clone(),
             bucket,
             skus,
@@ -173,7 +202,8 @@ impl Written {
         if !changed {
             return Ok(());
         }
-        if let Some(fresh) = document.rolled()? {
+        // What is written for a retired replica ends; it is never begun anew.
+        if let Some(fresh) = if id.is_kept() { None } else { document.rolled()? } {
             self.keep.push(Keep::Forget(id.clone()));
             self.gone.push(id.clone());
             self.keep(fresh, &Heads::default(), (0, 0, 0));

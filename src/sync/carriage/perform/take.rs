@@ -62,6 +62,12 @@ pub(super) fn unwelcome<A: Archive>(archive: &A, link: &Link, id: &DocumentId) -
     if id.writer == archive.own_replica()? {
         return Ok(Some("only this replica itself writes its documents".into()));
     }
+    if let Link::Child(child) = link
+        && id.is_kept()
+        && child.replica.node == id.writer.node
+    {
+        return Ok(Some("only its parent writes for a replica that is retired".into()));
+    }
     archive.unwelcome(link, id)
 }
 
@@ -93,10 +99,16 @@ impl Taking {
         let loaded = archive.document(id)?;
         let generations = archive.generations(id)?;
         let newest = generations.iter().copied().max();
-        if loaded.is_none()
-            && let Some(newest) = newest.filter(|newest| *newest > id.generation)
+        // What a retired replica goes on writing itself its parent writes in its place; of several parents all count.
+        let over = !id.is_kept() && archive.is_retired(&id.writer)?;
+        if (loaded.is_none() || over)
+            && !id.is_kept()
+            && let Some(newest) = newest.filter(|newest| *newest > id.generation || over)
         {
-            return Ok((Standing::Newer(newest), None));
+            return Ok((Standing::Newer(newest.max(id.generation.saturating_add(1))), None));
+        }
+        if over {
+            return Ok((Standing::Newer(id.generation.saturating_add(1)), None));
         }
         let sizes = loaded.as_ref().map_or((0, 0, 0), |loaded| {
             (loaded.whole_bytes, loaded.added_bytes, loaded.pieces)
@@ -156,7 +168,9 @@ impl Taking {
         document: &Document,
         generations: &[u32],
     ) -> Result<(), A::Error> {
-        for &generation in generations.iter().filter(|older| **older < document.id().generation) {
+        // A parent's document says nothing of the buckets of the retired replica's own.
+        let written_alike = |older: &&u32| **older < document.id().generation && !document.id().is_kept();
+        for &generation in generations.iter().filter(written_alike) {
             let older = DocumentId {
                 generation,
                 ..document.id().clone()

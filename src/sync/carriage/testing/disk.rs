@@ -150,6 +150,7 @@ impl Disk {
                     site,
                     writer,
                     through,
+                    kept: _,
                     rows,
                 } => {
                     let journal = self.journals.get(&writer).copied().unwrap_or_default();
@@ -165,7 +166,7 @@ impl Disk {
                 Keep::Acked { neighbour, acked } => {
                     self.acked.entry(neighbour).or_default().extend(acked);
                 }
-                Keep::Buckets { site, bucket, skus } => {
+                Keep::Buckets { site, bucket, skus, .. } => {
                     self.buckets
                         .extend(skus.into_iter().map(|sku| ((site.clone(), sku), bucket)));
                 }
@@ -247,10 +248,15 @@ impl Archive for Disk {
             mark: self.mark,
             through: self.journal,
             rows: rows.collect(),
+            kept: Vec::new(),
         })
     }
 
-    fn bucket(&self, site: &SiteId, sku: &Sku) -> Result<Option<u32>, Infallible> {
+    fn bucket(&self, _: &ReplicaId, site: &SiteId, sku: &Sku) -> Result<Option<u32>, Infallible> {
         Ok(self.buckets.get(&(site.clone(), sku.clone())).copied())
+    }
+
+    fn is_retired(&self, _: &ReplicaId) -> Result<bool, Infallible> {
+        Ok(false)
     }
 }
