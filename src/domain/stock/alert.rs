@@ -29,6 +29,8 @@ pub enum AlertKind {
     Stale,
     /// The last count found more or less than there should have been.
     CountDifference,
+    /// Not so much of an item arrived as another site had sent.
+    TransferDifference,
 }
 
 /// How bad it is.
@@ -45,13 +47,14 @@ pub enum Severity {
 
 impl AlertKind {
     /// All.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::LowStock,
         Self::OutOfStock,
         Self::HighReservation,
         Self::Oversold,
         Self::Stale,
         Self::CountDifference,
+        Self::TransferDifference,
     ];
     /// Those of an item.
     pub const OF_ITEMS: [Self; 5] = [
@@ -72,6 +75,8 @@ impl AlertKind {
             Self::Oversold => 4,
             Self::Stale => 5,
             Self::CountDifference => 6,
+            // As the fact's kind.
+            Self::TransferDifference => 27,
         }
     }
 
@@ -91,6 +96,7 @@ impl AlertKind {
             Self::Oversold => "oversold",
             Self::Stale => "stale",
             Self::CountDifference => "count_difference",
+            Self::TransferDifference => "transfer_difference",
         }
     }
 
@@ -99,7 +105,7 @@ impl AlertKind {
     pub const fn severity(self) -> Severity {
         match self {
             Self::OutOfStock | Self::Oversold => Severity::Critical,
-            Self::LowStock | Self::Stale | Self::CountDifference => Severity::Warning,
+            Self::LowStock | Self::Stale | Self::CountDifference | Self::TransferDifference => Severity::Warning,
             Self::HighReservation => Severity::Info,
         }
     }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{HoldEnd, HoldId, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
+use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
 use super::retirement::ReleaseCause;
+use super::transfer::By;
 use super::work::{StockWork, WorkKind};
 use crate::domain::escrow::{Amount, Row};
 use crate::domain::fact::{Entry, Fact};
@@ -55,6 +57,12 @@ pub enum StepKind {
     Count,
     /// What a count contained, and another node told later, was taken back.
     CountLate,
+    /// A customer fetched goods that were paid before.
+    Collected,
+    /// Goods left for another site.
+    Dispatched,
+    /// Goods of another site arrived.
+    Arrived,
     /// A retired node's debt was taken over.
     Retired,
     /// What a retired node did behind the head that it was retired at.
@@ -65,7 +73,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -84,6 +92,9 @@ impl StepKind {
         Self::Moved,
         Self::Count,
         Self::CountLate,
+        Self::Collected,
+        Self::Dispatched,
+        Self::Arrived,
         Self::Retired,
         Self::Late,
         Self::Released,
@@ -111,6 +122,10 @@ impl StepKind {
             Self::Moved => 15,
             Self::Count => 16,
             Self::CountLate => 40,
+            // As the facts' kinds.
+            Self::Collected => 23,
+            Self::Dispatched => 26,
+            Self::Arrived => 27,
             Self::Retired => 30,
             Self::Late => 31,
             Self::Released => 32,
@@ -145,6 +160,9 @@ impl StepKind {
             Self::Moved => "moved to or from another place",
             Self::Count => "found by a count",
             Self::CountLate => "told late, a count had it",
+            Self::Collected => "fetched, paid before",
+            Self::Dispatched => "sent to another site",
+            Self::Arrived => "arrived from another site",
             Self::Retired => "debt of a retired node taken over",
             Self::Late => "moved by a retired node after it was retired",
             Self::Released => "left by a retired node, may be promised again",
@@ -162,7 +180,12 @@ impl StepKind {
     pub const fn ends_hold(self) -> bool {
         matches!(
             self,
-            Self::HoldReleased | Self::HoldExpired | Self::SaleFromHold | Self::HandedOver
+            Self::HoldReleased
+                | Self::HoldExpired
+                | Self::SaleFromHold
+                | Self::HandedOver
+                | Self::Collected
+                | Self::Dispatched
         )
     }
 
@@ -190,7 +213,15 @@ impl StepKind {
                 HoldEnd::Released => Self::HoldReleased,
                 HoldEnd::Expired => Self::HoldExpired,
                 HoldEnd::Sold { .. } => Self::SaleFromHold,
+                HoldEnd::Collected => Self::Collected,
+                HoldEnd::Dispatched { .. } => Self::Dispatched,
             },
+            Fact::PickupStep(PickupStep {
+                act: PickupAct::Collected { .. },
+                ..
+            }) => Self::Collected,
+            Fact::TransferDispatched(_) => Self::Dispatched,
+            Fact::TransferReceived(_) => Self::Arrived,
             Fact::Granted(granted) if granted.hold.is_some() => Self::HandedOver,
             Fact::Granted(_) => Self::Granted,
             Fact::Accepted(accepted) if accepted.hold.is_some() => Self::TakenOver,
@@ -204,6 +235,10 @@ impl StepKind {
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::CountSettled(_)
+            | Fact::PickupOrdered(_)
+            | Fact::PickupStep(_)
+            | Fact::TransferRequested(_)
+            | Fact::TransferCalledOff(_)
             | Fact::ThresholdSet(_)
             | Fact::StandbyAdmitted(_)
             | Fact::StandbyDismissed(_) => {
@@ -350,6 +385,8 @@ impl Particulars {
                 who: None,
                 why: match &ended.end {
                     HoldEnd::Sold { sale, .. } => Some(format!("sale {sale}")),
+                    HoldEnd::Collected => Some("a pickup, paid before".into()),
+                    HoldEnd::Dispatched { transfer, .. } => Some(format!("transfer {transfer}")),
                     HoldEnd::Released | HoldEnd::Expired => None,
                 },
                 hold: Some(ended.id),
@@ -372,6 +409,20 @@ impl Particulars {
                     why: Some(format!("from {}", accepted.from)),
                     hold,
                 }
+            }
+            Fact::PickupStep(step) => Self {
+                document: Some(format!("pickup {}", step.id)),
+                who: Some(of_device(&step.by, &step.staff)),
+                why: step.note.clone(),
+                hold: None,
+            },
+            Fact::TransferDispatched(sent) => {
+                Self::of_transfer(&sent.id.to_string(), &sent.by, format!("to {}", sent.way.to))
+            }
+            Fact::TransferReceived(received) => {
+                let from = received.from.as_ref().map(|from| format!("from {from}"));
+                let why = from.unwrap_or_else(|| "from another site".into());
+                Self::of_transfer(&received.id.to_string(), &received.by, why)
             }
             Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
                 Ok(entry) => Self {
@@ -409,6 +460,9 @@ impl Particulars {
             | Fact::Correction(_)
             | Fact::Settlement(_)
             | Fact::CountSettled(_)
+            | Fact::PickupOrdered(_)
+            | Fact::TransferRequested(_)
+            | Fact::TransferCalledOff(_)
             | Fact::ThresholdSet(_)
             | Fact::StandbyAdmitted(_)
             | Fact::StandbyDismissed(_) => Self::default(),
@@ -416,7 +470,6 @@ impl Particulars {
     }
 
     fn of_work(work: &StockWork) -> Self {
-        let by = work.staff.as_ref().map(|staff| format!(", staff {staff}"));
         let (document, why) = match &work.kind {
             WorkKind::GoodsIn {
                 supplier, reference, ..
@@ -444,8 +497,18 @@ impl Particulars {
         let why = why.into_iter().chain(work.note.clone()).collect::<Vec<_>>().join(", ");
         Self {
             document: Some(document.unwrap_or_else(|| format!("work {}", work.id))),
-            who: Some(format!("device \"{}\"{}", work.device, by.unwrap_or_default())),
+            who: Some(of_device(&work.device, &work.staff)),
             why: Some(why).filter(|why| !why.is_empty()),
+            hold: None,
+        }
+    }
+
+    fn of_transfer(id: &str, by: &By, why: String) -> Self {
+        let why: Vec<String> = std::iter::once(why).chain(by.note.clone()).collect();
+        Self {
+            document: Some(format!("transfer {id}")),
+            who: Some(of_device(&by.device, &by.staff)),
+            why: Some(why.join(", ")),
             hold: None,
         }
     }
@@ -465,6 +528,11 @@ impl Particulars {
             hold: Some(opened.id),
         }
     }
+}
+
+fn of_device(device: &str, staff: &Option<StaffId>) -> String {
+    let by = staff.as_ref().map(|staff| format!(", staff {staff}"));
+    format!("device \"{device}\"{}", by.unwrap_or_default())
 }
 
 const fn place_words(place: Place) -> &'static str {

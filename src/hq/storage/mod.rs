@@ -21,6 +21,7 @@ mod registers;
 mod retired;
 mod rights;
 mod sales;
+mod site_work;
 mod stock;
 mod successors;
 mod tokens;
@@ -51,6 +52,7 @@ pub(in crate::hq) use registers::Register;
 pub(in crate::hq) use retired::RetiredReplica;
 pub use sales::SaleKind;
 pub(in crate::hq) use sales::{NewRepeat, NewSale, SalesOfDay};
+pub use site_work::KnownTransfer;
 pub use tokens::{Token, TokenRole};
 pub use totals::DailyTotal;
 use writer::Writer;
@@ -70,6 +72,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0013_retired.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
     M::up(include_str!("../../../migrations/hq/0014_successors.sql")),
+    M::up(include_str!("../../../migrations/hq/0015_site_work.sql")),
     M::up(include_str!("../../../migrations/hq/0016_history.sql")),
     M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
 ];

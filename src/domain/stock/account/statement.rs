@@ -279,6 +279,12 @@ fn ended_line(EndedHold { id, end, opened }: EndedHold<'_>) -> String {
             quantity(growth.removed),
             end.particulars.why.as_deref().unwrap_or("a sale")
         ),
+        StepKind::Collected => format!("fetched, paid before: {} units went out", quantity(growth.removed)),
+        StepKind::Dispatched => format!(
+            "sent to another site: {} units went out by {}",
+            quantity(growth.removed),
+            end.particulars.why.as_deref().unwrap_or("a transfer")
+        ),
         StepKind::HoldReleased => "released: its units can be promised again".into(),
         StepKind::HoldExpired => "run out: its units can be promised again".into(),
         _ => format!(
