@@ -55,6 +55,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rumqttc", &["mqtt"]),
     ("rumqttd", &["mqtt"]),
     ("tokio_tungstenite", &["lan"]),
+    ("mdns_sd", &["lan"]),
     ("axum", &["http", "web", "hq/http", "hq/web", "node", "hq", "cli"]),
     ("clap", &["cli"]),
 ];

@@ -113,6 +113,7 @@ async fn drain(node: &Path, hq: &Path) -> Outcome<Drain> {
     let head = head(node)?;
     let broker = Mosquitto::start(STOCK);
     let running = RunningHq::start(HqConfig {
+        stock: finalmarket::hq::config::StockConfig::default(),
         data: hq.to_owned(),
         org: ORG.parse()?,
         listen: "127.0.0.1:0".parse()?,

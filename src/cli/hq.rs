@@ -46,6 +46,7 @@ fn read(arguments: Arguments) -> Result<HqConfig, Failure> {
     }
     let missing = "where there is no --config, --data and --broker are needed";
     Ok(HqConfig {
+        stock: crate::hq::config::StockConfig::default(),
         data: arguments.data.ok_or(missing)?,
         org: arguments.org,
         listen: arguments.listen,

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::client::Client;
-use crate::lan::{ParentAddress, token_path, write_token};
+use crate::domain::ids::SiteId;
+use crate::lan::{Multicast, ParentAddress, find, token_path, write_token};
 use crate::node::operator::Operator;
 
 /// Pair a kiosk's node, or a standby, with its store's node.
@@ -21,20 +23,30 @@ pub(super) struct Arguments {
     /// The kiosk's or the standby's data folder.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// The store's node.
-    #[arg(long, value_name = "http://HOST:PORT")]
+    /// The store's node, or `lan` to look for it by mDNS.
+    #[arg(long, value_name = "http://HOST:PORT", default_value = "lan")]
     parent: ParentAddress,
+    /// Of which site, where several stores announce themselves on the LAN.
+    #[arg(long, value_name = "SITE")]
+    site: Option<SiteId>,
     /// The code that the store showed.
     #[arg(long)]
     code: String,
 }
 
+/// How long stores have to be heard on the LAN.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
 /// The same for every run: whoever repeats the command with its code gets the same token again.
 const KEY: &str = "join";
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let parent = match &arguments.parent {
+        ParentAddress::Lan => found(arguments.site.as_ref())?,
+        there => there.clone(),
+    };
     let stranger = Operator {
-        url: arguments.parent.to_string(),
+        url: parent.to_string(),
         token: String::new(),
     };
     let client = Client::new(stranger)?;
@@ -65,4 +77,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         arguments.parent
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// The one store on the LAN, or the one of the site.
+fn found(site: Option<&SiteId>) -> Result<ParentAddress, Failure> {
+    let wanted = |of: &SiteId| site.is_none_or(|site| site == of);
+    let stores = find(Multicast::default(), |store| wanted(&store.site), usize::MAX, LOOK_MAX)?;
+    match &stores[..] {
+        [] => {
+            Err("no store's node announces itself on this LAN; say where it is with --parent http://HOST:PORT".into())
+        }
+        [one] => {
+            eprintln!("found {} of {} at {}", one.store.node, one.store.site, one.address);
+            Ok(one.address.clone())
+        }
+        many => {
+            let sites: Vec<&str> = many.iter().map(|found| found.store.site.as_str()).collect();
+            Err(format!(
+                "several stores announce themselves: {}; say which one with --site",
+                sites.join(", ")
+            )
+            .into())
+        }
+    }
 }

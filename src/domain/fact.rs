@@ -10,8 +10,8 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId, PickupOrdered,
-    PickupStep, Retired, RightsReleased, StockWork, ThresholdSet, TransferCalledOff, TransferDispatched,
+    Accepted, CountSettled, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId,
+    PickupOrdered, PickupStep, Retired, RightsReleased, StockWork, ThresholdSet, TransferCalledOff, TransferDispatched,
     TransferReceived, TransferRequested,
 };
 use super::time::Hlc;
@@ -47,6 +47,8 @@ pub enum Fact {
     ThresholdSet(ThresholdSet),
     /// Goods in, losses, corrections, moves between places and counts, with who and why.
     StockWork(StockWork),
+    /// A count is provisional no more.
+    CountSettled(CountSettled),
     /// An online channel ordered goods for pickup. Headquarters writes it.
     PickupOrdered(PickupOrdered),
     /// Something was decided of a pickup.
@@ -221,6 +223,7 @@ mod kind {
     pub const ACCEPTED: u32 = 13;
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
+    pub const COUNT_SETTLED: u32 = 40;
     pub const PICKUP_ORDERED: u32 = 22;
     pub const PICKUP_STEP: u32 = 23;
     pub const TRANSFER_REQUESTED: u32 = 24;
@@ -257,6 +260,7 @@ impl Entry {
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
+            Fact::CountSettled(body) => encode(kind::COUNT_SETTLED, recorded, body),
             Fact::PickupOrdered(body) => encode(kind::PICKUP_ORDERED, recorded, body),
             Fact::PickupStep(body) => encode(kind::PICKUP_STEP, recorded, body),
             Fact::TransferRequested(body) => encode(kind::TRANSFER_REQUESTED, recorded, body),
@@ -305,6 +309,7 @@ impl Entry {
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
+            kind::COUNT_SETTLED => Fact::CountSettled(whole(kind, body)?),
             kind::PICKUP_ORDERED => Fact::PickupOrdered(whole(kind, body)?),
             kind::PICKUP_STEP => Fact::PickupStep(whole(kind, body)?),
             kind::TRANSFER_REQUESTED => Fact::TransferRequested(whole(kind, body)?),
@@ -344,7 +349,8 @@ fn whole<'a, T: Deserialize<'a>>(kind: u32, body: &'a [u8]) -> Result<T, RecordE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::stock::{MovementKind, MovementLine, Place, WorkKind, WorkLine, WorkReason};
+    use crate::domain::escrow::ReplicaId;
+    use crate::domain::stock::{MovementKind, MovementLine, NodeMark, Place, WorkKind, WorkLine, WorkReason};
 
     fn entry() -> Entry {
         let line = MovementLine {
@@ -392,6 +398,10 @@ mod tests {
     #[test]
     fn stock_work_and_thresholds_read_back() {
         let (site, sku) = ("store-1".parse().unwrap(), "a-1".parse().unwrap());
+        let replica = ReplicaId {
+            node: "kiosk-1".parse().unwrap(),
+            incarnation: Incarnation { counter: 1, random: 5 },
+        };
         let line = WorkLine {
             sku,
             quantity: "-1.5".parse().unwrap(),
@@ -409,7 +419,22 @@ mod tests {
                 from: Place::Sellable,
                 to: Place::Damaged,
             },
-            WorkKind::Count { mark: 77 },
+            WorkKind::Count {
+                mark: 77,
+                others: vec![NodeMark {
+                    replica: replica.clone(),
+                    mark: None,
+                    had: 3,
+                }],
+            },
+            WorkKind::CountLate {
+                count: MovementId([9; 8]),
+                of: RecordId {
+                    node: replica.node.clone(),
+                    incarnation: replica.incarnation,
+                    seq: 4,
+                },
+            },
         ];
         let facts = kinds.map(|kind| {
             Fact::StockWork(StockWork {
@@ -428,12 +453,16 @@ mod tests {
             threshold: None,
             by: "manager".into(),
         });
+        let settled = Fact::CountSettled(CountSettled {
+            site: "store-1".parse().unwrap(),
+            count: MovementId([9; 8]),
+        });
         let admitted = Fact::StandbyAdmitted(StandbyAdmitted {
             name: "store-1 b".into(),
             public_key: [7; 32],
         });
         let dismissed = Fact::StandbyDismissed(StandbyDismissed { public_key: [7; 32] });
-        for fact in facts.into_iter().chain([threshold, admitted, dismissed]) {
+        for fact in facts.into_iter().chain([threshold, settled, admitted, dismissed]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use super::headquarters::Admission;
 use crate::domain::ids::OrgId;
+use crate::domain::quantity::Quantity;
+use crate::domain::stock::LOW_STOCK;
 use crate::mqtt::BrokerConfig;
 
 /// Headquarters' configuration.
@@ -24,6 +26,28 @@ pub struct HqConfig {
     /// Which nodes it takes facts from.
     #[serde(default = "default_admission")]
     pub admission: Admission,
+    /// From when on stock is told of.
+    #[serde(default)]
+    pub stock: StockConfig,
+}
+
+/// From when on stock is told of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StockConfig {
+    /// From how many units left on an item counts as low, where a site has set no threshold for it.
+    pub low_stock: Quantity,
+    /// After how many minutes a store or a kiosk that is not connected counts as silent.
+    pub stale_minutes: u32,
+}
+
+impl Default for StockConfig {
+    fn default() -> Self {
+        Self {
+            low_stock: LOW_STOCK,
+            stale_minutes: 60,
+        }
+    }
 }
 
 const fn default_admission() -> Admission {

@@ -29,6 +29,8 @@ pub enum Happening {
     Nodes,
     /// Rights have changed hands with a node.
     Rights(RightsMoved),
+    /// An alert was raised, says something else, is over or was seen.
+    Alerts,
     /// A pickup or a transfer of a site went further, and the site's feed says so.
     Site(SiteId),
 }
@@ -139,6 +141,11 @@ impl Headquarters {
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Happening> {
         self.watch.happenings.subscribe()
+    }
+
+    /// Tells that somebody has seen an alert.
+    pub(super) fn tell_alerts(&self) {
+        self.watch.tell(Happening::Alerts);
     }
 
     /// The names of sites' feeds that have a new version from now on.

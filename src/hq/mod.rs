@@ -6,6 +6,8 @@
 //! A batch's way: [`ingest`](Headquarters::ingest) commits it to the ledger and says what is acknowledged;
 //! [`project`](Headquarters::project) follows with figures, each projection in transactions of its own.
 
+mod account;
+mod alerts;
 mod backup;
 mod carriage;
 mod carriage_loop;
@@ -36,6 +38,7 @@ mod shelves;
 mod site_news;
 mod start;
 mod stock;
+mod stock_watch;
 mod storage;
 mod succession;
 mod tokens;
@@ -45,6 +48,8 @@ mod verify;
 mod verify_rights;
 pub mod web;
 
+pub use account::ShelfHistory;
+pub use alerts::AcknowledgeError;
 pub use backup::{CopyError, RestoredHq, back_up, database_path, restore};
 pub use counts::Counts;
 pub use feeds::{CATALOG_FEED, ENTRY_BYTES_MAX, PublishError, Published};
@@ -66,7 +71,9 @@ pub use settle::SettleError;
 pub use shelves::{ReplicaRow, SiteShelf};
 pub use start::{RunningHq, StartError, run};
 pub use stock::{StockCursor, StockCursorError, StockLine};
-pub use storage::{DailyTotal, KnownTransfer, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole};
+pub use storage::{
+    Alert, AlertSubject, DailyTotal, KnownTransfer, OpenError, SaleKind, SetAsideState, StorageError, Token, TokenRole,
+};
 pub use tokens::TokenError;
 pub use totals::{SiteDay, Totals, TotalsCursor, TotalsCursorError, TotalsQuery};
 pub use transfers::TransferError;

@@ -46,7 +46,7 @@ pub struct ReplicaRow {
 }
 
 impl SiteShelf {
-    fn of(reading: &Reading<'_>, site: &SiteId, sku: Sku) -> Result<Self, StorageError> {
+    pub(super) fn of(reading: &Reading<'_>, site: &SiteId, sku: Sku) -> Result<Self, StorageError> {
         let mut shelf = Shelf::default();
         let mut replicas = Vec::new();
         let mut registers = reading.registers_of(site, &sku)?;

@@ -15,6 +15,7 @@ use super::http::{HqApi, HqApiLimits, HqApiParts};
 use super::link_loop::{LinkLoop, wall_ms};
 use super::projector;
 use super::rights_loop::RightsLoop;
+use super::stock_watch;
 use super::storage::OpenError;
 use crate::http::ServeLimits;
 use crate::mqtt::{LinkConfig, Role};
@@ -169,6 +170,14 @@ impl RunningHq {
             tokio::spawn(link_loop.run(stopped.clone())),
             tokio::spawn(carriage_loop.run(stopped.clone())),
             tokio::spawn(rights_loop.run(stopped.clone())),
+            tokio::spawn(stock_watch::run(
+                stock_watch::Watch {
+                    headquarters: Arc::clone(&headquarters),
+                    config: config.stock,
+                    now_ms: wall_ms,
+                },
+                stopped.clone(),
+            )),
             tokio::spawn(projector::run(Arc::clone(&headquarters), grown, projected, stopped)),
         ];
         Ok(Self {

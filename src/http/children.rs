@@ -1,6 +1,7 @@
 //! `GET /v1/link`: a kiosk's own node, whose parent this one is, over a WebSocket. Frames are carried both ways as they
 //! are; what they mean is the business of whoever listens to [`ChildEvent`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +13,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderValue;
 use axum::response::Response;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
@@ -74,19 +75,27 @@ pub struct Children {
     events: mpsc::Sender<ChildEvent>,
     connections: Arc<AtomicU64>,
     places: Arc<Semaphore>,
+    connected: watch::Receiver<BTreeSet<NodeId>>,
 }
 
 impl Children {
-    /// Where kiosks' nodes are taken in, and what happens there.
+    /// Where kiosks' nodes are taken in, and what happens there. `connected` says which are, once they have introduced
+    /// themselves.
     #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<ChildEvent>) {
+    pub fn new(connected: watch::Receiver<BTreeSet<NodeId>>) -> (Self, mpsc::Receiver<ChildEvent>) {
         let (events, happened) = mpsc::channel(EVENTS_MAX);
         let children = Self {
+            connected,
             events,
             connections: Arc::default(),
             places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         };
         (children, happened)
+    }
+
+    /// The kiosks' nodes that are connected.
+    pub(super) fn connected(&self) -> BTreeSet<NodeId> {
+        self.connected.borrow().clone()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Fulfilment, Refund, RefundReason, Sale, Tender, TenderKind, TenderReference, Totals};
+use crate::domain::stock::Place;
 use crate::domain::tax::{AppliedTax, TaxBasis, TaxClass, TaxRate};
 use crate::domain::time::{BusinessDay, LocalTime};
 use crate::store::Position;
@@ -142,6 +143,9 @@ pub struct RefundLineBody<'a> {
     tax: Amount,
     #[schema(value_type = String, example = "standard")]
     tax_class: Option<&'a TaxClass>,
+    /// Where the goods went: `sellable` or `damaged`.
+    #[schema(value_type = String, example = "sellable")]
+    place: Place,
 }
 
 /// One payment.
@@ -257,6 +261,7 @@ impl<'a> From<&'a Refund> for RefundBody<'a> {
             amount: money(back.amount),
             tax: money(back.tax_amount),
             tax_class: class(&refund.taxes, back.tax),
+            place: back.place,
         });
         Self {
             kind: "refund",

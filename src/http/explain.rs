@@ -1,27 +1,20 @@
 //! Why a shelf's figures are what they are: its history, row by row, and its account.
 
-mod bodies;
-
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
+use super::account::{ExplainBody, ExplainQuery, StepBody};
 use super::parameters::{InPath, InQuery, page_limit};
 use super::problem::{Problem, kind};
-use super::receipts::wants_text;
 use super::state::ApiState;
 use crate::domain::ids::Sku;
-use crate::domain::stock::Place;
-use crate::operations::{StatementHead, explain, follow_history, history_is_behind, pruned_steps, statement, steps};
+use crate::domain::stock::{Place, StatementHead};
+use crate::operations::{explain, follow_history, history_is_behind, pruned_steps, steps};
 use crate::store::{Failure, Position, StorageError};
-
-pub use bodies::{ExplainBody, HistoryBody, StepBody};
-
-/// How many steps an account tells one by one where the client does not say.
-const STEPS_DEFAULT: u32 = 20;
 
 /// Which part of a history.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -38,16 +31,14 @@ pub struct HistoryQuery {
     place: Option<Place>,
 }
 
-/// What of an account.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExplainQuery {
-    /// The most steps that are told one by one; 20 where it is not given.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u32>,
-    /// `json` where it is not given, or `text`: an account statement for people.
-    format: Option<String>,
+/// A page of an item's history, the newest first. Behind the oldest record that is kept stands one entry for each kind,
+/// with the sum of those that are not.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HistoryBody {
+    history: Vec<StepBody>,
+    /// The cursor of the next page, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<i64>,
 }
 
 /// What moved an item, record by record.
@@ -83,7 +74,7 @@ pub(super) async fn history(
     if !known {
         return Err(missing(&sku));
     }
-    let next = found.last().filter(|_| full).map(|step| step.row.position.get());
+    let next = found.last().filter(|_| full).map(|step| step.number);
     let history = found.into_iter().map(StepBody::from);
     let history = history.chain(pruned.into_iter().map(StepBody::from)).collect();
     Ok(Json(HistoryBody { history, next }))
@@ -103,36 +94,26 @@ pub(super) async fn account(
     InQuery(query): InQuery<ExplainQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let steps_max = page_limit(Some(query.limit.unwrap_or(STEPS_DEFAULT)))?;
-    let as_text = match query.format.as_deref() {
-        None => wants_text(&headers),
-        Some("text") => true,
-        Some("json") => false,
-        Some(_) => return Err(Problem::new(&kind::INVALID_PARAMETER, "format is json or text")),
-    };
+    let (wanted, now) = (query.wanted(&headers)?, api.now());
+    let running_ms = api.running.at(now);
     catch_up(&api).await?;
     let asked = sku.clone();
     let found = api
         .readers
         .run(move |snapshot| -> Result<_, StorageError> {
             let name = snapshot.item(&asked)?.map(|listed| listed.item.name.to_string());
-            Ok((explain(snapshot, &asked, steps_max)?, name.unwrap_or_default()))
+            let account = explain(snapshot, &asked, wanted.steps_max, running_ms)?;
+            Ok((account, name.unwrap_or_default()))
         })
         .await?;
-    let (explained, name) = (found.0.ok_or_else(|| missing(&sku))?, found.1);
-    let now = api.now();
+    let (account, name) = (found.0.ok_or_else(|| missing(&sku))?, found.1);
     let head = StatementHead {
         node: api.node.node.clone(),
         site: api.node.site.clone(),
         name,
         at_ms: now.unix_ms,
-        running_ms: api.running.at(now),
     };
-    if as_text {
-        let text = statement(&head, &explained);
-        return Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
-    }
-    Ok(Json(ExplainBody::of(&head, explained)).into_response())
+    Ok(wanted.answer(&head, account))
 }
 
 /// Lets the history have every record before it is read.

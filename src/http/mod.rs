@@ -6,6 +6,7 @@
 //! read, and writes the answer. Who may call what is the table in [`roles`]; what an error means to a client is the
 //! table in [`problem::kind`].
 
+pub(crate) mod account;
 mod alerts;
 mod aside;
 pub(crate) mod body;

@@ -17,7 +17,8 @@ use super::state::ApiState;
 use super::tenders::{TenderRequest, stated_tenders};
 use crate::domain::ids::{ReceiptNumber, SaleId, Series, StaffId};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::RefundReason;
+use crate::domain::sale::{RefundReason, ReturnedLine};
+use crate::domain::stock::Place;
 use crate::domain::time::LocalTime;
 use crate::operations::{RefundCommand, SaleRef, refund};
 
@@ -69,11 +70,15 @@ pub struct RefundLineRequest {
     /// How much of it: over 0.
     #[schema(value_type = String, example = "1")]
     quantity: Quantity,
+    /// Where it goes: `sellable`, back on sale, where it is not given; `damaged`, set apart.
+    #[schema(value_type = Option<String>, example = "damaged")]
+    #[serde(default)]
+    place: Place,
 }
 
 /// Takes goods back.
 ///
-/// Over all refunds of a sale no line gives back more than was sold on it. The goods go back to stock. Repeated with
+/// Over all refunds of a sale no line gives back more than was sold on it. Each line says where its goods go. Repeated with
 /// its key, or as the same refund under another key, it is answered as it was first.
 #[utoipa::path(
     post, operation_id = "refund", path = "/v1/refunds", tag = "sales", request_body = RefundRequest,
@@ -107,7 +112,11 @@ impl RefundRequest {
             .iter()
             .zip(0..)
             .map(|(back, index)| match back.line.checked_sub(1) {
-                Some(position) => Ok((position, back.quantity)),
+                Some(line) => Ok(ReturnedLine {
+                    line,
+                    quantity: back.quantity,
+                    place: back.place,
+                }),
                 None => {
                     let pointer = format!("/lines/{index}/line");
                     Err(invalid(&pointer, "lines are counted from 1"))

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::children::Children;
 use super::command::Command;
 use super::explain::catch_up;
 use super::kept::kept;
@@ -16,7 +17,7 @@ use crate::domain::ids::{Sku, StaffId};
 use crate::domain::money::{Currency, Price};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{Place, StockWork, WorkKind, WorkReason};
-use crate::operations::{WorkCommand, WorkEntry, WorkRefusal, count_mark, stock_work};
+use crate::operations::{TakenMark, WorkCommand, WorkEntry, WorkRefusal, count_mark, stock_work};
 
 /// Work on the stock.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -98,6 +99,9 @@ pub struct WorkLineRequest {
 pub struct WorkBody {
     /// Its identity.
     id: String,
+    /// Of a count, whether it is provisional: not all from before its marks is known. Left out for other work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provisional: Option<bool>,
     lines: Vec<WorkLineBody>,
 }
 
@@ -121,6 +125,19 @@ pub struct CountRequest {}
 pub struct CountBody {
     /// What is counted is what stood on the shelf when this was taken, whatever is sold meanwhile.
     mark: u64,
+    /// Whether a count at this mark stays provisional: a node that moves goods of the site could not be asked for its mark.
+    provisional: bool,
+    /// The other nodes that move goods at the site.
+    nodes: Vec<MarkedNodeBody>,
+}
+
+/// Another node that moves goods at the site.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MarkedNodeBody {
+    #[schema(example = "kiosk-1")]
+    node: String,
+    /// Whether it could be asked.
+    marked: bool,
 }
 
 /// Enters work on the stock.
@@ -158,7 +175,7 @@ pub(super) async fn create(
     Ok(kept.into_response())
 }
 
-/// Takes the mark of a count. Goods are then counted while the site goes on selling, and entered as work of the kind
+/// Takes the mark of a count, from every node that moves goods at the site. Goods are then counted while the site goes on selling, and entered as work of the kind
 /// `count`.
 #[utoipa::path(
     post, operation_id = "begin_count", path = "/v1/stock/counts", tag = "stock", request_body = CountRequest,
@@ -172,11 +189,12 @@ pub(super) async fn mark(
 ) -> Result<Response, Problem> {
     let (request, CountRequest {}) = command.into_request(&caller);
     let now = api.now();
+    let connected = api.children.as_ref().map(Children::connected).unwrap_or_default();
     let kept = api
         .write(move |tx| {
             kept::<_, WorkRefusal>(tx, &request, now, |tx| {
-                let mark = count_mark(tx)?;
-                Ok((StatusCode::OK, CountBody { mark }))
+                let mark = count_mark(tx, now, &connected)?;
+                Ok((StatusCode::OK, CountBody::from(mark)))
             })
         })
         .await?;
@@ -194,7 +212,10 @@ impl WorkRequest {
             WorkKindRequest::Loss { reason, place } => WorkKind::Loss { reason, place },
             WorkKindRequest::Correction { reason, place } => WorkKind::Correction { reason, place },
             WorkKindRequest::Move { reason, from, to } => WorkKind::Move { reason, from, to },
-            WorkKindRequest::Count { mark } => WorkKind::Count { mark },
+            WorkKindRequest::Count { mark } => WorkKind::Count {
+                mark,
+                others: Vec::new(),
+            },
         };
         let lines = self.lines.into_iter().map(|line| WorkEntry {
             sku: line.sku,
@@ -210,14 +231,31 @@ impl WorkRequest {
     }
 }
 
+impl From<TakenMark> for CountBody {
+    fn from(mark: TakenMark) -> Self {
+        let nodes = mark.nodes.into_iter().map(|(node, marked)| MarkedNodeBody {
+            node: node.to_string(),
+            marked,
+        });
+        let nodes: Vec<MarkedNodeBody> = nodes.collect();
+        Self {
+            mark: mark.number,
+            provisional: nodes.iter().any(|node| !node.marked),
+            nodes,
+        }
+    }
+}
+
 impl From<StockWork> for WorkBody {
     fn from(work: StockWork) -> Self {
+        let provisional = work.kind.is_provisional();
         let lines = work.lines.into_iter().map(|line| WorkLineBody {
             sku: line.sku,
             quantity: line.quantity,
         });
         Self {
             id: work.id.to_string(),
+            provisional: matches!(work.kind, WorkKind::Count { .. }).then_some(provisional),
             lines: lines.collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! Where a kiosk's parent is, and who the kiosk is there.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,23 +9,36 @@ use serde::Deserialize;
 
 use crate::domain::ids::{NodeId, OrgId, SiteId};
 
-/// Where a store's node answers: `http://HOST:PORT`.
+/// What says that the parent is looked for.
+const LAN: &str = "lan";
+
+/// Where a store's node answers: `http://HOST:PORT`, or `lan`, where the one of the own site announces itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct ParentAddress {
-    host: String,
-    port: u16,
+pub enum ParentAddress {
+    /// There.
+    At {
+        /// The host's name or its address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// It is looked for on the LAN by mDNS, anew for every connection.
+    Lan,
 }
 
 /// Why a text is not a parent's address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a parent's address is http://HOST:PORT; this is {0:?}")]
+#[error("a parent's address is http://HOST:PORT, or `lan` to look for it; this is {0:?}")]
 pub struct ParentAddressError(String);
 
 impl FromStr for ParentAddress {
     type Err = ParentAddressError;
 
     fn from_str(text: &str) -> Result<Self, ParentAddressError> {
+        if text == LAN {
+            return Ok(Self::Lan);
+        }
         let wrong = || ParentAddressError(text.chars().take(120).collect());
         let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
         let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or_else(wrong)?;
@@ -34,7 +48,7 @@ impl FromStr for ParentAddress {
             return Err(wrong());
         }
         let host = host.to_owned();
-        Ok(Self { host, port })
+        Ok(Self::At { host, port })
     }
 }
 
@@ -48,15 +62,32 @@ impl TryFrom<String> for ParentAddress {
 
 impl fmt::Display for ParentAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        match self {
+            Self::At { host, port } => write!(f, "http://{host}:{port}"),
+            Self::Lan => f.write_str(LAN),
+        }
     }
 }
 
 impl ParentAddress {
-    /// Host and port, as the system's resolver takes them.
+    /// That of a socket.
     #[must_use]
-    pub fn authority(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+    pub fn of(socket: SocketAddr) -> Self {
+        let host = match socket.ip() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        let port = socket.port();
+        Self::At { host, port }
+    }
+
+    /// Host and port, as the system's resolver takes them; none where it is to be looked for.
+    #[must_use]
+    pub fn authority(&self) -> Option<String> {
+        match self {
+            Self::At { host, port } => Some(format!("{host}:{port}")),
+            Self::Lan => None,
+        }
     }
 }
 
@@ -104,7 +135,12 @@ mod tests {
 
     #[test]
     fn an_address_reads_back_as_it_is_written() {
-        for right in ["http://192.0.2.7:8080", "http://store-1.local:80", "http://[::1]:8080"] {
+        for right in [
+            "http://192.0.2.7:8080",
+            "http://store-1.local:80",
+            "http://[::1]:8080",
+            "lan",
+        ] {
             assert_eq!(right.parse::<ParentAddress>().unwrap().to_string(), right);
         }
         for wrong in [

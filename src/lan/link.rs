@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::config::{Door, ParentAddress, ParentConfig};
+use super::discovery::{Multicast, find};
 use super::others::Parents;
 use crate::backoff::Backoff;
 
@@ -27,6 +28,8 @@ const MESSAGE_BYTES_MAX: usize = 2 << 20;
 const STANDBYS_HEADER: &str = "finalmarket-standbys";
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long the parent is looked for on the LAN; connecting to it has the rest of [`CONNECT_MAX`].
+const LOOK_MAX: Duration = Duration::from_secs(4);
 /// How often the parent is pinged.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// A parent that says nothing for so long, not even that it heard a ping, is gone.
@@ -293,12 +296,37 @@ async fn put(socket: &mut WebSocketStream<TcpStream>, message: Message) -> Resul
     }
 }
 
+/// Where the store's node of the own site announces itself.
+async fn look_for(config: &ParentConfig) -> Result<String, String> {
+    let (org, site) = (config.org.clone(), config.site.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        find(
+            Multicast::default(),
+            |store| store.org == org && store.site == site,
+            1,
+            LOOK_MAX,
+        )
+    });
+    let found = looked.await.map_err(|error| error.to_string())?;
+    let found = found.map_err(|error| error.to_string())?;
+    let address = found.first().and_then(|found| found.address.authority());
+    address.ok_or_else(|| {
+        format!(
+            "no store's node of the site {} announces itself on the LAN",
+            config.site
+        )
+    })
+}
+
 /// Connects; beside the connection it gives who may take the parent's place, as the parent says.
 async fn open(
     config: &ParentConfig,
     parent: Option<&ParentAddress>,
 ) -> Result<(WebSocketStream<TcpStream>, String), String> {
-    let authority = parent.unwrap_or(&config.address).authority();
+    let authority = match parent.unwrap_or(&config.address).authority() {
+        Some(authority) => authority,
+        None => look_for(config).await?,
+    };
     let stream = TcpStream::connect(&authority)
         .await
         .map_err(|error| error.to_string())?;

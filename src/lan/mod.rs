@@ -5,10 +5,12 @@
 //! outlive it, and it knows bytes, not what they mean.
 
 mod config;
+mod discovery;
 mod link;
 mod others;
 mod token;
 
 pub use config::{Door, ParentAddress, ParentAddressError, ParentConfig};
+pub use discovery::{Announcement, DiscoveryError, FoundStore, Multicast, StoreNode, announce, find};
 pub use link::{LinkEvent, LinkHandle, SendFailed, spawn};
 pub use token::{read_token, token_path, write_token};

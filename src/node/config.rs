@@ -37,8 +37,13 @@ pub struct NodeConfig {
     pub listen: SocketAddr,
     /// The broker; without one the node sells all the same and keeps everything for later.
     pub broker: Option<BrokerConfig>,
-    /// A kiosk's parent: its store's node, `http://HOST:PORT`, instead of a broker. `finalmarket join` pairs with it.
+    /// A kiosk's parent instead of a broker: its store's node, `http://HOST:PORT`, or `lan` to look for it by mDNS.
+    /// `finalmarket join` pairs with it.
     pub parent: Option<ParentAddress>,
+    /// Whether a store's node announces itself by mDNS, so that its kiosks find it. One that listens on loopback only is
+    /// never announced.
+    #[serde(default = "default_announce")]
+    pub announce: bool,
     /// A standby of this node, or whose standby this node is.
     #[serde(default)]
     pub standby: StandbyConfig,
@@ -273,6 +278,10 @@ pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigErro
     })
 }
 
+const fn default_announce() -> bool {
+    true
+}
+
 impl NodeConfig {
     /// What sales follow, as operations want it.
     #[must_use]
@@ -307,6 +316,7 @@ impl NodeConfig {
             listen: default_listen(),
             broker: None,
             parent: None,
+            announce: default_announce(),
             standby: StandbyConfig::default(),
             sale,
             holds: HoldsConfig::default(),

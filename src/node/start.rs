@@ -28,7 +28,7 @@ use crate::http::{
     ApiLimits, ApiParts, ApiState, Children, Commits, Gathered, Link, LinkReport, RightsDesk, ServeLimits, StandbyDesk,
     StandbyReport, aside_router, forget_unsent_copies,
 };
-use crate::lan::{Door, ParentConfig, read_token, token_path};
+use crate::lan::{Announcement, Door, Multicast, ParentConfig, StoreNode, announce, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, pair, repair};
 use crate::store::{
@@ -146,8 +146,13 @@ impl Node {
         let (cut, cut_by_person) = watch::channel(false);
         // A kiosk's node is no parent itself: the tree has two levels below headquarters.
         let is_parent = config.parent.is_none();
-        let (children, child_events) = Children::new();
-        let (standbys, standby_events) = Children::new();
+        let (online, who_is) = watch::channel(BTreeSet::new());
+        let (children, child_events) = Children::new(who_is.clone());
+        let (standbys, standby_events) = Children::new(watch::channel(BTreeSet::new()).1);
+        let announced = match listener.local_addr() {
+            Ok(listens) if is_parent => announced(&config, listens),
+            _ => None,
+        };
         forget_unsent_copies(&config.data);
         let (standby_report, standbys_known) = watch::channel(StandbyReport::default());
         let (again, starts_again) = watch::channel(false);
@@ -196,6 +201,9 @@ impl Node {
             stopped.clone(),
         ));
         let mut tasks = vec![serving];
+        if let Some(announced) = announced {
+            tasks.push(tokio::spawn(say_goodbye(announced, stopped.clone())));
+        }
         let carrier_limits = CarrierLimits {
             sync_point_pause_ms: config.shelves_pause_ms,
             ..CarrierLimits::default()
@@ -228,7 +236,6 @@ impl Node {
         let relays = is_parent.then(|| {
             let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
             let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
-            let (online, who_is) = watch::channel(BTreeSet::new());
             let child_loop = ChildLoop {
                 store: Arc::clone(&store),
                 clock,
@@ -334,6 +341,29 @@ impl Node {
             tracing::error!("the database was not closed in order; it is whole all the same");
         }
     }
+}
+
+/// Announces a store's node on the LAN. Without multicast it goes on, and its kiosks need its address.
+fn announced(config: &NodeConfig, listens: SocketAddr) -> Option<Announcement> {
+    if !config.announce || listens.ip().is_loopback() {
+        return None;
+    }
+    let store = StoreNode {
+        org: config.org.clone(),
+        site: config.site.clone(),
+        node: config.node.clone(),
+    };
+    let announced = announce(Multicast::default(), &store, listens);
+    announced
+        .inspect_err(|error| tracing::warn!(%error, "kiosks need this node's address: it is not announced"))
+        .ok()
+}
+
+/// Keeps a node announced until it is to stop.
+async fn say_goodbye(announced: Announcement, mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    // It waits for the goodbye to be sent.
+    let _ = tokio::task::spawn_blocking(move || drop(announced)).await;
 }
 
 /// Who the node's parent is, where it has one.

@@ -3,16 +3,14 @@
 //! Promises: they follow from the shelf and from what was told before, so that a restart tells nothing anew. Must never: be
 //! part of a sale; items are judged behind it.
 
-use super::explain::explain;
+use super::explain::owed;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{AlertKind, StockStatus, is_highly_reserved};
+use crate::domain::stock::{AlertKind, Standing, Telling, judge, telling};
 use crate::store::{AlertRow, Device, Failure, Now, Snapshot, StorageError, WriteTransaction};
 
 /// How many items one step judges, so that no sale waits long behind it.
 const STEP: u32 = 16;
-/// How many sales an alert names.
-const SALES_MAX: usize = 5;
 /// From how many bytes on an alert says nothing more of the next difference: what each transfer differs in is with it.
 const DETAIL_MAX: usize = 1_000;
 
@@ -118,13 +116,16 @@ fn tell(
     now: Now,
     kind: AlertKind,
     sku: Option<&Sku>,
-    detail: Option<String>,
+    wrong: Option<String>,
 ) -> Result<(), StorageError> {
-    match (tx.open_alert(kind, sku)?, detail) {
-        (None, Some(detail)) => tx.raise_alert(kind, sku, &detail, now),
-        (Some(open), Some(detail)) if open.detail != detail => tx.detail_alert(open.ix, &detail),
-        (Some(open), None) => tx.clear_alert(open.ix, now),
-        (Some(_), Some(_)) | (None, None) => Ok(()),
+    let open = tx.open_alert(kind, sku)?;
+    let told = open.as_ref().map(|open| open.detail.as_str());
+    let (done, detail) = (telling(told, wrong.as_deref()), wrong.unwrap_or_default());
+    match (done, open) {
+        (Telling::Raise, _) => tx.raise_alert(kind, sku, &detail, now),
+        (Telling::Reword, Some(open)) => tx.detail_alert(open.ix, &detail),
+        (Telling::Clear, Some(open)) => tx.clear_alert(open.ix, now),
+        (Telling::Leave | Telling::Reword | Telling::Clear, _) => Ok(()),
     }
 }
 
@@ -133,54 +134,24 @@ fn wrong(
     snapshot: &Snapshot<'_>,
     sku: &Sku,
     low_stock: Quantity,
-) -> Result<[(AlertKind, Option<String>); 4], StorageError> {
+) -> Result<[(AlertKind, Option<String>); 5], StorageError> {
     let Some(figures) = snapshot.stock(sku)? else {
         return Ok(AlertKind::OF_ITEMS.map(|kind| (kind, None)));
     };
-    let threshold = snapshot.threshold(sku)?.unwrap_or(low_stock);
-    let (available, status) = (figures.available(), StockStatus::of(figures.available(), threshold));
-    let (on_hand, reserved) = (figures.on_hand, figures.reserved);
-    let low = (status == StockStatus::LowStock)
-        .then(|| format!("{available} units of {sku} are available, and {threshold} is the threshold"));
-    let out = (status == StockStatus::OutOfStock)
-        .then(|| format!("nothing of {sku} is available: {on_hand} units are there, {reserved} are promised"));
-    let high = is_highly_reserved(on_hand, reserved)
-        .then(|| format!("{reserved} of {on_hand} units of {sku} are promised, which is over 80 %"));
-    let oversold = if figures.owed > Quantity::ZERO {
-        let sales = sales(snapshot, sku)?;
-        Some(format!(
-            "{} units of {sku} were sold beyond what this site had a right to: {sales}",
-            figures.owed
-        ))
-    } else {
-        None
-    };
-    Ok([
-        (AlertKind::LowStock, low),
-        (AlertKind::OutOfStock, out),
-        (AlertKind::HighReservation, high),
-        (AlertKind::Oversold, oversold),
-    ])
-}
-
-/// The sales whose debt is open.
-fn sales(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<String, StorageError> {
-    let debts = explain(snapshot, sku, 0)?
-        .map(|explained| explained.debts)
-        .unwrap_or_default();
-    let mut named: Vec<String> = debts
-        .iter()
-        .take(SALES_MAX)
-        .map(|debt| {
-            let document = debt.step.particulars.document.clone();
-            document.unwrap_or_else(|| format!("record {}", debt.step.row.position.get()))
-        })
-        .collect();
-    if debts.len() > SALES_MAX {
-        named.push(format!("and {} more", debts.len() - SALES_MAX));
+    let mut debts = Vec::new();
+    if figures.owed > Quantity::ZERO {
+        debts.extend(owed(snapshot, sku)?.into_iter().map(|debt| {
+            let document = debt.step.particulars.document;
+            document.unwrap_or_else(|| format!("record {}", debt.step.number))
+        }));
     }
-    if named.is_empty() {
-        named.push("by records that are no longer kept, or by another node".into());
-    }
-    Ok(named.join(", "))
+    Ok(judge(&Standing {
+        sku,
+        on_hand: figures.on_hand,
+        reserved: figures.reserved,
+        owed: figures.owed,
+        threshold: snapshot.threshold(sku)?.unwrap_or(low_stock),
+        debts: &debts,
+        count: snapshot.count_found(sku)?,
+    }))
 }

@@ -1,170 +1,68 @@
-//! Explain: why a shelf's figures are what they are. Everything that moved an item, by kind and one by one; who may
-//! promise it; what is promised to whom; what is under way; what is owed and by which sales.
+//! Explain: an item's account by what this node has: its own journal one by one, the rows of all others that were heard of.
 //!
 //! It reads the history, which is to be let catch up first ([`super::follow_history`]); it changes nothing.
 
-mod statement;
+use std::collections::{BTreeMap, BTreeSet};
 
-use std::collections::BTreeMap;
+use crate::domain::escrow::ReplicaId;
+use crate::domain::ids::{NodeId, Sku};
+use crate::domain::stock::{
+    Account, DebtAccount, Growth, HoldAccount, JournalAccount, KindSum, Part, Particulars, Place, PlaceAccount,
+    ReplicaAccount, Step, StepKind, debts, quantity,
+};
+use crate::store::{HistoryRow, HistorySum, IncarnationRow, Position, Snapshot, StorageError};
 
-use crate::domain::escrow::{Amount, ReplicaId, Row};
-use crate::domain::ids::Sku;
-use crate::domain::quantity::Quantity;
-use crate::domain::stock::{Growth, Particulars, Place, StepKind, quantity};
-use crate::store::{HistoryRow, HistorySum, HoldRow, Position, Snapshot, StorageError};
+/// How many steps that made or repaid debt an account looks through, of each life of this disk.
+const SETTLING_MAX: u32 = 100;
 
-pub use statement::{StatementHead, statement};
-
-/// All that is known of an item's shelves at this site.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// The item.
-    pub sku: Sku,
-    /// One for each place where it ever was; the one on sale always, and first.
-    pub places: Vec<PlaceAccount>,
-    /// Every replica's row of the goods on sale, this node's first.
-    pub replicas: Vec<ReplicaAccount>,
-    /// Rights that were handed on from one replica to another.
-    pub grants: Vec<GrantAccount>,
-    /// What kiosks that this node has retired left, part of what is under way, and nobody may promise until a count or an
-    /// override; by kiosk.
-    pub unpromised: Vec<(ReplicaId, Amount)>,
-    /// Open holds of this node.
-    pub holds: Vec<OpenHoldOf>,
-    /// What this disk's journal went into debt by and has not repaid, the oldest first.
-    pub debts: Vec<DebtSale>,
-}
-
-/// What came in and went out of one place, by this disk's journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceAccount {
-    /// The place.
-    pub place: Place,
-    /// By kind, in the order of [`StepKind::ALL`].
-    pub kinds: Vec<KindSum>,
-    /// The newest steps, the newest first.
-    pub steps: Vec<Step>,
-    /// Whether there are older ones.
-    pub more: bool,
-}
-
-/// All steps of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KindSum {
-    /// What they did, and when.
-    pub sum: HistorySum,
-    /// How many of them were pruned and are in the sum alone.
-    pub pruned: u64,
-}
-
-/// One step with what its record says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// The step.
-    pub row: HistoryRow,
-    /// Who, why, under which document.
-    pub particulars: Particulars,
-}
-
-/// One replica's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplicaAccount {
-    /// The replica.
-    pub replica: ReplicaId,
-    /// Whether it is this node as it is now.
-    pub present: bool,
-    /// Whether its journal is on this disk.
-    pub here: bool,
-    /// Whether it was retired, and its parent writes its row since.
-    pub retired: bool,
-    /// Its registers.
-    pub row: Row,
-}
-
-/// Rights on the way from one replica to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GrantAccount {
-    /// The giver.
-    pub from: ReplicaId,
-    /// The receiver.
-    pub to: ReplicaId,
-    /// What was handed on in all.
-    pub given: Quantity,
-    /// What was taken over in all, as far as it was heard of.
-    pub accepted: Quantity,
-}
-
-/// An open hold of the item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenHoldOf {
-    /// The hold.
-    pub hold: HoldRow,
-    /// How much of the item it holds.
-    pub quantity: Quantity,
-    /// What people call the device that opened it, where it is known.
-    pub device: Option<String>,
-}
-
-/// A record that went into debt which is not repaid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DebtSale {
-    /// The step.
-    pub step: Step,
-    /// What of its debt is still owed: debt is repaid in the order in which it was made.
-    pub owed: Quantity,
-}
-
-impl PlaceAccount {
-    /// What all its steps come to.
-    #[must_use]
-    pub fn total(&self) -> Growth {
-        self.kinds
-            .iter()
-            .fold(Growth::default(), |total, kind| total.and(kind.sum.growth))
-    }
-}
-
-impl Explanation {
-    /// What all replicas' rows come to.
-    #[must_use]
-    pub fn all_replicas(&self) -> Growth {
-        let rows = self.replicas.iter().map(|replica| Growth::of(&replica.row));
-        rows.fold(Growth::default(), Growth::and)
-    }
-}
-
-/// Explains an item. `steps_max` is how many of its newest steps are told one by one. None where this site never had it
-/// and the catalog does not either.
+/// Explains an item at a moment of this node's running time. `steps_max` is how many of its newest steps are told one by
+/// one. None where this site never had it and the catalog does not either.
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn explain(snapshot: &Snapshot<'_>, sku: &Sku, steps_max: u32) -> Result<Option<Explanation>, StorageError> {
-    let mut places = vec![place_account(snapshot, Place::Sellable, sku, steps_max)?];
-    let damaged = place_account(snapshot, Place::Damaged, sku, steps_max)?;
-    if !damaged.kinds.is_empty() {
+pub fn explain(
+    snapshot: &Snapshot<'_>,
+    sku: &Sku,
+    steps_max: u32,
+    running_ms: u64,
+) -> Result<Option<Account>, StorageError> {
+    let node = snapshot.known_identity()?.node;
+    let mut places = vec![place_account(snapshot, &node, Place::Sellable, sku, steps_max)?];
+    let damaged = place_account(snapshot, &node, Place::Damaged, sku, steps_max)?;
+    if !damaged.journals.is_empty() {
         places.push(damaged);
     }
     let replicas = replicas(snapshot, sku)?;
-    if replicas.is_empty() && places.iter().all(|place| place.kinds.is_empty()) && snapshot.item(sku)?.is_none() {
+    let nothing = replicas.is_empty() && places.iter().all(|place| place.journals.is_empty());
+    if nothing && snapshot.item(sku)?.is_none() {
         return Ok(None);
     }
-    let mut holds = Vec::new();
-    for (hold, quantity) in snapshot.holds_of(sku)? {
-        let device = match hold.device {
-            Some(ix) => snapshot.device(ix)?.map(|device| device.name),
-            None => None,
-        };
-        holds.push(OpenHoldOf { hold, quantity, device });
-    }
-    Ok(Some(Explanation {
+    let left = snapshot.unpromised_at(sku)?;
+    Ok(Some(Account {
         sku: sku.clone(),
         places,
-        grants: grants(&replicas),
-        unpromised: snapshot.unpromised_at(sku)?,
-        holds,
-        debts: debts(snapshot, sku, &replicas)?,
+        holds: holds(snapshot, &node, sku, running_ms)?,
+        debts: settled(snapshot, sku, &replicas)?,
+        unpromised: left
+            .into_iter()
+            .map(|(replica, left)| (replica, quantity(left)))
+            .collect(),
         replicas,
+        reach: Vec::new(),
     }))
+}
+
+/// The debts of this disk that are not repaid, the oldest first.
+///
+/// # Errors
+/// Where they cannot be read.
+pub(super) fn owed(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<Vec<DebtAccount>, StorageError> {
+    let replicas = replicas(snapshot, sku)?;
+    let mut found = of_lives(snapshot, &replicas, |life, replica| {
+        snapshot.history_debts(sku, range(life), replica.row.owed())
+    })?;
+    found.retain(|debt| debt.owed != crate::domain::quantity::Quantity::ZERO);
+    Ok(found)
 }
 
 /// Steps of a shelf with what their records say, the newest first, from before `before` on; at most `limit`.
@@ -178,26 +76,48 @@ pub fn steps(
     before: Option<Position>,
     limit: u32,
 ) -> Result<Vec<Step>, StorageError> {
+    let node = snapshot.known_identity()?.node;
     let rows = snapshot.history(place, sku, before, limit)?;
-    rows.into_iter().map(|row| step(snapshot, row)).collect()
+    rows.into_iter().map(|row| step(snapshot, &node, row)).collect()
 }
 
 /// What the pruned steps of a shelf come to by kind.
 ///
 /// # Errors
 /// Where they cannot be read.
-pub fn pruned_steps(snapshot: &Snapshot<'_>, place: Place, sku: &Sku) -> Result<Vec<HistorySum>, StorageError> {
-    Ok(snapshot.history_sums(place, sku)?.1)
+pub fn pruned_steps(snapshot: &Snapshot<'_>, place: Place, sku: &Sku) -> Result<Vec<KindSum>, StorageError> {
+    let pruned = snapshot.history_sums(place, sku)?.1;
+    Ok(pruned.into_iter().map(|sum| kind_sum(&sum, sum.times)).collect())
 }
 
-fn step(snapshot: &Snapshot<'_>, row: HistoryRow) -> Result<Step, StorageError> {
+fn step(snapshot: &Snapshot<'_>, node: &NodeId, row: HistoryRow) -> Result<Step, StorageError> {
     let entry = snapshot.entry(row.position)?;
-    let particulars = entry.map(|entry| Particulars::of(&entry.fact)).unwrap_or_default();
-    Ok(Step { row, particulars })
+    Ok(Step {
+        number: row.position.get(),
+        node: node.clone(),
+        kind: row.kind,
+        at_ms: row.at_ms,
+        growth: row.growth,
+        on_hand: row.on_hand,
+        reserved: row.reserved,
+        particulars: entry.map(|entry| Particulars::of(&entry.fact)).unwrap_or_default(),
+    })
+}
+
+const fn kind_sum(sum: &HistorySum, pruned: u64) -> KindSum {
+    KindSum {
+        kind: sum.kind,
+        times: sum.times,
+        pruned,
+        first_ms: sum.first_ms,
+        last_ms: sum.last_ms,
+        growth: sum.growth,
+    }
 }
 
 fn place_account(
     snapshot: &Snapshot<'_>,
+    node: &NodeId,
     place: Place,
     sku: &Sku,
     steps_max: u32,
@@ -205,29 +125,32 @@ fn place_account(
     let (kept, pruned) = snapshot.history_sums(place, sku)?;
     let mut kinds: BTreeMap<StepKind, KindSum> = BTreeMap::new();
     for sum in pruned {
-        let pruned = sum.times;
-        kinds.insert(sum.kind, KindSum { sum, pruned });
+        kinds.insert(sum.kind, kind_sum(&sum, sum.times));
     }
     for sum in kept {
         let both = kinds.entry(sum.kind).or_insert(KindSum {
-            sum: HistorySum {
-                times: 0,
-                growth: Growth::default(),
-                ..sum
-            },
-            pruned: 0,
+            times: 0,
+            growth: Growth::default(),
+            ..kind_sum(&sum, 0)
         });
-        both.sum.times += sum.times;
-        both.sum.last_ms = sum.last_ms;
-        both.sum.growth = both.sum.growth.and(sum.growth);
+        both.times += sum.times;
+        both.last_ms = sum.last_ms;
+        both.growth = both.growth.and(sum.growth);
     }
     let mut steps = steps(snapshot, place, sku, None, steps_max.saturating_add(1))?;
     let shown = usize::try_from(steps_max).unwrap_or(usize::MAX);
     let more = steps.len() > shown;
     steps.truncate(shown);
+    let journal = JournalAccount {
+        node: node.clone(),
+        kinds: kinds.into_values().collect(),
+    };
     Ok(PlaceAccount {
         place,
-        kinds: kinds.into_values().collect(),
+        journals: Some(journal)
+            .filter(|journal| !journal.kinds.is_empty())
+            .into_iter()
+            .collect(),
         steps,
         more,
     })
@@ -237,72 +160,95 @@ fn replicas(snapshot: &Snapshot<'_>, sku: &Sku) -> Result<Vec<ReplicaAccount>, S
     let identity = snapshot.known_identity()?;
     let lives = snapshot.incarnations()?;
     let present = lives.last().map(|row| row.incarnation);
+    let kiosks: BTreeSet<NodeId> = snapshot
+        .relay_origins()?
+        .into_iter()
+        .map(|origin| origin.node)
+        .collect();
+    let part = |replica: &ReplicaId| match () {
+        () if replica.node != identity.node && kiosks.contains(&replica.node) => Part::Kiosk,
+        () if replica.node != identity.node => Part::Other,
+        () if Some(replica.incarnation) == present => Part::Present,
+        () => Part::Earlier,
+    };
     let shelf = snapshot.shelf(Place::Sellable, sku)?;
     let mut found: Vec<ReplicaAccount> = shelf
         .rows()
-        .map(|(replica, row)| {
-            let here =
-                replica.node == identity.node && lives.iter().any(|life| life.incarnation == replica.incarnation);
-            ReplicaAccount {
-                replica: replica.clone(),
-                present: here && Some(replica.incarnation) == present,
-                here,
-                retired: false,
-                row: row.clone(),
-            }
+        .map(|(replica, row)| ReplicaAccount {
+            replica: replica.clone(),
+            part: part(replica),
+            journal: replica.node == identity.node && lives.iter().any(|life| life.incarnation == replica.incarnation),
+            retired: false,
+            counts: true,
+            row: row.clone(),
         })
         .collect();
     for account in &mut found {
         account.retired = snapshot.retired(&account.replica)?.is_some();
     }
-    found.sort_by_key(|account| (!account.present, !account.here));
+    found.sort_by_key(|account| (account.part != Part::Present, !account.journal));
     Ok(found)
 }
 
-fn grants(replicas: &[ReplicaAccount]) -> Vec<GrantAccount> {
-    let mut pairs: BTreeMap<(&ReplicaId, &ReplicaId), (Amount, Amount)> = BTreeMap::new();
-    for account in replicas {
-        let registers = account.row.registers();
-        for (to, given) in &registers.given {
-            pairs.entry((&account.replica, to)).or_default().0 = *given;
-        }
-        for (from, accepted) in &registers.accepted {
-            pairs.entry((from, &account.replica)).or_default().1 = *accepted;
-        }
+fn holds(snapshot: &Snapshot<'_>, node: &NodeId, sku: &Sku, running_ms: u64) -> Result<Vec<HoldAccount>, StorageError> {
+    let lives = snapshot.incarnations()?;
+    let mut holds = Vec::new();
+    for (found, quantity) in snapshot.holds_of(sku)? {
+        let device = match found.device {
+            Some(ix) => snapshot.device(ix)?.map(|device| device.name),
+            None => None,
+        };
+        let owner = lives.iter().rev().find(|life| life.first <= found.position);
+        let Some(owner) = owner.map(|life| ReplicaId {
+            node: node.clone(),
+            incarnation: life.incarnation,
+        }) else {
+            continue;
+        };
+        holds.push(HoldAccount {
+            remaining_ms: found.hold.remaining_ms(running_ms),
+            opened: found.hold.opened,
+            quantity,
+            owner,
+            device,
+            own_clock: true,
+        });
     }
-    let pairs = pairs.into_iter().map(|((from, to), (given, accepted))| GrantAccount {
-        from: from.clone(),
-        to: to.clone(),
-        given: quantity(given),
-        accepted: quantity(accepted),
-    });
-    pairs.collect()
+    Ok(holds)
 }
 
-/// Debt is repaid in the order in which it was made, so that what is owed is owed by the newest.
-fn debts(snapshot: &Snapshot<'_>, sku: &Sku, replicas: &[ReplicaAccount]) -> Result<Vec<DebtSale>, StorageError> {
+/// What this disk's journal went into debt by, with what repaid it, the oldest first.
+fn settled(snapshot: &Snapshot<'_>, sku: &Sku, replicas: &[ReplicaAccount]) -> Result<Vec<DebtAccount>, StorageError> {
+    of_lives(snapshot, replicas, |life, _| {
+        snapshot.history_settling(sku, range(life), SETTLING_MAX)
+    })
+}
+
+fn of_lives(
+    snapshot: &Snapshot<'_>,
+    replicas: &[ReplicaAccount],
+    rows: impl Fn(&IncarnationRow, &ReplicaAccount) -> Result<Vec<HistoryRow>, StorageError>,
+) -> Result<Vec<DebtAccount>, StorageError> {
     let mut found = Vec::new();
     for life in snapshot.incarnations()? {
-        let of = |account: &&ReplicaAccount| account.here && account.replica.incarnation == life.incarnation;
-        let mut left = replicas
-            .iter()
-            .find(of)
-            .map(|account| account.row.owed())
-            .unwrap_or_default();
-        if left.is_zero() {
+        let of = |account: &&ReplicaAccount| account.journal && account.replica.incarnation == life.incarnation;
+        let Some(account) = replicas.iter().find(of) else {
+            continue;
+        };
+        let registers = account.row.registers();
+        if registers.debt.is_zero() {
             continue;
         }
-        let range = (life.position(life.earliest_seq), life.position(life.offered()));
-        let mut newest_first = Vec::new();
-        for row in snapshot.history_debts(sku, range, left)? {
-            let owed = row.growth.debt.min(left);
-            left = left.above(owed);
-            newest_first.push(DebtSale {
-                step: step(snapshot, row)?,
-                owed: quantity(owed),
-            });
-        }
-        found.extend(newest_first.into_iter().rev());
+        let rows = rows(&life, account)?;
+        let steps: Vec<Step> = rows
+            .into_iter()
+            .map(|row| step(snapshot, &account.replica.node, row))
+            .collect::<Result<_, _>>()?;
+        found.extend(debts(registers.debt, registers.repaid, &steps));
     }
     Ok(found)
+}
+
+fn range(life: &IncarnationRow) -> (Position, Position) {
+    (life.position(life.earliest_seq), life.position(life.offered()))
 }

@@ -8,6 +8,7 @@ mod alerts;
 mod apply_feed_page;
 mod apply_site_entry;
 mod audit;
+mod count;
 mod explain;
 mod follow_history;
 mod hold;
@@ -45,10 +46,8 @@ mod verify;
 pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
-pub use explain::{
-    DebtSale, Explanation, GrantAccount, KindSum, OpenHoldOf, PlaceAccount, ReplicaAccount, StatementHead, Step,
-    explain, pruned_steps, statement, steps,
-};
+pub use count::{TakenMark, count_mark};
+pub use explain::{explain, pruned_steps, steps};
 pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};
 pub use import_catalog::import_catalog;
@@ -78,7 +77,7 @@ pub use serve_feed::serve_feed;
 pub use set_record_aside::{SetAsideRefusal, set_record_aside};
 pub use set_threshold::{ThresholdRefusal, set_threshold};
 pub use settings::{HoldSettings, Settings};
-pub use stock_work::{WORK_LINES_MAX, WorkCommand, WorkEntry, WorkRefusal, count_mark, stock_work};
+pub use stock_work::{WORK_LINES_MAX, WorkCommand, WorkEntry, WorkRefusal, stock_work};
 pub use streams::streams;
 pub use tidy::{TidiedTo, tidy};
 pub use till::{StatedDiscount, StatedTender, TillRefusal};

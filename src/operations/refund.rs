@@ -1,7 +1,7 @@
 //! Refund: goods brought back against a receipt, never more than was sold, line by line over all refunds.
 //!
 //! Its identity comes from the same count as the till's sales. Repeated with the same content it gets the first answer;
-//! with other content it is refused. The goods go back to stock.
+//! with other content it is refused. Each line says where its goods go: back on sale, or to what is damaged.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,9 @@ use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{ReceiptNumber, SaleId, StaffId};
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{
-    Refund, RefundDraft, RefundReason, RefundRefusal as RuleRefusal, RefundedLine, Sale, decide_refund,
+    Refund, RefundDraft, RefundReason, RefundRefusal as RuleRefusal, RefundedLine, ReturnedLine, Sale, decide_refund,
 };
+use crate::domain::stock::Place;
 use crate::domain::time::LocalTime;
 use crate::store::{
     Answer, Change, Device, Document, DocumentKind, Failure, Now, Position, Snapshot, StorageError, WriteTransaction,
@@ -33,8 +34,8 @@ pub struct RefundCommand {
     pub staff: Option<StaffId>,
     /// Why, in words.
     pub reason: Option<RefundReason>,
-    /// What comes back: positions of the sale's lines, from 0, and how much. A line named twice counts as its sum.
-    pub lines: Vec<(u16, Quantity)>,
+    /// What comes back. A line that is named twice with the same place counts as its sum.
+    pub lines: Vec<ReturnedLine>,
     /// How it is paid back; in all exactly the total.
     pub tenders: Vec<StatedTender>,
 }
@@ -199,8 +200,13 @@ fn same(snapshot: &Snapshot<'_>, command: &RefundCommand, refund: &Refund) -> Re
         },
     };
     let tenders = till::tenders(&command.tenders, refund.currency);
-    let asked = by_line(command.lines.iter().copied());
-    let recorded = by_line(refund.lines.iter().map(|line| (line.line, line.quantity)));
+    let asked = by_line(
+        command
+            .lines
+            .iter()
+            .map(|line| ((line.line, line.place), line.quantity)),
+    );
+    let recorded = by_line(refund.lines.iter().map(|line| ((line.line, line.place), line.quantity)));
     Ok(same_sale
         && command.at.is_none_or(|at| at == refund.at)
         && command.staff == refund.staff
@@ -209,7 +215,7 @@ fn same(snapshot: &Snapshot<'_>, command: &RefundCommand, refund: &Refund) -> Re
         && asked == recorded)
 }
 
-fn by_line(lines: impl Iterator<Item = (u16, Quantity)>) -> BTreeMap<u16, Quantity> {
+fn by_line(lines: impl Iterator<Item = ((u16, Place), Quantity)>) -> BTreeMap<(u16, Place), Quantity> {
     let mut sums = BTreeMap::new();
     for (line, quantity) in lines {
         let sum: &mut Quantity = sums.entry(line).or_default();

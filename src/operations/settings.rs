@@ -72,7 +72,7 @@ impl Default for HoldSettings {
 
 impl Settings {
     /// The threshold of a site that sets none: ten units.
-    pub const LOW_STOCK: Quantity = Quantity::from_thousandths(10_000);
+    pub const LOW_STOCK: Quantity = crate::domain::stock::LOW_STOCK;
 
     /// The business day of a time at the till. At the calendar's very beginning it is the calendar day.
     #[must_use]

@@ -1,19 +1,17 @@
-//! Stock work: goods in, losses, corrections, moves between places and counts. One document, whole or not at all.
-//!
-//! A count says what stood on the shelf when its mark was taken. What moved since moved since: only the difference to what
-//! the journal had at the mark is posted.
+//! Stock work: goods in, losses, corrections, moves between places and counts. One document, whole or not at all. What a
+//! count posts is decided in [`super::count`].
 
 use std::collections::BTreeSet;
 
-use super::follow_history::follow_history;
+use super::count::{Counted, counted, keep_count};
 use super::retire::release_counted;
 use super::shelves::Shelves;
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{Sku, StaffId};
 use crate::domain::money::Price;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{MovementId, Place, StockWork, WorkKind, WorkLine, WorkReason};
-use crate::store::{Change, Device, Failure, IdempotencyKey, Now, Position, Snapshot, StorageError, WriteTransaction};
+use crate::domain::stock::{MovementId, StockWork, WorkKind, WorkLine, WorkReason};
+use crate::store::{Change, Device, Failure, IdempotencyKey, Now, Position, StorageError, WriteTransaction};
 
 /// The most lines of one document, so that its record fits a batch.
 pub const WORK_LINES_MAX: usize = 1_000;
@@ -23,7 +21,7 @@ const TEXT_MAX: usize = 200;
 /// Work as it is entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkCommand {
-    /// What is done. A count's mark is the one that [`count_mark`] gave.
+    /// What is done. A count's mark is the number that [`super::count_mark`] gave, and its others are not looked at.
     pub kind: WorkKind,
     /// Who does it, where known.
     pub staff: Option<StaffId>,
@@ -95,7 +93,7 @@ pub enum WorkRefusal {
         /// The item.
         sku: Sku,
     },
-    /// The mark is none of this incarnation, or its records are no longer kept.
+    /// The mark is not known, is of another incarnation, or records from before it are no longer kept.
     #[error("there is no mark {0} to count from: take a new one")]
     Mark(u64),
     /// It was done before, under the same key.
@@ -123,14 +121,6 @@ impl WorkRefusal {
     }
 }
 
-/// The mark of a count that begins now: the newest record's number.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn count_mark(snapshot: &Snapshot<'_>) -> Result<u64, StorageError> {
-    Ok(snapshot.incarnations()?.last().map_or(0, |row| row.head.seq))
-}
-
 /// Does it. `key` is what the device calls its request.
 ///
 /// # Errors
@@ -153,14 +143,17 @@ pub fn stock_work(
             return Err(Failure::Refused(WorkRefusal::UnknownSku { line, sku }));
         }
     }
-    let lines = match command.kind {
-        WorkKind::Count { mark } => counted(tx, mark, &command.lines)?,
-        _ => command.lines.iter().map(as_entered).collect(),
+    let (kind, lines) = match command.kind {
+        WorkKind::Count { mark, .. } => {
+            let Counted { kind, lines } = counted(tx, mark, &command.lines)?;
+            (kind, lines)
+        }
+        _ => (command.kind.clone(), command.lines.iter().map(as_entered).collect()),
     };
     let work = StockWork {
         id,
         site: tx.known_identity()?.site,
-        kind: command.kind.clone(),
+        kind,
         device: device.name.clone(),
         staff: command.staff.clone(),
         note: command.note.clone(),
@@ -171,14 +164,21 @@ pub fn stock_work(
         let by = format!("device {}{}", work.device, staff.unwrap_or_default());
         release_counted(tx, now, work.lines.iter().map(|line| &line.sku), &by)?;
     }
-    let (recorded, fact) = (tx.stamp(now), Fact::StockWork(work.clone()));
+    let position = post(tx, now, work.clone())?;
+    keep_count(tx, &work, position)?;
+    Ok(work)
+}
+
+/// Records work and moves the shelves by it.
+pub(super) fn post(tx: &mut WriteTransaction<'_>, now: Now, work: StockWork) -> Result<Position, StorageError> {
+    let (id, recorded, fact) = (work.id, tx.stamp(now), Fact::StockWork(work));
     let mut shelves = Shelves::default();
     shelves.apply_fact(tx, &fact)?;
     let position = tx.append(&Entry { recorded, fact })?.position;
     shelves.save(tx, position)?;
     tx.put_movement(id, position)?;
     tx.changed(Change::Movement(position));
-    Ok(work)
+    Ok(position)
 }
 
 fn as_entered(entry: &WorkEntry) -> WorkLine {
@@ -188,46 +188,6 @@ fn as_entered(entry: &WorkEntry) -> WorkLine {
         cost: entry.cost,
         counted: None,
     }
-}
-
-/// Counted minus what was on the shelf at the mark.
-fn counted(
-    tx: &mut WriteTransaction<'_>,
-    mark: u64,
-    entries: &[WorkEntry],
-) -> Result<Vec<WorkLine>, Failure<WorkRefusal>> {
-    let unknown = || Failure::Refused(WorkRefusal::Mark(mark));
-    let life = tx.incarnations()?.pop().ok_or_else(unknown)?;
-    // Steps of records that were pruned are no longer there one by one.
-    if mark > life.head.seq || mark.saturating_add(1) < life.earliest_seq {
-        return Err(unknown());
-    }
-    let at = life.position(mark);
-    let last = tx.last_position()?;
-    while follow_history(tx, last)? {}
-    let mut lines = Vec::with_capacity(entries.len());
-    for (entry, line) in entries.iter().zip(1..) {
-        let difference = entry.quantity.checked_sub(on_hand_at(tx, &entry.sku, at)?);
-        let Some(quantity) = difference else {
-            let sku = entry.sku.clone();
-            return Err(Failure::Refused(WorkRefusal::Quantity { line, sku }));
-        };
-        lines.push(WorkLine {
-            sku: entry.sku.clone(),
-            quantity,
-            cost: None,
-            counted: Some(entry.quantity),
-        });
-    }
-    Ok(lines)
-}
-
-/// What was on sale after a record: what is there now, less what this disk's journal moved since. What other nodes of the
-/// site moved counts as moved before the mark, as far as it was heard of.
-fn on_hand_at(snapshot: &Snapshot<'_>, sku: &Sku, at: Position) -> Result<Quantity, StorageError> {
-    let now = snapshot.stock(sku)?.unwrap_or_default().on_hand;
-    let since = snapshot.history_since(Place::Sellable, sku, at)?;
-    Ok([now, -since].into_iter().sum())
 }
 
 fn check(command: &WorkCommand) -> Result<(), WorkRefusal> {
@@ -248,7 +208,7 @@ fn check(command: &WorkCommand) -> Result<(), WorkRefusal> {
                 return Err(WorkRefusal::SamePlace);
             }
         }
-        WorkKind::Count { .. } => {}
+        WorkKind::Count { .. } | WorkKind::CountLate { .. } => {}
     }
     let readable = |text: &String| text.chars().count() <= TEXT_MAX && !text.chars().any(char::is_control);
     if !texts.into_iter().flatten().all(readable) {
@@ -262,7 +222,9 @@ fn check(command: &WorkCommand) -> Result<(), WorkRefusal> {
         let sku = || entry.sku.clone();
         let quantity = entry.quantity;
         let fits = match command.kind {
-            WorkKind::Correction { .. } => quantity != Quantity::ZERO && quantity >= -Quantity::LINE_MAX,
+            WorkKind::Correction { .. } | WorkKind::CountLate { .. } => {
+                quantity != Quantity::ZERO && quantity >= -Quantity::LINE_MAX
+            }
             WorkKind::Count { .. } => quantity >= Quantity::ZERO,
             WorkKind::GoodsIn { .. } | WorkKind::Loss { .. } | WorkKind::Move { .. } => quantity > Quantity::ZERO,
         };

@@ -306,6 +306,7 @@ impl WriteTransaction<'_> {
                 let key = (Place::Sellable, sku, replica);
                 self.put_shelf_row(Rows::Now, key, &merged, Position::NONE)?;
                 self.stock_changed(sku);
+                self.put_alert_due(sku)?;
             }
         }
         Ok(())

@@ -119,6 +119,23 @@ impl Snapshot<'_> {
         Ok(found)
     }
 
+    /// The newest steps of a shelf between two records that made debt or repaid it, the newest first.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn history_settling(
+        &self,
+        sku: &Sku,
+        (first, last): (Position, Position),
+        limit: u32,
+    ) -> Result<Vec<HistoryRow>, StorageError> {
+        let sql = format!(
+            "{ROW} WHERE sku = ?1 AND place = 0 AND position BETWEEN ?2 AND ?3 AND (debt > 0 OR repaid > 0) \
+             ORDER BY position DESC LIMIT ?4"
+        );
+        self.all(&sql, (sku.as_str(), first.0, last.0, limit), history_row)
+    }
+
     /// What a shelf's steps come to by kind: those whose records are kept, then those whose records were pruned.
     ///
     /// # Errors
@@ -140,11 +157,13 @@ impl Snapshot<'_> {
     /// By how much what is there changed after a record, but for what counts found: that was so before they were posted.
     pub(crate) fn history_since(&self, place: Place, sku: &Sku, after: Position) -> Result<Quantity, StorageError> {
         let sql = "SELECT coalesce(sum(added - removed), 0) FROM history \
-            WHERE sku = ?1 AND place = ?2 AND position > ?3 AND kind <> ?4";
-        let count = StepKind::Count.number();
-        let found = self.one(sql, (sku.as_str(), place.number(), after.0, count), |row| {
-            row.get(0).map(Quantity::from_thousandths)
-        })?;
+            WHERE sku = ?1 AND place = ?2 AND position > ?3 AND kind NOT IN (?4, ?5)";
+        let counts = [StepKind::Count, StepKind::CountLate].map(StepKind::number);
+        let found = self.one(
+            sql,
+            (sku.as_str(), place.number(), after.0, counts[0], counts[1]),
+            |row| row.get(0).map(Quantity::from_thousandths),
+        )?;
         Ok(found.unwrap_or_default())
     }
 

@@ -154,14 +154,14 @@ impl WriteTransaction<'_> {
     ) -> Result<(), StorageError> {
         self.put_shelf_row(Rows::Now, key, row, Position(row_count(seq)))?;
         self.stock_changed(key.1);
-        Ok(())
+        self.put_alert_due(key.1)
     }
 
     /// Keeps a row that another node writes since it has retired the replica.
     pub(crate) fn put_closed_row(&mut self, key: (Place, &Sku, ReplicaIx), row: &Row) -> Result<(), StorageError> {
         self.put_shelf_row(Rows::Now, key, row, CLOSED)?;
         self.stock_changed(key.1);
-        Ok(())
+        self.put_alert_due(key.1)
     }
 
     /// Notes that a replica is retired, by this node's record at `position` or by another's word. Who said it first stays.

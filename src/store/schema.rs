@@ -22,6 +22,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0014_transfers.sql")),
     M::up(include_str!("../../migrations/node/0015_retired.sql")),
     M::up(include_str!("../../migrations/node/0016_standby.sql")),
+    M::up(include_str!("../../migrations/node/0018_counts.sql")),
 ];
 
 /// The version that this program writes.

@@ -163,3 +163,26 @@ async fn a_manager_without_a_register_cannot_refund() {
     let desk = node.device(As::role(Role::Manager, Some("desk"))).await;
     desk.post("/v1/refunds", "r", &back(1, of, "1", "3.99")).await.ok(201);
 }
+
+#[tokio::test]
+async fn a_line_says_where_its_goods_go() {
+    let node = Node::start().await;
+    let till = node.till("1").await;
+    let of = sold(&till).await;
+    let mut body = back(2, of.clone(), "1", "3.99");
+    body["lines"][0]["place"] = json!("damaged");
+    let refund = till.post("/v1/refunds", "r-1", &body).await.ok(201);
+    assert_eq!(refund["lines"][0]["place"], "damaged");
+    assert_eq!(till.get("/v1/stock/1001").await.ok(200)["quantity"], "-3");
+    let account = till.get("/v1/stock/1001/explain").await.ok(200);
+    let damaged = &account["places"][1];
+    assert_eq!(
+        (&damaged["place"], &damaged["steps"][0]["change"]),
+        (&json!("damaged"), &json!("1"))
+    );
+    let mut body = back(3, of, "1", "3.99");
+    body["lines"][0]["place"] = json!("attic");
+    let problem = till.post("/v1/refunds", "r-2", &body).await;
+    assert_eq!(problem.status, 400);
+    assert!(problem.text.contains("attic"), "{}", problem.text);
+}

@@ -29,8 +29,17 @@ impl Journal {
         Self::reopen(node, 1, OpenedReason::First, None)
     }
 
+    /// The first incarnation of a node at a site.
+    pub fn open_at(node: &str, site: &str) -> Self {
+        Self::reopen_at((node, site), 1, OpenedReason::First, None)
+    }
+
     /// A further incarnation of a node.
     pub fn reopen(node: &str, counter: u32, reason: OpenedReason, predecessor: Option<Head>) -> Self {
+        Self::reopen_at((node, node), counter, reason, predecessor)
+    }
+
+    fn reopen_at((node, site): (&str, &str), counter: u32, reason: OpenedReason, predecessor: Option<Head>) -> Self {
         let node: NodeId = node.parse().unwrap();
         let random = node.as_str().bytes().fold(u64::from(counter) << 40, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(u64::from(byte))
@@ -43,7 +52,7 @@ impl Journal {
         let key = SigningKey::from_bytes(&seed);
         let genesis = Hash::genesis(&node, incarnation);
         let opened = Opened {
-            site: node.as_str().parse().unwrap(),
+            site: site.parse().unwrap(),
             node: node.clone(),
             incarnation,
             reason,

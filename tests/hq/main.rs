@@ -1,5 +1,7 @@
 //! Headquarters on real files: what nodes may send it, in whatever order, and what it makes of that.
 
+mod account;
+mod alerts;
 mod api;
 mod api_caller;
 mod copies;

@@ -9,7 +9,7 @@ use finalmarket::domain::ids::SaleId;
 use finalmarket::domain::money::{Currency, Minor, Rounding};
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::sale::{
-    Discount, DraftLine, Fulfilment, RefundDraft, SaleDraft, SaleRules, Tender, TenderKind,
+    Discount, DraftLine, Fulfilment, RefundDraft, ReturnedLine, SaleDraft, SaleRules, Tender, TenderKind,
 };
 use finalmarket::domain::stock::{Movement, MovementId, MovementKind, MovementLine};
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
@@ -158,7 +158,10 @@ impl RefundAsked {
             business_day,
             staff: None,
             reason: None,
-            lines: vec![(self.line, Quantity::from_thousandths(self.quantity))],
+            lines: vec![ReturnedLine::on_sale(
+                self.line,
+                Quantity::from_thousandths(self.quantity),
+            )],
             tenders: if self.amount == 0 {
                 Vec::new()
             } else {

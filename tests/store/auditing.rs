@@ -2,7 +2,7 @@
 //! journal, prune lets go without losing a figure.
 
 use finalmarket::domain::journal::Head;
-use finalmarket::domain::sale::TenderKind;
+use finalmarket::domain::sale::{ReturnedLine, TenderKind};
 use finalmarket::domain::stock::MovementKind;
 use finalmarket::operations::{
     Difference, ReceiveAmount, ReceiveCommand, ReceiveLine, RefundCommand, SaleRef, StatedTender, Verified, prune,
@@ -40,7 +40,7 @@ fn busy_shop() -> (Shop, Device) {
                 at: None,
                 staff: None,
                 reason: None,
-                lines: vec![(0, "1".parse().unwrap())],
+                lines: vec![ReturnedLine::on_sale(0, "1".parse().unwrap())],
                 tenders: vec![StatedTender {
                     kind: TenderKind::Cash,
                     amount: "3.99".parse().unwrap(),

@@ -7,6 +7,7 @@ mod auditing;
 mod backing_up;
 mod branching;
 mod carrying;
+mod counting;
 mod disk;
 mod explaining;
 mod feeding;

@@ -1,6 +1,6 @@
 //! Refunds: never more than was sold, each once, goods back in stock.
 
-use finalmarket::domain::sale::TenderKind;
+use finalmarket::domain::sale::{ReturnedLine, TenderKind};
 use finalmarket::operations::{RefundCommand, RefundRefusal, Refunded, SaleRef, StatedTender, refund};
 use finalmarket::store::{Device, Failure};
 
@@ -13,7 +13,7 @@ fn refund_command(counter: u64, of: SaleRef, quantity: &str, paid: &str) -> Refu
         at: None,
         staff: None,
         reason: Some("stale".parse().unwrap()),
-        lines: vec![(0, quantity.parse().unwrap())],
+        lines: vec![ReturnedLine::on_sale(0, quantity.parse().unwrap())],
         tenders: vec![StatedTender {
             kind: TenderKind::Cash,
             amount: paid.parse().unwrap(),

@@ -22,14 +22,14 @@ fn kiosk(sales: u64) -> Journal {
     journal
 }
 
-fn hello(journal: &Journal, earliest: u64) -> Hello {
+pub fn hello(journal: &Journal, earliest: u64) -> Hello {
     Hello {
         site: "store_1".parse().unwrap(),
         ..journal.hello(earliest)
     }
 }
 
-fn introduce(shop: &mut Shop, hello: &Hello) -> Result<Introduction, Failure<IntroduceRefusal>> {
+pub fn introduce(shop: &mut Shop, hello: &Hello) -> Result<Introduction, Failure<IntroduceRefusal>> {
     let (now, node) = (shop.now(), "kiosk-1".parse().unwrap());
     shop.core.run(|tx| introduce_child(tx, now, &node, hello))
 }
@@ -43,7 +43,7 @@ fn known(shop: &mut Shop, hello: &Hello) -> Head {
     }
 }
 
-fn take(shop: &mut Shop, journal: &Journal, first: u64, last: u64) -> Received {
+pub fn take(shop: &mut Shop, journal: &Journal, first: u64, last: u64) -> Received {
     let batch = ChildBatch {
         sender: journal.node.clone(),
         session: journal.session,

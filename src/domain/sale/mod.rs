@@ -16,5 +16,5 @@ pub use decide::{DraftLine, LINES_MAX, SaleDraft, SaleRefusal, SaleRules, TENDER
 pub use discount::{Discount, Percent, PercentError};
 pub use receipt::{ReceiptStyle, refund_receipt, sale_receipt};
 pub use record::{Fulfilment, Refund, RefundLine, Sale, SaleLine, Tender, TenderKind, Totals};
-pub use refund::{RefundDraft, RefundRefusal, RefundedLine, decide_refund};
+pub use refund::{RefundDraft, RefundRefusal, RefundedLine, ReturnedLine, decide_refund};
 pub use words::{RefundReason, TenderReference};

@@ -110,7 +110,10 @@ fn refund(sale: &Sale, already: &[RefundedLine], lines: Vec<(u16, Quantity)>) ->
         business_day: sale.business_day,
         staff: None,
         reason: None,
-        lines,
+        lines: lines
+            .into_iter()
+            .map(|(line, quantity)| ReturnedLine::on_sale(line, quantity))
+            .collect(),
         tenders: vec![],
     };
     match decide_refund(sale, already, draft.clone(), number()) {

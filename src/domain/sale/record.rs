@@ -9,7 +9,7 @@ use super::words::{RefundReason, TenderReference};
 use crate::domain::ids::{ChannelId, CustomerRef, ReceiptNumber, SaleId, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::HoldId;
+use crate::domain::stock::{HoldId, Place};
 use crate::domain::tax::{AppliedTax, TaxPolicy, TaxSum};
 use crate::domain::time::{BusinessDay, LocalTime};
 
@@ -187,4 +187,6 @@ pub struct RefundLine {
     pub tax_amount: Minor,
     /// The position of its tax class in the refund's `taxes`.
     pub tax: u8,
+    /// Where it stands now.
+    pub place: Place,
 }

@@ -15,6 +15,7 @@ use super::words::RefundReason;
 use crate::domain::ids::{ReceiptNumber, SaleId, StaffId};
 use crate::domain::money::{Minor, MoneyError, Rounding};
 use crate::domain::quantity::Quantity;
+use crate::domain::stock::Place;
 use crate::domain::tax::AppliedTax;
 use crate::domain::time::{BusinessDay, LocalTime};
 
@@ -31,10 +32,30 @@ pub struct RefundDraft {
     pub staff: Option<StaffId>,
     /// Why, in words.
     pub reason: Option<RefundReason>,
-    /// What comes back: positions of the sale's lines, from 0, and how much. A line named twice counts as its sum.
-    pub lines: Vec<(u16, Quantity)>,
+    /// What comes back. A line that is named twice with the same place counts as its sum.
+    pub lines: Vec<ReturnedLine>,
     /// How it is paid back, in minor units of the sale's currency; in all exactly the total.
     pub tenders: Vec<Tender>,
+}
+
+/// What comes back of one line of a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReturnedLine {
+    /// The position of the line in the sale, from 0.
+    pub line: u16,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// Where it goes: back on sale, or to what is damaged.
+    pub place: Place,
+}
+
+impl ReturnedLine {
+    /// Goods that go back on sale.
+    #[must_use]
+    pub const fn on_sale(line: u16, quantity: Quantity) -> Self {
+        let place = Place::Sellable;
+        Self { line, quantity, place }
+    }
 }
 
 /// What one line of an earlier refund took back.
@@ -130,14 +151,16 @@ fn sum_by_line(refunded: &[RefundedLine]) -> Option<BTreeMap<u16, Back>> {
     Some(lines)
 }
 
-/// What comes back now, by line, in the order of the sale.
+/// What comes back now, by line and place, in the order of the sale.
 fn quantities_back(
     sale: &Sale,
     before: &BTreeMap<u16, Back>,
-    asked: &[(u16, Quantity)],
-) -> Result<BTreeMap<u16, Quantity>, RefundRefusal> {
-    let mut back: BTreeMap<u16, Quantity> = BTreeMap::new();
-    for (position, quantity) in asked.iter().copied() {
+    asked: &[ReturnedLine],
+) -> Result<BTreeMap<(u16, Place), Quantity>, RefundRefusal> {
+    let mut back: BTreeMap<(u16, Place), Quantity> = BTreeMap::new();
+    let mut by_line: BTreeMap<u16, Quantity> = BTreeMap::new();
+    for asked in asked {
+        let (position, quantity) = (asked.line, asked.quantity);
         let line = usize::from(position) + 1;
         let sold =
             sale.lines
@@ -151,7 +174,7 @@ fn quantities_back(
             return Err(RefundRefusal::QuantityNotPositive { line, quantity });
         }
         let already = before.get(&position).map(|back| back.quantity).unwrap_or_default();
-        let so_far = back.entry(position).or_default();
+        let so_far = by_line.entry(position).or_default();
         let fits = |asked: &Quantity| already.checked_add(*asked).is_some_and(|all| all <= sold);
         *so_far = so_far
             .checked_add(quantity)
@@ -162,6 +185,8 @@ fn quantities_back(
                 already,
                 asked: [*so_far, quantity].into_iter().sum(),
             })?;
+        let there = back.entry((position, asked.place)).or_default();
+        *there = [*there, quantity].into_iter().sum();
     }
     Ok(back)
 }
@@ -170,15 +195,17 @@ fn quantities_back(
 fn price_lines(
     sale: &Sale,
     before: &BTreeMap<u16, Back>,
-    back: &BTreeMap<u16, Quantity>,
+    back: &BTreeMap<(u16, Place), Quantity>,
 ) -> Option<(Vec<RefundLine>, Vec<AppliedTax>)> {
     let paid = sale.paid_by_line()?;
     let mut lines = Vec::with_capacity(back.len());
     let mut taxes: Vec<AppliedTax> = Vec::new();
-    for (position, quantity) in back {
+    let mut so_far: BTreeMap<u16, Back> = BTreeMap::new();
+    for ((position, place), quantity) in back {
         let at = usize::from(*position);
         let sold = sale.lines.get(at)?;
-        let before = before.get(position).copied().unwrap_or_default();
+        let known = so_far.get(position).or(before.get(position));
+        let before = known.copied().unwrap_or_default();
         let after = all_back(sold, *paid.get(at)?, before.quantity.checked_add(*quantity)?).ok()?;
         // Earlier refunds that were decided here are never ahead; of others nothing is claimed back.
         let rest = |after: Minor, before: Minor| Some(after.checked_sub(before)?.max(Minor(0)));
@@ -189,7 +216,16 @@ fn price_lines(
             amount: rest(after.amount, before.amount)?,
             tax_amount: rest(after.tax, before.tax)?,
             tax: tax_position(&mut taxes, sale.taxes.get(usize::from(sold.tax))?)?,
+            place: *place,
         });
+        so_far.insert(
+            *position,
+            Back {
+                amount: after.amount.max(before.amount),
+                tax: after.tax.max(before.tax),
+                ..after
+            },
+        );
     }
     Some((lines, taxes))
 }

@@ -6,12 +6,15 @@
 //! A sale of goods that were promised has no effect of its own: the end of the hold, recorded in the same transaction,
 //! says what was sold from it.
 
+use std::collections::BTreeMap;
+
 use super::hold::{HoldEnd, HoldEnded, HoldLine};
 use super::movement::Movement;
 use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
 use super::retirement::{LateMove, LatePosted};
 use super::rights::{Accepted, GrantLine, Granted};
+use super::step::quantity;
 use super::work::{StockWork, WorkKind, WorkLine};
 use crate::domain::escrow::{Amount, Refusal, ReplicaId, Row, Shelf, Taken};
 use crate::domain::fact::Fact;
@@ -142,7 +145,10 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         Fact::Refund(refund) => {
             let lines = refund.lines.iter();
             lines
-                .map(|line| here(&line.sku, Verb::Add(amount(line.quantity))))
+                .map(|line| Effect {
+                    place: line.place,
+                    ..here(&line.sku, Verb::Add(amount(line.quantity)))
+                })
                 .collect()
         }
         Fact::Movement(movement) => of_movement(movement),
@@ -195,10 +201,37 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
+        | Fact::CountSettled(_)
         | Fact::ThresholdSet(_)
         | Fact::StandbyAdmitted(_)
         | Fact::StandbyDismissed(_) => Vec::new(),
     }
+}
+
+/// By how much effects change what is there of each item at a place; items that they leave alone are left out.
+#[must_use]
+pub fn goods_moved(place: Place, effects: &[Effect<'_>]) -> Vec<(Sku, Quantity)> {
+    let mut sums: BTreeMap<&Sku, Quantity> = BTreeMap::new();
+    for effect in effects.iter().filter(|effect| effect.place == place) {
+        let change = match effect.verb {
+            Verb::Add(amount) => quantity(amount),
+            Verb::Take(amount)
+            | Verb::Spend(amount)
+            | Verb::TakeFor { amount, .. }
+            | Verb::SellHeld { sold: amount, .. } => -quantity(amount),
+            Verb::Hold(_)
+            | Verb::Release(_)
+            | Verb::Give { .. }
+            | Verb::Accept { .. }
+            | Verb::HandOver { .. }
+            | Verb::TakeOver { .. }
+            | Verb::GiveFor { .. } => continue,
+        };
+        let sum = sums.entry(effect.sku).or_default();
+        *sum = [*sum, change].into_iter().sum();
+    }
+    let moved = sums.into_iter().filter(|(_, change)| *change != Quantity::ZERO);
+    moved.map(|(sku, change)| (sku.clone(), change)).collect()
 }
 
 /// What the copy of a record does to the row of the incarnation that it was copied to: goods that moved have moved, and
@@ -321,7 +354,7 @@ fn of_work(work: &StockWork) -> Vec<Effect<'_>> {
             WorkKind::GoodsIn { .. } => ((Place::Sellable, Verb::Add(n)), None),
             WorkKind::Loss { place, .. } => ((place, Verb::Take(n)), None),
             WorkKind::Correction { place, .. } => (changed(place, line), None),
-            WorkKind::Count { .. } => (changed(Place::Sellable, line), None),
+            WorkKind::Count { .. } | WorkKind::CountLate { .. } => (changed(Place::Sellable, line), None),
             WorkKind::Move { from, to, .. } => ((from, Verb::Take(n)), Some((to, Verb::Add(n)))),
         };
         let both = std::iter::once(first).chain(second);

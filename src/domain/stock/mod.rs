@@ -3,6 +3,9 @@
 //! A *shelf* is one item at one place of one site. Each replica's row of it is the fold of that replica's own journal:
 //! [`effects`] says what each fact does, and whoever keeps, checks or rebuilds rows applies nothing else.
 
+mod account;
+mod alert;
+mod count;
 mod effects;
 mod hold;
 mod movement;
@@ -16,7 +19,13 @@ mod step;
 mod transfer;
 mod work;
 
-pub use effects::{Effect, Verb, effects, effects_of_copy, late_moves, left_from_hold};
+pub use account::{
+    Account, DebtAccount, EndedHold, GrantAccount, HoldAccount, JournalAccount, KindSum, Part, PlaceAccount, Reach,
+    Repayment, ReplicaAccount, StatementHead, Step, debts, rights as rights_of, statement,
+};
+pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, judge, telling};
+pub use count::{CountSettled, NodeMark};
+pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved, late_moves, left_from_hold};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use pickup::{Pickup, PickupAct, PickupOrdered, PickupReason, PickupState, PickupStep, SITE_LINES_MAX};
@@ -27,7 +36,7 @@ pub use retirement::{
 };
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
 pub use site_feed::{SiteKey, SiteNews, is_site_feed, site_feed};
-pub use status::{AlertKind, Severity, StockStatus, ThresholdSet, is_highly_reserved};
+pub use status::{LOW_STOCK, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};
 pub use transfer::{
     By, DifferenceReason, Leg, Transfer, TransferCalledOff, TransferDifference, TransferDispatched, TransferId,

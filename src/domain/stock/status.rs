@@ -1,9 +1,12 @@
-//! How an item stands, what is to be told of it, and from when on it counts as low.
+//! How an item stands, and from when on it counts as low.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::quantity::Quantity;
+
+/// From how much left on an item counts as low where nobody said otherwise: ten units.
+pub const LOW_STOCK: Quantity = Quantity::from_thousandths(10_000);
 
 /// The fact that somebody said from how much left an item counts as low at a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,93 +45,6 @@ impl StockStatus {
     }
 }
 
-/// What is told to people about stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertKind {
-    /// Some is available, and no more than the threshold.
-    LowStock,
-    /// Nothing is available.
-    OutOfStock,
-    /// Over 80 % of what is there is promised.
-    HighReservation,
-    /// More was sold in hand than there was a right to, and it is not settled.
-    Oversold,
-    /// The parent was not heard from for longer than a limit.
-    Stale,
-    /// Not so much of an item arrived as another site had sent.
-    TransferDifference,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Somebody should look.
-    Warning,
-    /// Somebody must act.
-    Critical,
-}
-
-impl AlertKind {
-    /// All.
-    pub const ALL: [Self; 6] = [
-        Self::LowStock,
-        Self::OutOfStock,
-        Self::HighReservation,
-        Self::Oversold,
-        Self::Stale,
-        Self::TransferDifference,
-    ];
-    /// Those of an item.
-    pub const OF_ITEMS: [Self; 4] = [Self::LowStock, Self::OutOfStock, Self::HighReservation, Self::Oversold];
-
-    /// Its number, for rows.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::LowStock => 1,
-            Self::OutOfStock => 2,
-            Self::HighReservation => 3,
-            Self::Oversold => 4,
-            Self::Stale => 5,
-            // As the fact's kind.
-            Self::TransferDifference => 27,
-        }
-    }
-
-    /// The kind of a number that [`number`](Self::number) gave.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.number() == number)
-    }
-
-    /// Its stable name, for programs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::LowStock => "low_stock",
-            Self::OutOfStock => "out_of_stock",
-            Self::HighReservation => "high_reservation",
-            Self::Oversold => "oversold",
-            Self::Stale => "stale",
-            Self::TransferDifference => "transfer_difference",
-        }
-    }
-
-    /// How bad it is.
-    #[must_use]
-    pub const fn severity(self) -> Severity {
-        match self {
-            Self::OutOfStock | Self::Oversold => Severity::Critical,
-            Self::LowStock | Self::Stale | Self::TransferDifference => Severity::Warning,
-            Self::HighReservation => Severity::Info,
-        }
-    }
-}
-
 /// Whether over 80 % of what is there is promised.
 #[must_use]
 pub fn is_highly_reserved(on_hand: Quantity, reserved: Quantity) -> bool {
@@ -153,8 +69,5 @@ mod tests {
         assert!(!is_highly_reserved(units(10), units(8)));
         assert!(is_highly_reserved(units(10), Quantity::from_thousandths(8_001)));
         assert!(!is_highly_reserved(units(-1), units(0)));
-        for kind in AlertKind::ALL {
-            assert_eq!(AlertKind::from_number(kind.number()), Some(kind));
-        }
     }
 }

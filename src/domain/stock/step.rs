@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hold::{HoldEnd, HoldOpened, HoldPurpose};
+use super::hold::{HoldEnd, HoldId, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
 use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
@@ -55,6 +55,8 @@ pub enum StepKind {
     Moved,
     /// A count found more or less than there should be.
     Count,
+    /// What a count contained, and another node told later, was taken back.
+    CountLate,
     /// A customer fetched goods that were paid before.
     Collected,
     /// Goods left for another site.
@@ -71,7 +73,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -89,6 +91,7 @@ impl StepKind {
         Self::Loss,
         Self::Moved,
         Self::Count,
+        Self::CountLate,
         Self::Collected,
         Self::Dispatched,
         Self::Arrived,
@@ -118,6 +121,7 @@ impl StepKind {
             Self::Loss => 14,
             Self::Moved => 15,
             Self::Count => 16,
+            Self::CountLate => 40,
             // As the facts' kinds.
             Self::Collected => 23,
             Self::Dispatched => 26,
@@ -155,6 +159,7 @@ impl StepKind {
             Self::Loss => "lost",
             Self::Moved => "moved to or from another place",
             Self::Count => "found by a count",
+            Self::CountLate => "told late, a count had it",
             Self::Collected => "fetched, paid before",
             Self::Dispatched => "sent to another site",
             Self::Arrived => "arrived from another site",
@@ -162,6 +167,26 @@ impl StepKind {
             Self::Late => "moved by a retired node after it was retired",
             Self::Released => "left by a retired node, may be promised again",
         }
+    }
+
+    /// Whether it opens a hold, or takes one over.
+    #[must_use]
+    pub const fn opens_hold(self) -> bool {
+        matches!(self, Self::HoldOpened | Self::TakenOver)
+    }
+
+    /// Whether it ends a hold, or hands it on.
+    #[must_use]
+    pub const fn ends_hold(self) -> bool {
+        matches!(
+            self,
+            Self::HoldReleased
+                | Self::HoldExpired
+                | Self::SaleFromHold
+                | Self::HandedOver
+                | Self::Collected
+                | Self::Dispatched
+        )
     }
 
     /// What a fact's effects are; none where it has no effect.
@@ -181,6 +206,7 @@ impl StepKind {
                 WorkKind::Correction { .. } => Self::Adjustment,
                 WorkKind::Move { .. } => Self::Moved,
                 WorkKind::Count { .. } => Self::Count,
+                WorkKind::CountLate { .. } => Self::CountLate,
             },
             Fact::HoldOpened(_) => Self::HoldOpened,
             Fact::HoldEnded(ended) => match ended.end {
@@ -208,6 +234,7 @@ impl StepKind {
             | Fact::Rehomed(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
+            | Fact::CountSettled(_)
             | Fact::PickupOrdered(_)
             | Fact::PickupStep(_)
             | Fact::TransferRequested(_)
@@ -223,7 +250,7 @@ impl StepKind {
 
 /// By how much registers of a row grew, over one step or over many. Rights handed on and taken over are sums over all
 /// peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Growth {
     /// Goods that came in.
     pub added: Amount,
@@ -325,6 +352,8 @@ pub struct Particulars {
     pub who: Option<String>,
     /// Why, beyond the kind.
     pub why: Option<String>,
+    /// The hold that it opened, ended or handed on.
+    pub hold: Option<HoldId>,
 }
 
 impl Particulars {
@@ -337,11 +366,13 @@ impl Particulars {
                 document: Some(sale.receipt.to_string()),
                 who: Some(staff(&sale.staff).unwrap_or_else(|| format!("till {}", sale.id.series))),
                 why: Some(format!("channel {}", sale.channel)),
+                hold: None,
             },
             Fact::Refund(refund) => Self {
                 document: Some(refund.receipt.to_string()),
                 who: Some(staff(&refund.staff).unwrap_or_else(|| format!("till {}", refund.id.series))),
                 why: refund.reason.as_ref().map(ToString::to_string),
+                hold: None,
             },
             Fact::Movement(movement) => Self {
                 document: movement.reference.clone(),
@@ -358,11 +389,32 @@ impl Particulars {
                     HoldEnd::Dispatched { transfer, .. } => Some(format!("transfer {transfer}")),
                     HoldEnd::Released | HoldEnd::Expired => None,
                 },
+                hold: Some(ended.id),
             },
+            Fact::Granted(granted) => {
+                let hold = granted.hold.as_ref().map(|hold| hold.opened.id);
+                let request = granted.request.map(|request| format!("request {request}"));
+                Self {
+                    document: hold.map(|hold| format!("hold {hold}")).or(request),
+                    who: None,
+                    why: Some(format!("to {}", granted.to)),
+                    hold,
+                }
+            }
+            Fact::Accepted(accepted) => {
+                let hold = accepted.hold.as_ref().map(|hold| hold.opened.id);
+                Self {
+                    document: hold.map(|hold| format!("hold {hold}")),
+                    who: None,
+                    why: Some(format!("from {}", accepted.from)),
+                    hold,
+                }
+            }
             Fact::PickupStep(step) => Self {
                 document: Some(format!("pickup {}", step.id)),
                 who: Some(of_device(&step.by, &step.staff)),
                 why: step.note.clone(),
+                hold: None,
             },
             Fact::TransferDispatched(sent) => {
                 Self::of_transfer(&sent.id.to_string(), &sent.by, format!("to {}", sent.way.to))
@@ -372,16 +424,6 @@ impl Particulars {
                 let why = from.unwrap_or_else(|| "from another site".into());
                 Self::of_transfer(&received.id.to_string(), &received.by, why)
             }
-            Fact::Granted(granted) => Self {
-                document: granted.request.map(|request| format!("request {request}")),
-                who: None,
-                why: Some(format!("to {}", granted.to)),
-            },
-            Fact::Accepted(accepted) => Self {
-                document: accepted.hold.as_ref().map(|hold| format!("hold {}", hold.opened.id)),
-                who: None,
-                why: Some(format!("from {}", accepted.from)),
-            },
             Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
                 Ok(entry) => Self {
                     why: Some(format!("copied from record {} of {}", copy.seq, copy.incarnation)),
@@ -393,11 +435,13 @@ impl Particulars {
                 document: Some(format!("{} retired at record {}", retired.replica, retired.seq)),
                 who: Some(retired.by.clone()),
                 why: Some(retired.reason.clone()),
+                hold: None,
             },
             Fact::LatePosted(posted) => Self {
                 document: Some(format!("record {} of {}", posted.seq, posted.of)),
                 who: Some(posted.of.node.to_string()),
                 why: Some("recorded behind the head that it was retired at".into()),
+                hold: None,
             },
             Fact::RightsReleased(released) => {
                 let (who, why) = match &released.cause {
@@ -408,12 +452,14 @@ impl Particulars {
                     document: Some(format!("left by {}", released.of)),
                     who: Some(who.clone()),
                     why: Some(why.to_owned()),
+                    hold: None,
                 }
             }
             Fact::Opened(_)
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
+            | Fact::CountSettled(_)
             | Fact::PickupOrdered(_)
             | Fact::TransferRequested(_)
             | Fact::TransferCalledOff(_)
@@ -438,13 +484,22 @@ impl Particulars {
                 let (from, to) = (place_words(*from), place_words(*to));
                 (None, Some(format!("{}, from {from} to {to}", reason.words())))
             }
-            WorkKind::Count { mark } => (None, Some(format!("as of record {mark}"))),
+            WorkKind::Count { mark, .. } => {
+                let provisional = if work.kind.is_provisional() {
+                    ", provisional"
+                } else {
+                    ""
+                };
+                (None, Some(format!("as of record {mark}{provisional}")))
+            }
+            WorkKind::CountLate { count, of } => (None, Some(format!("for the count {count}, of {of}"))),
         };
         let why = why.into_iter().chain(work.note.clone()).collect::<Vec<_>>().join(", ");
         Self {
             document: Some(document.unwrap_or_else(|| format!("work {}", work.id))),
             who: Some(of_device(&work.device, &work.staff)),
             why: Some(why).filter(|why| !why.is_empty()),
+            hold: None,
         }
     }
 
@@ -454,6 +509,7 @@ impl Particulars {
             document: Some(format!("transfer {id}")),
             who: Some(of_device(&by.device, &by.staff)),
             why: Some(why.join(", ")),
+            hold: None,
         }
     }
 
@@ -469,6 +525,7 @@ impl Particulars {
             document: Some(format!("hold {}", opened.id)),
             who: opened.staff.as_ref().map(|staff| format!("staff {staff}")),
             why: Some(format!("{purpose}, channel {}", opened.channel)),
+            hold: Some(opened.id),
         }
     }
 }

@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::count::NodeMark;
 use super::movement::MovementId;
 use super::place::Place;
 use crate::domain::ids::{SiteId, Sku, StaffId};
+use crate::domain::journal::RecordId;
 use crate::domain::money::{Currency, Price};
 use crate::domain::quantity::Quantity;
 
@@ -68,7 +70,25 @@ pub enum WorkKind {
     Count {
         /// The last record that the count includes, by its number in the writer's incarnation.
         mark: u64,
+        /// The marks of the other nodes that move goods at the site.
+        others: Vec<NodeMark>,
     },
+    /// What a record from before a count's mark moved, which came after the count was entered: it is taken back, because
+    /// what was counted contained it.
+    CountLate {
+        /// The count.
+        count: MovementId,
+        /// The record.
+        of: RecordId,
+    },
+}
+
+impl WorkKind {
+    /// Whether it is a count that was entered without all from before its marks.
+    #[must_use]
+    pub fn is_provisional(&self) -> bool {
+        matches!(self, Self::Count { others, .. } if !others.iter().all(NodeMark::was_reached))
+    }
 }
 
 /// Why, out of a closed list; what it does not have is `other` with a note.
@@ -121,8 +141,8 @@ impl WorkReason {
 pub struct WorkLine {
     /// The item.
     pub sku: Sku,
-    /// How much of it. Over 0 for goods in, losses and moves; by how much the figure changes for a correction and a
-    /// count, not 0 for the former.
+    /// How much of it. Over 0 for goods in, losses and moves; by how much the figure changes for a correction, a count
+    /// and what came late for one, not 0 but for a count.
     pub quantity: Quantity,
     /// What one unit cost, of goods in, where known.
     pub cost: Option<Price>,

@@ -39,7 +39,8 @@ struct SiteBody {
 ///
 /// Events: `sale` (a sale or a refund, as in `/v1/sales`; when many come at once not each is told), `figures` (totals
 /// and stock have moved), `nodes` (a node has come, gone or was settled), `site` (a pickup or a transfer of that site went
-/// further), `reset` (some events were missed: read anew
+/// further), `alerts` (one was raised, says something else, is over or was seen: `/v1/alerts`), `reset` (some events were
+/// missed: read anew
 /// what you show). A comment every 15 seconds says that the stream lives.
 #[utoipa::path(
     get, path = "/v1/events", tag = "figures",
@@ -72,6 +73,7 @@ pub(super) async fn stream(
                 Ok(Happening::Rights(_)) => continue,
                 Ok(Happening::Site(site)) => event("site", &SiteBody { site }),
                 Ok(Happening::Nodes) => event("nodes", &NothingBody {}),
+                Ok(Happening::Alerts) => event("alerts", &NothingBody {}),
                 Err(RecvError::Lagged(_)) => event("reset", &NothingBody {}),
                 Err(RecvError::Closed) => return,
             };

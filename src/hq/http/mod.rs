@@ -5,6 +5,8 @@
 //! in it. It decides nothing: a handler reads a request, calls headquarters once, and writes the answer.
 
 mod access;
+mod account;
+mod alerts;
 mod catalog;
 mod command;
 mod events;

@@ -12,8 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    catalog, events, feeds, health, holds, metrics, nodes, pickups, retirements, sales, set_aside, settlements,
-    shelves, status, stock, tokens, totals, transfers,
+    account, alerts, catalog, events, feeds, health, holds, metrics, nodes, pickups, retirements, sales, set_aside,
+    settlements, shelves, status, stock, tokens, totals, transfers,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -34,6 +34,10 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(sales::conflicts))
         .routes(routes!(stock::list))
         .routes(routes!(shelves::list))
+        .routes(routes!(account::history))
+        .routes(routes!(account::explain))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::acknowledge))
         .routes(routes!(holds::list, holds::create))
         .routes(routes!(holds::release))
         .routes(routes!(pickups::list, pickups::create))

@@ -5,6 +5,7 @@
 //! taken in is set aside and stops nothing.
 
 mod digest;
+mod history;
 mod record;
 mod sales;
 mod stock;
@@ -76,7 +77,11 @@ impl Headquarters {
         self.database.write(move |writing| {
             match projection {
                 Projection::Sales => writing.clear_sales()?,
-                Projection::Stock => writing.clear_stock()?,
+                Projection::Stock => {
+                    writing.clear_stock()?;
+                    writing.clear_history()?;
+                    writing.clear_thresholds_and_counts()?;
+                }
             }
             writing.clear_projection(projection.name())
         })?;

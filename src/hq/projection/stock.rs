@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::digest;
+use super::history::History;
 use super::walk::{Effect, Figures, Place};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
@@ -26,6 +27,7 @@ pub(super) struct Stock {
     moved: Vec<Happening>,
     /// By origin, where headquarters has retired it.
     retired: HashMap<OriginId, Option<RetiredReplica>>,
+    history: History,
 }
 
 impl Figures for Stock {
@@ -40,6 +42,9 @@ impl Figures for Stock {
             let skus = retire::post_late(writing, &retired, (place.origin, place.seq), fact, place.received_ms)?;
             self.posted(place.site, skus);
         }
+        if effect == Effect::Applied {
+            self.history.take(writing, place, fact)?;
+        }
         Ok(effect)
     }
 
@@ -49,6 +54,7 @@ impl Figures for Stock {
                 writing.save_stock(site, sku, *quantity)?;
             }
         }
+        self.history.finish(writing)?;
         Ok(self.moved)
     }
 }
@@ -108,12 +114,15 @@ impl Stock {
                 self.of_document(writing, place, &sale.id, changes)
             }
             Fact::Refund(refund) => {
-                let lines = refund.lines.iter();
+                // What is damaged is not in the figure.
+                let lines = refund.lines.iter().filter(|line| line.place == Shelf::Sellable);
                 let changes = lines.map(|line| (&line.sku, Some(line.quantity.thousandths())));
                 self.of_document(writing, place, &refund.id, changes)
             }
             Fact::Movement(movement) => self.movement(writing, place, movement),
             Fact::StockWork(work) => self.work(writing, place, work, fact),
+            // What a branch had handed on or taken over stays its own: the incarnation that copied it never did.
+            Fact::Granted(_) | Fact::Accepted(_) if place.copied => Ok(Effect::Applied),
             Fact::HoldEnded(ended) => self.hold_ended(writing, place, ended, fact),
             Fact::PickupOrdered(ordered) if rights::replica(writing)?.node == *place.node => {
                 pickups::take_order(writing, ordered, place.received_ms)?;

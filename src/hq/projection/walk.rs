@@ -60,6 +60,8 @@ pub(super) struct Place<'a> {
     pub recorded: Hlc,
     /// When its batch came, in milliseconds since 1970.
     pub received_ms: u64,
+    /// Whether it is another branch's record, which the incarnation recorded anew.
+    pub copied: bool,
 }
 
 /// Takes batches into a projection, in one transaction.
@@ -101,6 +103,7 @@ pub(super) fn read_waiting<F: Figures>(
         let Some(Content::Fact(recorded, fact)) = kept_content(writing, waiting.origin, waiting.seq)? else {
             continue;
         };
+        let copied = matches!(fact, Fact::Rehomed(_));
         // The place of a record that was taken over was noted when it was set aside.
         let Ok((recorded, fact)) = innermost(recorded, fact) else {
             continue;
@@ -114,6 +117,7 @@ pub(super) fn read_waiting<F: Figures>(
             site: &origin.site,
             recorded,
             received_ms: waiting.found_ms,
+            copied,
         };
         walk.writing.set_aside(&SetAside {
             state: SetAsideState::Read,
@@ -234,6 +238,7 @@ impl<F: Figures> Walk<'_, F> {
             site: &origin.site,
             recorded: Hlc::default(),
             received_ms: batch.received_ms,
+            copied: false,
         };
         match &record.content {
             Content::Unreadable(unreadable) => self.set_aside(&place, unreadable),
@@ -273,7 +278,14 @@ impl<F: Figures> Walk<'_, F> {
                     fact: Fact::Rehomed(inner),
                     ..
                 }) => rehomed = inner,
-                Ok(Entry { recorded, fact }) => return self.fact(&Place { recorded, ..*place }, &fact),
+                Ok(Entry { recorded, fact }) => {
+                    let place = Place {
+                        recorded,
+                        copied: true,
+                        ..*place
+                    };
+                    return self.fact(&place, &fact);
+                }
             }
         }
         let unreadable = innermost(place.recorded, Fact::Rehomed(rehomed)).err();
@@ -328,6 +340,7 @@ impl<F: Figures> Walk<'_, F> {
             Ok(entry) => entry,
             Err(error) => return self.set_aside(place, &error.into()),
         };
+        let copied = matches!(fact, Fact::Rehomed(_));
         let counts = match &fact {
             Fact::Rehomed(copy) => self.copy_counts(&origin, of.seq, copy)?,
             _ => true,
@@ -345,6 +358,7 @@ impl<F: Figures> Walk<'_, F> {
             site: &origin.site,
             recorded,
             received_ms: place.received_ms,
+            copied,
         };
         let effect = if counts {
             self.figures.apply(self.writing, &replaced, &fact)?

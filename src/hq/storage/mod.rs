@@ -4,11 +4,13 @@
 //! Promises: what [`Database::write`] has answered is on disk; a transaction that fails leaves nothing; readers see a
 //! consistent moment and never wait for the writer. Never here: a rule of the business.
 
+mod alerts;
 mod answers;
 mod copy;
 mod documents;
 mod error;
 mod feeds;
+mod history;
 mod identity;
 mod ledger;
 mod movements;
@@ -35,8 +37,11 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
+pub(in crate::hq) use alerts::ToldCount;
+pub use alerts::{Alert, AlertSubject};
 pub(in crate::hq) use copy::{check, copy};
 pub use error::{OpenError, StorageError};
+pub(in crate::hq) use history::{Folded, FoldedKind, PlacedStep, ToldHold, ToldStep};
 pub(in crate::hq) use identity::Identity;
 pub(in crate::hq) use ledger::{Hole, LedgerBatch, NewBatch};
 pub(in crate::hq) use nodes::Node;
@@ -68,6 +73,8 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
     M::up(include_str!("../../../migrations/hq/0014_successors.sql")),
     M::up(include_str!("../../../migrations/hq/0015_site_work.sql")),
+    M::up(include_str!("../../../migrations/hq/0016_history.sql")),
+    M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
 ];
 
 /// How many connections wait for readers between reads.

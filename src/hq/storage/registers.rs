@@ -169,6 +169,7 @@ impl Writing<'_> {
             }
             known.merge(row);
             self.save_register(site, sku, of, &known, through.max(before))?;
+            self.put_alert_due(site, sku)?;
         }
         Ok(())
     }

@@ -177,6 +177,7 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
+        | Fact::CountSettled(_)
         | Fact::ThresholdSet(_)
         | Fact::StandbyAdmitted(_)
         | Fact::StandbyDismissed(_) => {

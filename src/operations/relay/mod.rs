@@ -7,6 +7,7 @@
 mod fence;
 mod give_back;
 mod introduce;
+pub(super) mod kiosk_goods;
 mod kiosk_rows;
 mod let_go;
 mod offer;

@@ -1,6 +1,7 @@
 //! Take a kiosk's batch: kept as it came, and acknowledged once that is on disk.
 
 use super::hash_at;
+use super::kiosk_goods::follow_kiosk;
 use super::kiosk_rows::KioskRows;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::{Entry, Fact};
@@ -138,6 +139,11 @@ pub fn take_child_batch(
             }
             tx.save_relay_origin(&origin)?;
             let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);
+            let kiosk = ReplicaId {
+                node: header.node.clone(),
+                incarnation: header.incarnation,
+            };
+            follow_kiosk(tx, now, &kiosk, from, read.slots.get(new..).unwrap_or_default())?;
             Ok(Received {
                 outcome: Outcome::Committed { acked: origin.acked },
                 grown: Some(origin.acked),

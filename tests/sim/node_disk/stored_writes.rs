@@ -9,7 +9,7 @@ use finalmarket::domain::fact::OpenedReason;
 use finalmarket::domain::ids::SaleId;
 use finalmarket::domain::money::Price;
 use finalmarket::domain::quantity::Quantity;
-use finalmarket::domain::sale::TenderKind;
+use finalmarket::domain::sale::{ReturnedLine, TenderKind};
 use finalmarket::domain::stock::MovementKind;
 use finalmarket::operations::{
     self, ItemRef, PairingSeed, ReceiveAmount, ReceiveCommand, ReceiveLine, RefundCommand, SaleRef, SellCommand,
@@ -309,7 +309,10 @@ fn refund_command(refund: &RefundAsked) -> RefundCommand {
         at: Some(time_and_day(refund.day).0),
         staff: None,
         reason: None,
-        lines: vec![(refund.line, Quantity::from_thousandths(refund.quantity))],
+        lines: vec![ReturnedLine::on_sale(
+            refund.line,
+            Quantity::from_thousandths(refund.quantity),
+        )],
         tenders: if refund.amount == 0 {
             Vec::new()
         } else {

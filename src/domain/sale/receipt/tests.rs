@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::testing::{draft, draft_line, id, number, rules, tender};
-use crate::domain::sale::{Discount, DraftLine, RefundDraft, SaleRules, decide, decide_refund};
+use crate::domain::sale::{Discount, DraftLine, RefundDraft, ReturnedLine, SaleRules, decide, decide_refund};
 
 fn names(sku: &Sku) -> Option<String> {
     match sku.as_str() {
@@ -44,7 +44,10 @@ fn returned(sale: &Sale, total: i64) -> Refund {
         business_day: "2017-01-03".parse().unwrap(),
         staff: None,
         reason: Some("bruised".parse().unwrap()),
-        lines: vec![(0, Quantity::ONE), (1, Quantity::from_thousandths(1_375))],
+        lines: vec![
+            ReturnedLine::on_sale(0, Quantity::ONE),
+            ReturnedLine::on_sale(1, Quantity::from_thousandths(1_375)),
+        ],
         tenders: vec![tender(TenderKind::Cash, total)],
     };
     decide_refund(sale, &[], draft, "STORE-1-R1-7KQ2-000043".parse().unwrap()).unwrap()

@@ -18,7 +18,8 @@ fn sold() -> Sale {
 }
 
 fn asks(lines: &[(u16, i64)], given: i64) -> RefundDraft {
-    let quantity = |(line, thousandths): &(u16, i64)| (*line, Quantity::from_thousandths(*thousandths));
+    let quantity =
+        |(line, thousandths): &(u16, i64)| ReturnedLine::on_sale(*line, Quantity::from_thousandths(*thousandths));
     RefundDraft {
         id: id(2),
         at: "2017-01-02T09:00:00".parse().unwrap(),
@@ -236,4 +237,31 @@ fn records_that_do_not_add_up_give_nothing_back() {
     // An earlier refund that took too much is not made up for, nor asked back.
     let refund = decide_refund(&sold(), &[earlier(100, 90)], asks(&[(1, 100)], 0), number()).unwrap();
     assert_eq!(refund.totals.total.of(Currency::USD), Money::zero(Currency::USD));
+}
+
+#[test]
+fn a_part_of_a_line_may_go_to_what_is_damaged_and_the_amounts_still_add_up() {
+    let sale = sold();
+    let whole = decide_refund(&sale, &[], asks(&[(0, 2_000)], 0), number());
+    let Err(RefundRefusal::TendersDiffer { total, .. }) = whole else {
+        panic!("it says what is to be paid back")
+    };
+    let mut draft = asks(&[(0, 1_000), (0, 500)], total.minor().0);
+    let damaged = ReturnedLine {
+        place: Place::Damaged,
+        ..ReturnedLine::on_sale(0, Quantity::from_thousandths(500))
+    };
+    draft.lines.push(damaged);
+    let refund = decide_refund(&sale, &[], draft, number()).unwrap();
+    let lines: Vec<_> = refund
+        .lines
+        .iter()
+        .map(|line| (line.line, line.quantity.thousandths(), line.place))
+        .collect();
+    assert_eq!(lines, [(0, 1_500, Place::Sellable), (0, 500, Place::Damaged)]);
+    let paid: i64 = refund.lines.iter().map(|line| line.amount.0).sum();
+    assert_eq!(paid, total.minor().0);
+    let mut more = asks(&[(0, 2_000)], 0);
+    more.lines.push(damaged);
+    refused(&[], more, "more-than-was-sold");
 }

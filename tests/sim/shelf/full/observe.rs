@@ -317,7 +317,7 @@ impl World {
             told.extend(match &work.kind {
                 WorkKind::GoodsIn { .. } => Some(Told::GoodsIn { item, n }),
                 WorkKind::Loss { .. } => Some(Told::Taken { item, n }),
-                WorkKind::Count { .. } => {
+                WorkKind::Count { .. } | WorkKind::CountLate { .. } => {
                     let missing = line.quantity < Quantity::ZERO;
                     let (missing, surplus) = if missing { (parts(-line.quantity), 0) } else { (0, n) };
                     Some(Told::Counted { item, missing, surplus })

@@ -1,12 +1,15 @@
 //! Work on the stock: goods in, losses, counts, and goods that customers bring back.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
 use finalmarket::domain::money::Currency;
-use finalmarket::domain::sale::TenderKind;
+use finalmarket::domain::sale::{ReturnedLine, TenderKind};
 use finalmarket::domain::stock::{Place, WorkKind, WorkReason};
 use finalmarket::operations::{
-    self, RefundCommand, Request, SaleRef, StatedTender, WorkCommand, WorkEntry, count_mark,
+    self, RefundCommand, Request, SaleRef, StatedTender, TakenMark, WorkCommand, WorkEntry, count_mark,
 };
-use finalmarket::store::Fingerprint;
+use finalmarket::store::{Failure, Fingerprint};
 use rust_decimal::Decimal;
 
 use super::super::facts::Item;
@@ -99,7 +102,7 @@ impl World {
             at: None,
             staff: None,
             reason: None,
-            lines: vec![(0, quantity(back))],
+            lines: vec![ReturnedLine::on_sale(0, quantity(back))],
             tenders: if cents.is_zero() {
                 Vec::new()
             } else {
@@ -135,7 +138,14 @@ impl World {
         let Some(others) = self.moved_by_others(at, item) else {
             return;
         };
-        let Some(mark) = self.reads(at, count_mark) else { return };
+        let now = self.now_at(at);
+        // Nobody is asked for a mark: what is known of the others counts as moved before.
+        let mark = self.write(at, |tx| {
+            count_mark(tx, now, &BTreeSet::new()).map_err(Failure::<Infallible>::Storage)
+        });
+        let Some(Ok(TakenMark { number: mark, .. })) = mark else {
+            return;
+        };
         let counted = self.model.units[item];
         if !others.known || counted < 0 {
             return;
@@ -162,7 +172,11 @@ impl World {
             return;
         };
         if others.known && others.moved == job.others {
-            self.work_on(job.at, WorkKind::Count { mark: job.mark }, job.item, job.counted);
+            let count = WorkKind::Count {
+                mark: job.mark,
+                others: Vec::new(),
+            };
+            self.work_on(job.at, count, job.item, job.counted);
         }
     }
 }

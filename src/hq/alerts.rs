@@ -1,0 +1,164 @@
+//! Alerts at headquarters: what is wrong with the shelves of all sites, by all that their nodes have told, and which nodes
+//! are silent. The rules are those of a node ([`judge`], [`telling`]).
+//!
+//! Promises: told once, over when its cause is, also across restarts. Must never: hold up what is taken in.
+
+use super::account::owed_documents;
+use super::happenings::Happening;
+use super::headquarters::Headquarters;
+use super::shelves::SiteShelf;
+use super::storage::{Alert, AlertSubject, Reading, StorageError, Writing};
+use crate::domain::ids::{NodeId, SiteId, Sku};
+use crate::domain::quantity::Quantity;
+use crate::domain::stock::{AlertKind, Standing, Telling, judge, telling};
+
+/// How many shelves one transaction judges.
+const STEP: u32 = 64;
+
+/// Why an alert is not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AcknowledgeError {
+    /// There is no such alert, or it was over so long ago that it is no longer kept.
+    #[error("there is no alert {0}")]
+    Unknown(i64),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Headquarters {
+    /// Judges the shelves that have moved, by `low_stock` where a site has set no threshold for an item.
+    ///
+    /// # Errors
+    /// Where storage fails; the rest waits.
+    pub fn judge_alerts(&self, low_stock: Quantity, now_ms: u64) -> Result<(), StorageError> {
+        let mut told = false;
+        while !self.database.read(|reading| reading.alerts_due(1))?.is_empty() {
+            let headquarters = self.name().clone();
+            told |= self.database.write(move |writing| {
+                let mut told = false;
+                for (site, sku) in writing.alerts_due(STEP)? {
+                    told |= judge_shelf(writing, &headquarters, (&site, &sku), low_stock, now_ms)?;
+                    writing.remove_alert_due(&site, &sku)?;
+                }
+                Ok::<_, StorageError>(told)
+            })?;
+        }
+        if told {
+            self.watch.tell(Happening::Alerts);
+        }
+        Ok(())
+    }
+
+    /// Says whether a node of a site is silent for too long: `silent` says since when, none where it is heard.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub fn judge_stale(
+        &self,
+        site: &SiteId,
+        node: &NodeId,
+        silent: Option<String>,
+        now_ms: u64,
+    ) -> Result<(), StorageError> {
+        let subject = AlertSubject {
+            kind: AlertKind::Stale,
+            site: site.clone(),
+            sku: None,
+            node: Some(node.clone()),
+        };
+        let open = self.database.read(|reading| reading.open_alert(&subject))?;
+        // What was told first stays: it says since when.
+        if open.is_some() == silent.is_some() {
+            return Ok(());
+        }
+        self.database
+            .write(move |writing| tell(writing, &subject, silent, now_ms).map(drop))?;
+        self.watch.tell(Happening::Alerts);
+        Ok(())
+    }
+
+    /// Alerts, the newest first, from before number `before` on; of one site or of all.
+    ///
+    /// # Errors
+    /// Where storage fails.
+    pub fn alerts(
+        &self,
+        site: Option<&SiteId>,
+        cleared: bool,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Alert>, StorageError> {
+        self.database
+            .read(|reading| reading.alerts(site, cleared, before, limit))
+    }
+}
+
+/// Keeps that somebody has seen an alert. Whoever saw it first stays.
+pub(super) fn acknowledge(writing: &Writing<'_>, id: i64, by: &str, now_ms: u64) -> Result<Alert, AcknowledgeError> {
+    let found = writing.alert(id)?.ok_or(AcknowledgeError::Unknown(id))?;
+    if found.acknowledged.is_none() {
+        writing.acknowledge_alert(id, by, now_ms)?;
+    }
+    writing.alert(id)?.ok_or(AcknowledgeError::Unknown(id))
+}
+
+fn judge_shelf(
+    writing: &Writing<'_>,
+    headquarters: &NodeId,
+    (site, sku): (&SiteId, &Sku),
+    low_stock: Quantity,
+    now_ms: u64,
+) -> Result<bool, StorageError> {
+    let reading: &Reading<'_> = writing;
+    let shelf = SiteShelf::of(reading, site, sku.clone())?;
+    // A shelf of which no row has come yet is not known to be empty.
+    let wrong = if shelf.replicas.is_empty() {
+        AlertKind::OF_ITEMS.map(|kind| (kind, None))
+    } else {
+        let debts = if shelf.owed > Quantity::ZERO {
+            owed_documents(reading, headquarters, site, sku)?
+        } else {
+            Vec::new()
+        };
+        judge(&Standing {
+            sku,
+            on_hand: shelf.on_hand,
+            reserved: shelf.reserved,
+            owed: shelf.owed,
+            threshold: reading.site_threshold(site, sku)?.unwrap_or(low_stock),
+            debts: &debts,
+            count: reading.count_found(site, sku)?,
+        })
+    };
+    let mut told = false;
+    for (kind, wrong) in wrong {
+        let subject = AlertSubject {
+            kind,
+            site: site.clone(),
+            sku: Some(sku.clone()),
+            node: None,
+        };
+        told |= tell(writing, &subject, wrong, now_ms)?;
+    }
+    Ok(told)
+}
+
+/// Raises, says anew or clears one alert. Gives whether anything changed.
+fn tell(
+    writing: &Writing<'_>,
+    subject: &AlertSubject,
+    wrong: Option<String>,
+    now_ms: u64,
+) -> Result<bool, StorageError> {
+    let open = writing.open_alert(subject)?;
+    let told = open.as_ref().map(|open| open.detail.as_str());
+    let (done, detail) = (telling(told, wrong.as_deref()), wrong.unwrap_or_default());
+    match (done, open) {
+        (Telling::Raise, _) => writing.raise_alert(subject, &detail, now_ms)?,
+        (Telling::Reword, Some(open)) => writing.reword_alert(open.id, &detail)?,
+        (Telling::Clear, Some(open)) => writing.clear_alert(open.id, now_ms)?,
+        (Telling::Leave | Telling::Reword | Telling::Clear, _) => return Ok(false),
+    }
+    Ok(true)
+}
