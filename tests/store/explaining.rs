@@ -6,8 +6,8 @@ use finalmarket::domain::stock::{
     Account, HoldLine, HoldPurpose, MovementKind, Place, StatementHead, StepKind, statement,
 };
 use finalmarket::operations::{
-    HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, explain, follow_history, hold, prune_before, receive,
-    reincarnate, release_hold, repair, save_ack, verify,
+    HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, explain, hold, prune_before, receive, reincarnate,
+    release_hold, repair, save_ack, verify,
 };
 use finalmarket::store::{Device, HoldRow, TokenHash};
 
@@ -48,13 +48,7 @@ fn held(shop: &mut Shop, till: &Device, key: &str, quantity: &str) -> HoldRow {
 }
 
 fn follow(shop: &mut Shop) {
-    while shop
-        .write(|tx, _| {
-            let last = tx.last_position()?;
-            follow_history(tx, last)
-        })
-        .unwrap()
-    {}
+    shop.follow();
 }
 
 fn explained(shop: &Shop, sku: &str) -> Account {
