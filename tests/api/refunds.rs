@@ -183,6 +183,6 @@ async fn a_line_says_where_its_goods_go() {
     let mut body = back(3, of, "1", "3.99");
     body["lines"][0]["place"] = json!("attic");
     let problem = till.post("/v1/refunds", "r-2", &body).await;
-    assert_eq!(problem.status, 400);
+    assert_eq!(problem.status, 422);
     assert!(problem.text.contains("attic"), "{}", problem.text);
 }

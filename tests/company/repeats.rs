@@ -55,6 +55,17 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
     );
     let held = company.get("/v1/holds")["holds"][0]["id"].as_str().unwrap().to_owned();
 
+    // An alert to see: less is there than somebody wants.
+    let threshold = json!({"threshold": "1000"}).to_string();
+    let path = format!("/v1/stock/{SKU}/threshold");
+    store.ask(Request::post(&path, "more", &threshold)).ok(200);
+    let alerts = || company.get("/v1/alerts");
+    eventually(
+        "headquarters tells of it",
+        || format!("{:#}", alerts()),
+        || alerts()["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()),
+    );
+    let alert = alerts()["alerts"][0]["id"].as_i64().unwrap();
     let order = json!({"site": "store-1", "channel": "web", "paid": true,
         "lines": [{"sku": SKU, "quantity": "1"}]});
     let text = order.to_string();
@@ -71,17 +82,6 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
     let text = wanted.to_string();
     let asked = company.ask(Request::post("/v1/transfers", "asked", &text)).ok(201);
     let asked = asked["id"].as_str().unwrap().to_owned();
-    // An alert to see: less is there than somebody wants.
-    let threshold = json!({"threshold": "1000"}).to_string();
-    let path = format!("/v1/stock/{SKU}/threshold");
-    store.ask(Request::post(&path, "more", &threshold)).ok(200);
-    let alerts = || company.get("/v1/alerts");
-    eventually(
-        "headquarters tells of it",
-        || format!("{:#}", alerts()),
-        || alerts()["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty()),
-    );
-    let alert = alerts()["alerts"][0]["id"].as_i64().unwrap();
 
     let item = json!({"sku": "7", "gtin": null, "name": "Tea", "department": "", "brand": "", "size": "",
         "price": "2.50", "tax_class": "standard"});
@@ -104,11 +104,11 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
             }
             "/v1/holds" => (path.clone(), cart.clone()),
             "/v1/holds/{hold}/release" => (format!("/v1/holds/{held}/release"), json!({})),
+            "/v1/alerts/{alert}/acknowledge" => (format!("/v1/alerts/{alert}/acknowledge"), json!({})),
             "/v1/pickups" => (path.clone(), order.clone()),
             "/v1/pickups/{pickup}/cancel" => (format!("/v1/pickups/{ordered}/cancel"), json!({})),
             "/v1/transfers" => (path.clone(), wanted.clone()),
             "/v1/transfers/{transfer}/call-off" => (format!("/v1/transfers/{asked}/call-off"), json!({})),
-            "/v1/alerts/{alert}/acknowledge" => (format!("/v1/alerts/{alert}/acknowledge"), json!({})),
             "/v1/tokens" => (path.clone(), json!({"name": "screen", "role": "read"})),
             other => panic!("a new call: {other}. What would a client send?"),
         };

@@ -116,11 +116,13 @@ pub fn row(journal: &Journal) -> Row {
 }
 
 pub fn brings_its_document(api: &Api, journal: &Journal) {
+    // Begun anew each time: what a document said before is in its next generation too.
+    let generation = journal.slots.len() as u32;
     let id = DocumentId {
         site: "store-1".parse().unwrap(),
         writer: replica(journal),
         bucket: 0,
-        generation: 0,
+        generation,
     };
     let mut document = Document::create(id.clone()).unwrap();
     document.write([(&sku(), &row(journal))], journal.head().seq).unwrap();
@@ -128,7 +130,7 @@ pub fn brings_its_document(api: &Api, journal: &Journal) {
     let parcel = Parcel {
         site: id.site.clone(),
         writer: id.writer,
-        documents: vec![(0, 0, changes)],
+        documents: vec![(0, generation, changes)],
     };
     let link = Link::Child(Child {
         site: id.site,

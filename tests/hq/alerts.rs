@@ -117,7 +117,10 @@ async fn a_count_s_difference_is_told_until_it_is_none() {
     store.record(work(WorkKind::Count { mark: 9, others }, "-1", Some("3")));
     told(&api, &store, from);
     let alerts = open(&api).await;
-    assert_eq!(kinds(&alerts), ["count_difference", "low_stock", "oversold"]);
+    assert_eq!(
+        kinds(&alerts),
+        ["count_difference", "high_reservation", "out_of_stock", "oversold"]
+    );
     assert_eq!(
         alerts[0].1,
         format!("the last count of {SKU} found 3 units where 4 should have been")

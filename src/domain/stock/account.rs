@@ -9,8 +9,9 @@ mod statement;
 use std::collections::BTreeMap;
 
 use super::hold::{HoldId, HoldOpened};
+use super::particulars::Particulars;
 use super::place::Place;
-use super::step::{Growth, Particulars, StepKind, quantity};
+use super::step::{Growth, StepKind, quantity};
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{NodeId, Sku};
 use crate::domain::quantity::Quantity;

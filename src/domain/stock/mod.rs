@@ -9,6 +9,7 @@ mod count;
 mod effects;
 mod hold;
 mod movement;
+mod particulars;
 mod pickup;
 mod place;
 mod retirement;
@@ -28,6 +29,7 @@ pub use count::{CountSettled, NodeMark};
 pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved, late_moves, left_from_hold};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
+pub use particulars::Particulars;
 pub use pickup::{Pickup, PickupAct, PickupOrdered, PickupReason, PickupState, PickupStep, SITE_LINES_MAX};
 pub use place::Place;
 pub use retirement::{
@@ -37,7 +39,7 @@ pub use retirement::{
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
 pub use site_feed::{SiteKey, SiteNews, is_site_feed, site_feed};
 pub use status::{LOW_STOCK, StockStatus, ThresholdSet, is_highly_reserved};
-pub use step::{Growth, Particulars, StepKind, quantity};
+pub use step::{Growth, StepKind, quantity};
 pub use transfer::{
     By, DifferenceReason, Leg, Transfer, TransferCalledOff, TransferDifference, TransferDispatched, TransferId,
     TransferIdError, TransferReceived, TransferRequested, TransferState, Way, differences,
