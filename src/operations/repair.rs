@@ -44,6 +44,8 @@ pub fn repair(
     let mut rebuild = Rebuild::new(tx)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
+        // Only the present incarnation hands its steps on.
+        tx.forget_all_granted()?;
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
         while next <= row.head.seq {
             let last = row.head.seq.min(next.saturating_add(STEP - 1));
