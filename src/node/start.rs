@@ -124,12 +124,19 @@ pub async fn run(config: NodeConfig, mut stop: watch::Receiver<bool>) -> Result<
         let stopped = tokio::select! {
             // Where the sender is gone nobody could say "stop" any more: that is taken for it.
             _ = stop.wait_for(|stop| *stop) => true,
-            again = node.again.wait_for(|again| *again) => again.is_err(),
+            () = told(&mut node.again) => false,
         };
         node.stop().await;
         if stopped {
             return Ok(());
         }
+    }
+}
+
+/// Returns when the node is to be started again; never where nobody could say so, as at a kiosk.
+async fn told(again: &mut watch::Receiver<bool>) {
+    if again.wait_for(|again| *again).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
