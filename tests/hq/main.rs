@@ -11,6 +11,7 @@ mod operations;
 mod relayed;
 mod shelves;
 mod site_work;
+mod succession;
 
 use std::path::Path;
 
