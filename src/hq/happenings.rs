@@ -67,19 +67,13 @@ pub enum RightsMoved {
         /// The items.
         skus: Vec<Sku>,
     },
-    /// A hold of headquarters has ended because of what a node decided.
-    Freed {
-        /// The site.
-        site: SiteId,
-        /// The items.
-        skus: Vec<Sku>,
-    },
     /// A node was retired here.
     Retired {
         /// The node.
         replica: ReplicaId,
     },
-    /// What a retired node left was released, or what it still did posted: headquarters' own rows have moved.
+    /// What a retired node left was released, or what it still did posted, or a node ended a pickup: headquarters' own rows
+    /// have moved.
     Posted {
         /// The site.
         site: SiteId,

@@ -162,7 +162,7 @@ pub(super) fn take_step(
             happenings.push(Happening::Rights(RightsMoved::HandedOver { to, site, skus }));
         } else if step.act.state().is_over() {
             rights::end_hold(writing, step.id, now_ms).map_err(failed)?;
-            happenings.push(Happening::Rights(RightsMoved::Freed { site, skus }));
+            happenings.push(Happening::Rights(RightsMoved::Posted { site, skus }));
         }
     }
     if pickup.take(step) {

@@ -304,10 +304,6 @@ impl RightsLoop {
                 })
                 .collect()
             }
-            RightsMoved::Freed { site, skus } => {
-                let rows = self.rows(site.clone(), skus).await.into_iter();
-                rows.map(|(sku, row)| row_of(site.clone(), sku, &row)).collect()
-            }
             RightsMoved::TakenOver { by, site, lines } => lines
                 .into_iter()
                 .map(|line| {

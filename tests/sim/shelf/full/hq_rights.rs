@@ -223,10 +223,7 @@ impl World {
                     }
                 }
                 // Nobody is retired, and nobody orders for pickup here.
-                RightsMoved::Retired { .. }
-                | RightsMoved::Posted { .. }
-                | RightsMoved::HandedOver { .. }
-                | RightsMoved::Freed { .. } => {}
+                RightsMoved::Retired { .. } | RightsMoved::Posted { .. } | RightsMoved::HandedOver { .. } => {}
             }
         }
     }
