@@ -430,3 +430,43 @@ fn what_cannot_be_done_now_does_not_wake_the_engine_a_thousand_times_a_second() 
     );
     assert!(wakes(&mut unheard, 2_000) < 10);
 }
+
+#[test]
+fn whoever_is_silent_is_not_counted_on() {
+    let mut bench = Bench::new(RightsConfig::store(), 2, 0);
+    bench.known = vec![(replica("child-0"), units(10)), (replica("child-1"), units(8))];
+    bench.want(0, 1, 5);
+    assert_eq!(
+        requests(&bench.nothing(10, "parent", 100)),
+        [("child-0".to_owned(), 101, units(5))]
+    );
+    // It may have died, and nobody knows yet that its link is cut.
+    assert_eq!(
+        requests(&bench.after(410, Input::Timeout)),
+        [
+            ("child-0".to_owned(), 101, units(5)),
+            ("child-1".to_owned(), 102, units(5))
+        ]
+    );
+}
+
+#[test]
+fn whoever_had_too_little_for_the_whole_is_asked_again_for_the_rest() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 0);
+    assert_eq!(requests(&bench.want(0, 1, 5)), [("parent".to_owned(), 100, units(5))]);
+    let figures = rights(3);
+    bench.after(
+        10,
+        Input::Row {
+            shelf: shelf(1),
+            figures,
+        },
+    );
+    assert_eq!(
+        requests(&bench.nothing(20, "parent", 100)),
+        [("parent".to_owned(), 101, units(2))]
+    );
+    // Its word about that is the last one.
+    let refused = bench.nothing(30, "parent", 101);
+    assert_eq!(refused, [resolved(1, Resolution::Refused)]);
+}
