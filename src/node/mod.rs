@@ -13,6 +13,7 @@ mod link_engines;
 pub mod randomness;
 mod relays;
 mod rights_loop;
+mod run;
 mod standby;
 mod standby_key;
 mod standbys;
@@ -26,5 +27,6 @@ mod uplink;
 
 pub use crate::operator;
 pub use config::NodeConfig;
+pub use run::run;
 pub(crate) use start::machine_id;
-pub use start::{Node, StartError, run};
+pub use start::{Node, StartError};

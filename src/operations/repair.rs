@@ -151,7 +151,7 @@ impl Rebuild {
 
 /// Says again which kiosks this node has retired, and what they left: the rights from the present incarnation's records
 /// alone, because only that one may still take them over.
-fn rebuild_retired(tx: &mut WriteTransaction<'_>) -> Result<(), StorageError> {
+pub(super) fn rebuild_retired(tx: &mut WriteTransaction<'_>) -> Result<(), StorageError> {
     for life in tx.incarnations()? {
         let mut said = Vec::new();
         tx.walk_journal(

@@ -42,6 +42,9 @@ const SOURCES: &[Source] = &[
     source("feed_key", &["feed", "key"]),
     source("served_entry", &["feed", "key"]),
     source("served_epoch", &["feed", "first_version"]),
+    // What headquarters told of them; what was decided here is in the journal too.
+    source("pickup", &["ix"]),
+    source("transfer", &["ix"]),
 ];
 
 /// The most rows and about the most bytes of a page.
@@ -169,7 +172,7 @@ impl WriteTransaction<'_> {
             self.write(&sql, params_from_iter(followed.key.iter().map(value)))?;
             if let Some(row) = &followed.row {
                 let marks = vec!["?"; row.len()].join(", ");
-                let sql = format!("INSERT INTO {} VALUES ({marks})", source.table);
+                let sql = format!("INSERT OR REPLACE INTO {} VALUES ({marks})", source.table);
                 self.write(&sql, params_from_iter(row.iter().map(value)))?;
             }
             if let ("item", [Cell::Integer(ix)]) = (source.table, followed.key.as_slice()) {

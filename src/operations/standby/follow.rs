@@ -133,6 +133,10 @@ fn take(tx: &mut WriteTransaction<'_>, rebuild: &mut Rebuild, record: &[u8], has
         return Ok(());
     };
     rebuild.fact(tx, &entry.fact, position)?;
+    if let Fact::Retired(retired) = &entry.fact {
+        let replica = tx.known_replica(&retired.replica)?;
+        tx.put_retired(replica, retired.seq, Some(position))?;
+    }
     match &entry.fact {
         Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
             Ok(copied) => move_rows(tx, effects_of_copy(&copied.fact), position),
