@@ -78,4 +78,8 @@ pub const SHELF: &[(u64, &str)] = &[
         28,
         "those who were not known to have rights were asked only once all the others had answered",
     ),
+    (
+        1131,
+        "a grant stood behind the journal of a long cut, which the simulator sent up too slowly for a customer's wait",
+    ),
 ];
