@@ -201,6 +201,7 @@ impl WriteTransaction<'_> {
         // What was promised was promised with rights that this incarnation does not have.
         self.remove_holds()?;
         self.remove_unpromised()?;
+        self.forget_all_granted()?;
         let opened = Opened {
             node: identity.node,
             site: identity.site,
