@@ -256,7 +256,9 @@ impl Node {
             tasks.push(tokio::spawn(standby_loop.run(stopped.clone())));
             tasks.push(tokio::spawn(super::succession::run(
                 Arc::clone(&store),
-                succeeded.is_some(),
+                succeeded.as_ref().map(|_| super::succession::Fenced {
+                    may_follow: config.standby.of.is_some(),
+                }),
                 shown,
                 again,
                 stopped.clone(),

@@ -19,6 +19,13 @@ const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// The longest proof that is read, in hexadecimal digits.
 const PROOF_CHARACTERS_MAX: usize = 256 << 10;
 
+/// A node that was succeeded before it started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fenced {
+    /// Whether it is to follow its successor once headquarters has everything of it.
+    pub may_follow: bool,
+}
+
 /// How many proofs of headquarters may wait.
 pub(super) const SHOWN_MAX: usize = 1;
 
@@ -26,7 +33,7 @@ pub(super) const SHOWN_MAX: usize = 1;
 /// part: it was succeeded, or it was before and headquarters has everything of it now.
 pub(super) async fn run(
     store: Arc<Store>,
-    fenced: bool,
+    fenced: Option<Fenced>,
     mut shown: mpsc::Receiver<Vec<u8>>,
     again: watch::Sender<bool>,
     mut stop: watch::Receiver<bool>,
@@ -39,13 +46,16 @@ pub(super) async fn run(
             Some(proof) = shown.recv() => Some(proof),
         };
         let changed = match (fenced, proof) {
-            (true, _) => store
-                .readers
-                .run(|snapshot| snapshot.is_drained())
-                .await
-                .unwrap_or_default(),
-            (false, Some(proof)) => judge(&store, proof, "headquarters").await.is_some(),
-            (false, None) => look(&store).await.is_some(),
+            (Some(Fenced { may_follow }), _) => {
+                may_follow
+                    && store
+                        .readers
+                        .run(|snapshot| snapshot.is_drained())
+                        .await
+                        .unwrap_or_default()
+            }
+            (None, Some(proof)) => judge(&store, proof, "headquarters").await.is_some(),
+            (None, None) => look(&store).await.is_some(),
         };
         if changed {
             again.send_replace(true);

@@ -41,9 +41,11 @@ pub fn repair(
     now: Now,
     mut progress: impl FnMut(u64),
 ) -> Result<Repaired, StorageError> {
-    let mut rebuild = Rebuild::new(tx, now)?;
+    let mut rebuild = Rebuild::new(tx)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
+        // Only the present incarnation hands its steps on.
+        tx.forget_all_granted()?;
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
         while next <= row.head.seq {
             let last = row.head.seq.min(next.saturating_add(STEP - 1));
@@ -80,16 +82,14 @@ pub fn repair(
 /// Makes the rows that one record gives, but for those of shelves and holds.
 pub(super) struct Rebuild {
     names: Dictionary,
-    now: Now,
     done: Repaired,
 }
 
 impl Rebuild {
     /// For records whose series this disk has.
-    pub(super) fn new(snapshot: &Snapshot<'_>, now: Now) -> Result<Self, StorageError> {
+    pub(super) fn new(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
         Ok(Self {
             names: Dictionary::read(snapshot)?,
-            now,
             done: Repaired::default(),
         })
     }
@@ -123,15 +123,15 @@ impl Rebuild {
             Fact::Opened(_) => tx.forget_all_granted()?,
             Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
-            Fact::PickupStep(step) => restore_step(tx, self.now, step)?,
+            Fact::PickupStep(step) => restore_step(tx, step)?,
             Fact::TransferDispatched(sent) => tx.put_movement(sent.id.movement(Leg::Dispatch), position)?,
             Fact::TransferReceived(received) => {
                 tx.put_movement(received.id.movement(Leg::Receipt), position)?;
             }
             _ => {}
         }
-        if let Some(transfer) = Transfer::of(fact) {
-            restore_transfer(tx, self.now, &transfer)?;
+        if let Some(transfer) = Transfer::of(&fact) {
+            restore_transfer(tx, &transfer)?;
         }
         Ok(())
     }

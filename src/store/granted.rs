@@ -55,6 +55,12 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
+    /// Forgets every step: they were of an incarnation that is over.
+    pub(crate) fn forget_all_granted(&mut self) -> Result<(), StorageError> {
+        self.write("DELETE FROM granted", ())?;
+        Ok(())
+    }
+
     /// Notes a step.
     pub(crate) fn put_granted(
         &mut self,

@@ -200,6 +200,8 @@ impl WriteTransaction<'_> {
         self.state.replica = Some(self.known_replica(&replica)?);
         // What was promised was promised with rights that this incarnation does not have.
         self.remove_holds()?;
+        // What was handed on was handed on by the incarnation before: sent again by this one it would be taken over twice.
+        self.forget_all_granted()?;
         self.remove_unpromised()?;
         self.forget_all_granted()?;
         let opened = Opened {

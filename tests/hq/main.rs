@@ -10,6 +10,7 @@ mod ledger;
 mod operations;
 mod relayed;
 mod shelves;
+mod site_work;
 mod succession;
 
 use std::path::Path;
