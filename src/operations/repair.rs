@@ -120,7 +120,6 @@ impl Rebuild {
         }
         match fact {
             Fact::Refund(refund) => self.refund(tx, refund)?,
-            Fact::Opened(_) => tx.forget_all_granted()?,
             Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
             Fact::PickupStep(step) => restore_step(tx, step)?,

@@ -76,13 +76,6 @@ impl WriteTransaction<'_> {
         Ok(())
     }
 
-    /// Forgets all steps: they were another incarnation's. Sent by this one they would be taken over once more, as rights
-    /// that nobody has handed on.
-    pub(crate) fn forget_all_granted(&mut self) -> Result<(), StorageError> {
-        self.write("DELETE FROM granted", ())?;
-        Ok(())
-    }
-
     /// Notes that the receiver has taken over the steps up to a total. The last one stays: by it a request that comes again
     /// is known.
     pub(crate) fn forget_granted(&mut self, replica: ReplicaIx, sku: &Sku, total: Amount) -> Result<(), StorageError> {

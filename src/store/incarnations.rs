@@ -203,7 +203,6 @@ impl WriteTransaction<'_> {
         // What was handed on was handed on by the incarnation before: sent again by this one it would be taken over twice.
         self.forget_all_granted()?;
         self.remove_unpromised()?;
-        self.forget_all_granted()?;
         let opened = Opened {
             node: identity.node,
             site: identity.site,
