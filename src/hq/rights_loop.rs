@@ -135,6 +135,18 @@ impl RightsLoop {
                     return Vec::new();
                 }
                 running.peers.retain(|_, peer| peer.replica != replica);
+                let (node, incarnation) = (replica.node.clone(), replica.incarnation);
+                let proof = self
+                    .ask(move |headquarters| headquarters.proof_of_succession(&node, incarnation))
+                    .await;
+                if let Some(sealed) = proof.flatten() {
+                    // It sells no more: rights would be stranded there.
+                    let _ = self
+                        .to_nodes
+                        .send((replica.node, Down::Succeeded { session, sealed }))
+                        .await;
+                    return Vec::new();
+                }
                 let peer = Peer {
                     site: site.clone(),
                     replica: replica.clone(),
@@ -274,6 +286,27 @@ impl RightsLoop {
                     (site.clone(), accepted)
                 })
                 .collect()
+            }
+            RightsMoved::HandedOver { to, site, skus } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| {
+                    let granted = Input::Granted {
+                        to: to.clone(),
+                        shelf: ShelfKey {
+                            site: site.clone(),
+                            sku,
+                        },
+                        request: None,
+                        total: row.given(&to),
+                        figures: (&row).into(),
+                    };
+                    (site.clone(), granted)
+                })
+                .collect()
+            }
+            RightsMoved::Freed { site, skus } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| row_of(site.clone(), sku, &row)).collect()
             }
             RightsMoved::TakenOver { by, site, lines } => lines
                 .into_iter()

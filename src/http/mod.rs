@@ -7,6 +7,7 @@
 //! table in [`problem::kind`].
 
 mod alerts;
+mod aside;
 pub(crate) mod body;
 mod caller;
 mod children;
@@ -31,6 +32,7 @@ mod movements;
 pub(crate) mod openapi;
 mod pairing;
 pub(crate) mod parameters;
+pub(crate) mod pickups;
 pub mod problem;
 mod products;
 mod rate;
@@ -42,13 +44,17 @@ pub mod roles;
 mod router;
 mod sales;
 mod serve;
+pub(crate) mod site_lines;
+mod standbys;
 mod state;
 mod status;
 mod stock;
 mod stock_work;
 pub(crate) mod sync;
 mod tenders;
+pub(crate) mod transfers;
 
+pub use aside::{AsideApi, AsideView, PromoteAsk, router as aside_router};
 pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
 pub use gathered::Gathered;
@@ -56,5 +62,6 @@ pub use rate::Rate;
 pub use rights::{Ready, RightsAsk, RightsDesk};
 pub use router::router;
 pub use serve::{Peer, ServeLimits, serve};
+pub use standbys::{StandbyDesk, StandbyReport, StandbyStatus};
 pub use state::{ApiLimits, ApiParts, ApiState, Clock};
 pub use sync::{Link, LinkReport};

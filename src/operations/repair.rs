@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Row, left_by};
+use super::pickups::restore_step;
 use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
+use super::transfers::restore_transfer;
 use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Movement, Place, StockWork};
-use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, StorageError, WriteTransaction};
+use crate::domain::stock::{Accepted, Hold, HoldId, Leg, Movement, Place, StockWork, Transfer};
+use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, Snapshot, StorageError, WriteTransaction};
 use crate::sync::carriage::Archive;
 use crate::sync::shelves::DocumentId;
 
@@ -39,10 +41,7 @@ pub fn repair(
     now: Now,
     mut progress: impl FnMut(u64),
 ) -> Result<Repaired, StorageError> {
-    let mut rebuild = Rebuild {
-        names: Dictionary::read(tx)?,
-        done: Repaired::default(),
-    };
+    let mut rebuild = Rebuild::new(tx, now)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
@@ -78,12 +77,23 @@ pub fn repair(
     Ok(rebuild.done)
 }
 
-struct Rebuild {
+/// Makes the rows that one record gives, but for those of shelves and holds.
+pub(super) struct Rebuild {
     names: Dictionary,
+    now: Now,
     done: Repaired,
 }
 
 impl Rebuild {
+    /// For records whose series this disk has.
+    pub(super) fn new(snapshot: &Snapshot<'_>, now: Now) -> Result<Self, StorageError> {
+        Ok(Self {
+            names: Dictionary::read(snapshot)?,
+            now,
+            done: Repaired::default(),
+        })
+    }
+
     fn record(&mut self, tx: &mut WriteTransaction<'_>, found: &JournalRow) -> Result<(), StorageError> {
         self.done.records += 1;
         let fact = match Entry::decode(&found.record) {
@@ -91,18 +101,36 @@ impl Rebuild {
             // A newer version's record moves nothing that this version knows.
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
-        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = &fact {
-            tx.put_movement(*id, found.position)?;
+        self.fact(tx, &fact, found.position)
+    }
+
+    /// Makes the rows of the fact that stands at a position.
+    pub(super) fn fact(
+        &mut self,
+        tx: &mut WriteTransaction<'_>,
+        fact: &Fact,
+        position: Position,
+    ) -> Result<(), StorageError> {
+        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = fact {
+            tx.put_movement(*id, position)?;
         }
-        if let Some(document) = Row::of(&fact).and_then(|row| row.document(&self.names, found.position)) {
+        if let Some(document) = Row::of(fact).and_then(|row| row.document(&self.names, position)) {
             tx.insert_document(&document)?;
             self.done.documents += 1;
         }
-        match &fact {
+        match fact {
             Fact::Refund(refund) => self.refund(tx, refund)?,
-            Fact::Granted(granted) => rebuild_granted(tx, granted, found.position)?,
+            Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
+            Fact::PickupStep(step) => restore_step(tx, self.now, step)?,
+            Fact::TransferDispatched(sent) => tx.put_movement(sent.id.movement(Leg::Dispatch), position)?,
+            Fact::TransferReceived(received) => {
+                tx.put_movement(received.id.movement(Leg::Receipt), position)?;
+            }
             _ => {}
+        }
+        if let Some(transfer) = Transfer::of(fact) {
+            restore_transfer(tx, self.now, &transfer)?;
         }
         Ok(())
     }

@@ -23,4 +23,5 @@ mod pairing;
 mod relayed;
 mod rights;
 mod shelves;
+mod site_work;
 mod tree;

@@ -222,8 +222,11 @@ impl World {
                         self.tell_hq(Inner::Rights(site.clone(), taken));
                     }
                 }
-                // Nobody is retired here.
-                RightsMoved::Retired { .. } | RightsMoved::Posted { .. } => {}
+                // Nobody is retired, and nobody orders for pickup here.
+                RightsMoved::Retired { .. }
+                | RightsMoved::Posted { .. }
+                | RightsMoved::HandedOver { .. }
+                | RightsMoved::Freed { .. } => {}
             }
         }
     }

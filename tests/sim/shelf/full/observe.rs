@@ -269,7 +269,11 @@ impl World {
             Fact::HoldEnded(ended) => {
                 let (id, held) = (named(ended.id), lines(&ended.site, &ended.lines));
                 vec![match &ended.end {
-                    HoldEnd::Sold { sold, .. } => Told::HoldSold {
+                    HoldEnd::Collected => Told::HoldSold {
+                        id,
+                        lines: held.into_iter().map(|(item, n)| (item, n, n)).collect(),
+                    },
+                    HoldEnd::Sold { sold, .. } | HoldEnd::Dispatched { sent: sold, .. } => Told::HoldSold {
                         id,
                         lines: held
                             .into_iter()
