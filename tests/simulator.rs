@@ -118,22 +118,12 @@ fn every_planted_fault_of_the_shelf_level_is_caught_by_the_name_of_its_rule() {
 }
 
 #[test]
-fn every_planted_fault_of_shelves_on_real_disks_is_caught_by_the_name_of_its_rule() {
-    for planted in shelf::full::run::FAULTS {
-        let report = shelf::runner::run_range(
-            shelf::full::run::run_seed,
-            0..SEEDS_TO_NOTICE,
-            Some(*planted),
-            THREADS,
-            1,
-            |_| {},
-        );
-        let Some(broken) = report.broken.first() else {
-            panic!("{planted}: not noticed in {SEEDS_TO_NOTICE} seeds");
-        };
-        let named = broken.rule.is_some_and(|rule| planted.breaks().contains(&rule));
-        assert!(named, "{planted}: seed {}: {}", broken.seed, broken.what);
-    }
+fn a_hold_that_ends_twice_is_caught_on_real_disks_by_the_name_of_its_rule() {
+    let planted = Fault::HoldEndedTwice;
+    let seeds = 0..SEEDS_TO_NOTICE;
+    let report = shelf::runner::run_range(shelf::full::run::run_seed, seeds, Some(planted), THREADS, 1, |_| {});
+    let rule = report.broken.first().and_then(|broken| broken.rule);
+    assert!(rule.is_some_and(|rule| planted.breaks().contains(&rule)), "{report:#?}");
 }
 
 #[test]

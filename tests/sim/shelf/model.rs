@@ -163,6 +163,11 @@ impl Model {
         self.transfers.len()
     }
 
+    /// Rights under way to a life.
+    pub fn parcels_to(&self, life: Life) -> usize {
+        self.parcels.iter().filter(|parcel| parcel.to == life).count()
+    }
+
     pub fn parcels(&self) -> usize {
         self.parcels.len()
     }

@@ -278,8 +278,14 @@ impl World {
 
     /// What keeps the world from being healed, if anything.
     pub fn is_unwell(&mut self) -> Option<String> {
-        if self.model.parcels() > 0 {
-            return Some(format!("{} grants are not taken over", self.model.parcels()));
+        // What was handed on to a life that is over waits for an operator who retires it.
+        let over = self.lives.iter().enumerate().filter(|(_, record)| record.over);
+        let for_nobody: usize = over.map(|(life, _)| self.model.parcels_to(life)).sum();
+        if self.model.parcels() > for_nobody {
+            return Some(format!(
+                "{} grants are not taken over",
+                self.model.parcels() - for_nobody
+            ));
         }
         if self.model.promises() > 0 {
             return Some(format!("holds have no end: {:?}", self.model.any_promise()));

@@ -141,8 +141,16 @@ impl World {
     }
 
     fn give_rights(&mut self, at: usize, to: ReplicaId, shelf: ShelfKey, amount: Amount, request: Option<u64>) {
-        if self.planted == Some(Fault::GrantBeforeCommit) && self.gives_too_early(at, &to, &shelf, amount, request) {
-            return;
+        let too_early = self.planted == Some(Fault::GrantBeforeCommit);
+        if too_early && self.gives_too_early(at, &to, &shelf, amount, request) {
+            let Some(row) = self.row_at(at, &shelf.sku) else { return };
+            let not_given = Input::NotGiven {
+                to,
+                shelf,
+                request,
+                figures: (&row).into(),
+            };
+            return self.tell(at, Inner::Rights(not_given));
         }
         let now = self.now_at(at);
         let given = self.write(at, |tx| give(tx, now, &to, &shelf.sku, amount, request));
@@ -168,7 +176,7 @@ impl World {
         self.tell(at, Inner::Rights(answer));
     }
 
-    /// Planted: the grant is sent as it will be recorded, and the process dies before it is.
+    /// Planted: the grant is sent as it will be recorded, and then now and then there is no room for the record.
     fn gives_too_early(
         &mut self,
         at: usize,
@@ -201,11 +209,7 @@ impl World {
             return false;
         };
         self.say_down(at, &to.node, &Down::Granted { session, from, granted });
-        if self.rng.chance(100) {
-            self.dies(at);
-            return true;
-        }
-        false
+        self.rng.chance(100)
     }
 
     fn send_grants(&mut self, at: usize, to: ReplicaId, shelf: ShelfKey, after: Amount) {
