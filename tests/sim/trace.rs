@@ -70,7 +70,8 @@ pub fn down(message: &Down) -> String {
         | Down::AckedAtTop(_)
         | Down::Here { .. }
         | Down::Rights { .. }
-        | Down::Granted { .. }) => format!("{other:?}"),
+        | Down::Granted { .. }
+        | Down::Retired(_)) => format!("{other:?}"),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
         Down::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }
