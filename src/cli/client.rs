@@ -128,6 +128,18 @@ impl Client {
         }
     }
 
+    /// The same token at another server.
+    pub(super) fn with_url(&self, url: String) -> Self {
+        let operator = Operator {
+            url,
+            token: self.operator.token.clone(),
+        };
+        Self {
+            http: self.http.clone(),
+            operator,
+        }
+    }
+
     /// Where it answers.
     pub(super) fn url(&self) -> &str {
         &self.operator.url

@@ -11,14 +11,14 @@ use super::client::Client;
 use crate::lan::{ParentAddress, token_path, write_token};
 use crate::node::operator::Operator;
 
-/// Pair a kiosk's node with its store's node.
+/// Pair a kiosk's node, or a standby, with its store's node.
 ///
 /// On the store's machine, `finalmarket pair --with FOLDER --name NODE node` shows a code; NODE is the kiosk's node's
 /// name. The token that the code gives is kept in the kiosk's data folder, and the kiosk's node is then started with
-/// that parent.
+/// that parent. A standby is paired in the same way, with `pair --name NAME standby`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The kiosk's data folder.
+    /// The kiosk's or the standby's data folder.
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// The store's node.
@@ -42,11 +42,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let wish = json!({"code": arguments.code});
     let paired: Value = runtime.block_on(async { client.post("/v1/pair", KEY, &wish).await?.read() })?;
     let text = |name: &str| paired.get(name).and_then(Value::as_str).unwrap_or_default();
-    if text("role") != "node" {
-        return Err(format!("the code was made for a {}, not for a node", text("role")).into());
+    if !matches!(text("role"), "node" | "standby") {
+        return Err(format!("the code was made for a {}, not for a node or a standby", text("role")).into());
     }
     write_token(&arguments.data, text("token"))
         .map_err(|error| format!("cannot write {}: {error}", token_path(&arguments.data).display()))?;
+    if text("role") == "standby" {
+        eprintln!(
+            "paired as the standby {} of {}; start it with its node's configuration and `[standby] of = \"{}\"`",
+            text("name"),
+            text("site"),
+            arguments.parent
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
     eprintln!(
         "paired as {} of {}; start it with --node {} --site {} --parent {}",
         text("name"),

@@ -16,6 +16,7 @@ mod join;
 mod node;
 mod pair;
 mod progress;
+mod promote;
 mod repair;
 mod replay;
 mod restore;
@@ -23,6 +24,7 @@ mod retire;
 mod serve;
 mod set_aside;
 mod settle;
+mod site_nodes;
 mod status;
 mod verify;
 
@@ -60,6 +62,7 @@ enum Command {
     Restore(restore::Arguments),
     Pair(pair::Arguments),
     Join(join::Arguments),
+    Promote(promote::Arguments),
     Settle(settle::Arguments),
     Retire(retire::Arguments),
     Release(retire::ReleaseArguments),
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Pair(arguments) => pair::run(&arguments),
         Command::Join(arguments) => join::run(&arguments),
+        Command::Promote(arguments) => promote::run(&arguments),
         Command::Settle(arguments) => settle::run(&arguments),
         Command::Retire(arguments) => retire::run(&arguments),
         Command::Release(arguments) => retire::release(&arguments),

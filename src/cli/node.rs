@@ -1,6 +1,7 @@
 //! `node`: runs a node.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use crate::domain::ids::{NodeId, OrgId, SiteId};
 use crate::domain::money::Currency;
 use crate::domain::tax::{TaxBasis, TaxClass, TaxRate};
 use crate::lan::ParentAddress;
-use crate::node::config::{self, NodeConfig, SaleConfig};
+use crate::node::config::{self, NodeConfig, SaleConfig, StandbyConfig};
 
 /// Run a store's or a kiosk's node.
 ///
@@ -52,6 +53,21 @@ pub(super) struct Arguments {
     /// A kiosk's parent instead of a broker: its store's node, which `finalmarket join` has paired it with.
     #[arg(long, value_name = "http://HOST:PORT")]
     parent: Option<ParentAddress>,
+    #[command(flatten)]
+    standby: StandbyArguments,
+}
+
+#[derive(Debug, Args)]
+struct StandbyArguments {
+    /// Follow that node of this store instead of selling, until promoted; `finalmarket join` has paired this one with it.
+    #[arg(long, value_name = "http://HOST:PORT")]
+    standby_of: Option<ParentAddress>,
+    /// Take the followed node's place after so many seconds of its silence; without it only `finalmarket promote` does.
+    #[arg(long, value_name = "SECONDS")]
+    promote_after_s: Option<NonZeroU32>,
+    /// Say "ok" only once what it is said for is on a standby's disk too.
+    #[arg(long)]
+    standby_wait: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +118,12 @@ fn read(arguments: Arguments) -> Result<NodeConfig, Failure> {
         parent: arguments.parent,
         org: arguments.org,
         listen: arguments.listen,
+        standby: StandbyConfig {
+            of: arguments.standby.standby_of,
+            promote_after_s: arguments.standby.promote_after_s,
+            wait: arguments.standby.standby_wait,
+            ..StandbyConfig::default()
+        },
         ..NodeConfig::of(
             arguments.data.ok_or(missing)?,
             arguments.node.ok_or(missing)?,

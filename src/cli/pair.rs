@@ -10,7 +10,7 @@ use super::client::Server;
 use super::import::key_of_run;
 use crate::domain::ids::RegisterId;
 
-/// Ask a running node for a code that pairs a till, a kiosk, a manager's device or a kiosk's own node.
+/// Ask a running node for a code that pairs a till, a kiosk, a manager's device, a kiosk's own node or a standby.
 ///
 /// The device sends the code to POST /v1/pair within ten minutes and gets a token of its own.
 #[derive(Debug, Args)]
@@ -44,6 +44,8 @@ enum Role {
     Manager,
     /// A kiosk's own node; its name is the node's.
     Node,
+    /// A standby of this node, which takes its place when it is gone.
+    Standby,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -52,6 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Role::Kiosk => "kiosk",
         Role::Manager => "manager",
         Role::Node => "node",
+        Role::Standby => "standby",
     };
     let mut wish = json!({"role": role, "name": arguments.name, "permissions": []});
     if let Some(register) = &arguments.register {

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::client::{Client, Server};
 use super::import::key_of_run;
+use super::site_nodes::SiteNodes;
 use super::{Failure, progress};
 use crate::domain::ids::SiteId;
 use crate::import::{Basket, Baskets};
@@ -24,7 +25,8 @@ use crate::import::{Basket, Baskets};
 ///
 /// The file has the columns basket,site,at,customer,sku,quantity,unit_price,discount, one row a line; times and prices
 /// are kept. Each till pairs with its node first. A till that gets no answer asks again with the same key until it
-/// gets one, as a real one does, so that an outage of the node costs time and no sale.
+/// gets one, as a real one does, so that an outage of the node costs time and no sale. It learns from the node which
+/// standbys may take its place, and asks them in turn where the node does not answer.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The CSV file.
@@ -73,6 +75,8 @@ impl FromStr for SiteNode {
     }
 }
 
+/// After how many sales a till asks again who else may sell here.
+const LEARN_EVERY: u64 = 50;
 /// How many refusals are shown one by one.
 const SHOWN_MAX: usize = 10;
 
@@ -172,7 +176,7 @@ fn read(arguments: &Arguments) -> Result<(Vec<Basket>, usize), Failure> {
 /// A till that may state prices and times, as old files need.
 #[derive(Debug, Clone)]
 struct Till {
-    client: Client,
+    site: Arc<SiteNodes>,
     key: String,
 }
 
@@ -195,7 +199,7 @@ async fn pair(manager: &Client, run: &str, number: u16) -> Result<Till, Failure>
         .read()?;
     let token = paired["token"].as_str().ok_or("the node gave no token")?;
     Ok(Till {
-        client: manager.with_token(token.into()),
+        site: Arc::new(SiteNodes::of(manager.with_token(token.into())).await),
         key: format!("{run}-{number}"),
     })
 }
@@ -211,16 +215,25 @@ impl Till {
     ) -> Result<(), Failure> {
         for (counter, basket) in (1_u64..).zip(baskets) {
             pace.wait_for(&basket).await;
+            if counter % LEARN_EVERY == 0 {
+                self.site.learn().await;
+            }
             let body = sale(counter, &basket)?;
             let key = format!("{}-{counter}", self.key);
             let started = Instant::now();
             let mut asked = 0_u32;
             let answer = loop {
                 asked += 1;
-                let failed = match self.client.post("/v1/sales", &key, &body).await {
-                    Ok(answer) if answer.status.is_server_error() || answer.status.as_u16() == 429 => answer.problem(),
+                let failed = match self.site.client().await.post("/v1/sales", &key, &body).await {
+                    Ok(answer) if answer.status.is_server_error() || answer.status.as_u16() == 429 => {
+                        self.site.try_another(Some(&answer.body)).await;
+                        answer.problem()
+                    }
                     Ok(answer) => break answer,
-                    Err(failure) => failure.to_string(),
+                    Err(failure) => {
+                        self.site.try_another(None).await;
+                        failure.to_string()
+                    }
                 };
                 if started.elapsed() > patience {
                     return Err(format!("basket {}: {failed}", basket.basket).into());

@@ -96,6 +96,13 @@ fn print_headquarters(status: &Value) {
         );
         for life in list(node, "/incarnations") {
             let of = |name: &str| show(life.get(name));
+            if let Some(unseen) = life.get("unseen").and_then(Value::as_u64) {
+                println!(
+                    "    incarnation {} took the place of {} and never saw {unseen} of its records",
+                    of("incarnation"),
+                    show(life.pointer("/predecessor/incarnation")),
+                );
+            }
             if of("state") != "counted" {
                 println!(
                     "    incarnation {} is {}: {}, {} records kept",

@@ -52,6 +52,10 @@ pub enum Fact {
     LatePosted(LatePosted),
     /// What a retired replica left may be promised again.
     RightsReleased(RightsReleased),
+    /// A standby may succeed this node.
+    StandbyAdmitted(StandbyAdmitted),
+    /// A standby may not succeed this node any more.
+    StandbyDismissed(StandbyDismissed),
 }
 
 /// The first record of an incarnation.
@@ -87,6 +91,25 @@ pub enum OpenedReason {
     Moved,
     /// The parent's operator has retired the one before it.
     Retired,
+    /// A standby took the place of a node that is gone.
+    Promoted,
+}
+
+/// A standby that may succeed this node, by the key that its incarnation will sign with. It stands in the node's own
+/// journal, so that whoever reads the journal knows a lawful successor from a copied disk without asking a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyAdmitted {
+    /// What people call the standby.
+    pub name: String,
+    /// The Ed25519 key of the incarnation that it opens when it is promoted.
+    pub public_key: [u8; 32],
+}
+
+/// A standby that was admitted and may not succeed this node any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandbyDismissed {
+    /// The key that was admitted.
+    pub public_key: [u8; 32],
 }
 
 /// A record that was written under an incarnation which turned out to have two branches.
@@ -188,6 +211,8 @@ mod kind {
     pub const RETIRED: u32 = 30;
     pub const LATE_POSTED: u32 = 31;
     pub const RIGHTS_RELEASED: u32 = 32;
+    pub const STANDBY_ADMITTED: u32 = 35;
+    pub const STANDBY_DISMISSED: u32 = 36;
 }
 
 impl Entry {
@@ -216,6 +241,8 @@ impl Entry {
             Fact::Retired(body) => encode(kind::RETIRED, recorded, body),
             Fact::LatePosted(body) => encode(kind::LATE_POSTED, recorded, body),
             Fact::RightsReleased(body) => encode(kind::RIGHTS_RELEASED, recorded, body),
+            Fact::StandbyAdmitted(body) => encode(kind::STANDBY_ADMITTED, recorded, body),
+            Fact::StandbyDismissed(body) => encode(kind::STANDBY_DISMISSED, recorded, body),
         }
     }
 
@@ -256,6 +283,8 @@ impl Entry {
             kind::RETIRED => Fact::Retired(whole(kind, body)?),
             kind::LATE_POSTED => Fact::LatePosted(whole(kind, body)?),
             kind::RIGHTS_RELEASED => Fact::RightsReleased(whole(kind, body)?),
+            kind::STANDBY_ADMITTED => Fact::StandbyAdmitted(whole(kind, body)?),
+            kind::STANDBY_DISMISSED => Fact::StandbyDismissed(whole(kind, body)?),
             kind => return Err(RecordError::UnknownKind { kind }),
         };
         Ok(Self { recorded, fact })
@@ -368,7 +397,12 @@ mod tests {
             threshold: None,
             by: "manager".into(),
         });
-        for fact in facts.into_iter().chain([threshold]) {
+        let admitted = Fact::StandbyAdmitted(StandbyAdmitted {
+            name: "store-1 b".into(),
+            public_key: [7; 32],
+        });
+        let dismissed = Fact::StandbyDismissed(StandbyDismissed { public_key: [7; 32] });
+        for fact in facts.into_iter().chain([threshold, admitted, dismissed]) {
             let entry = Entry {
                 recorded: Hlc(77),
                 fact,

@@ -3,11 +3,12 @@
 //! What can be done without the ledger (reading, checking signature and chain) is done before the transaction, so
 //! that the one writer is not kept waiting.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::headquarters::{Admission, Headquarters};
 use super::projection::unpack;
 use super::storage::{NewBatch, NewOrigin, Origin, Reading, StorageError, Writing};
+use super::succession;
 use crate::domain::ids::{Incarnation, NodeId};
 use crate::domain::journal::{Hash, Head};
 use crate::sync::hub::Outcome;
@@ -75,6 +76,7 @@ impl Headquarters {
                 admission,
                 now_ms,
                 origins: HashMap::new(),
+                successions: BTreeSet::new(),
                 position: writing.last_position()?,
             };
             let mut answers = Vec::with_capacity(prepared.len());
@@ -173,6 +175,8 @@ struct Group<'a> {
     now_ms: u64,
     /// What the group has touched, written once at its end.
     origins: HashMap<(NodeId, Incarnation), Origin>,
+    /// The nodes of which a record admitted a standby, or a standby took the place.
+    successions: BTreeSet<NodeId>,
     /// The last place given out in the order in which batches take effect.
     position: u64,
 }
@@ -300,6 +304,16 @@ impl Group<'_> {
             position,
             sealed: &readable.sealed,
         })?;
+        if let (1, Some(_)) = (from, &readable.read.opened)
+            && succession::says_it_succeeds(origin)
+        {
+            self.successions.insert(origin.node.clone());
+        }
+        let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);
+        let slots = readable.read.slots.get(new..).unwrap_or_default();
+        if succession::keep_admitted(self.writing, &origin.node, slots)? {
+            self.successions.insert(origin.node.clone());
+        }
         origin.acked.seq = header.last();
         origin.acked.hash = header.after;
         origin.session = readable.session;
@@ -311,6 +325,9 @@ impl Group<'_> {
         for origin in self.origins.values() {
             self.writing.save_origin(origin)?;
             self.writing.node_heard(&origin.node, self.now_ms)?;
+        }
+        for node in &self.successions {
+            succession::count_lawful(self.writing, node, self.now_ms)?;
         }
         Ok(())
     }

@@ -35,6 +35,7 @@ mod shelves;
 mod start;
 mod stock;
 mod storage;
+mod succession;
 mod tokens;
 mod totals;
 mod verify;

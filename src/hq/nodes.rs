@@ -65,6 +65,9 @@ pub struct IncarnationStatus {
     pub retired: Option<(u64, String, String)>,
     /// Records that this headquarters has lost and its node no longer had: first and last of each run.
     pub holes: Vec<(u64, u64)>,
+    /// Where a standby took the place of its predecessor: how many records of that one it has never seen, as far as they
+    /// are known here by now. They count all the same, once they are here.
+    pub unseen: Option<u64>,
 }
 
 impl IncarnationStatus {
@@ -139,7 +142,8 @@ pub(super) fn statuses(reading: &Reading<'_>) -> Result<Vec<NodeStatus>, Storage
     Ok(nodes.collect())
 }
 
-fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
+fn status(node: Node, mut known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
+    tell_unseen(&mut known);
     let mut complete = Complete {
         node: node.node.clone(),
         site: node.site.clone(),
@@ -186,6 +190,21 @@ fn status(node: Node, known: Vec<(Origin, IncarnationStatus)>) -> NodeStatus {
     }
 }
 
+/// Says of each successor what it never saw of the one before it.
+fn tell_unseen(known: &mut [(Origin, IncarnationStatus)]) {
+    let heads: Vec<(Incarnation, u64)> = known
+        .iter()
+        .map(|(_, status)| (status.incarnation, status.told_seq.max(status.acked.seq)))
+        .collect();
+    for (_, status) in known {
+        let (Some(OpenedReason::Promoted), Some(before)) = (status.reason, status.predecessor) else {
+            continue;
+        };
+        let head = heads.iter().find(|(incarnation, _)| *incarnation == before.incarnation);
+        status.unseen = Some(head.map_or(0, |(_, seq)| seq.saturating_sub(before.seq)));
+    }
+}
+
 fn incarnation(origin: &Origin, (projected_seq, recorded): (u64, Hlc), holes: &[Hole]) -> IncarnationStatus {
     IncarnationStatus {
         incarnation: origin.acked.incarnation,
@@ -200,5 +219,6 @@ fn incarnation(origin: &Origin, (projected_seq, recorded): (u64, Hlc), holes: &[
         branched_ms: origin.branched_ms,
         retired: None,
         holes: holes.iter().map(|hole| (hole.first, hole.last)).collect(),
+        unseen: None,
     }
 }

@@ -135,6 +135,18 @@ impl RightsLoop {
                     return Vec::new();
                 }
                 running.peers.retain(|_, peer| peer.replica != replica);
+                let (node, incarnation) = (replica.node.clone(), replica.incarnation);
+                let proof = self
+                    .ask(move |headquarters| headquarters.proof_of_succession(&node, incarnation))
+                    .await;
+                if let Some(sealed) = proof.flatten() {
+                    // It sells no more: rights would be stranded there.
+                    let _ = self
+                        .to_nodes
+                        .send((replica.node, Down::Succeeded { session, sealed }))
+                        .await;
+                    return Vec::new();
+                }
                 let peer = Peer {
                     site: site.clone(),
                     replica: replica.clone(),

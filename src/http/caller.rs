@@ -90,6 +90,7 @@ pub const fn role_name(role: Role) -> &'static str {
         Role::Kiosk => "kiosk",
         Role::Manager => "manager",
         Role::Node => "node",
+        Role::Standby => "standby",
     }
 }
 

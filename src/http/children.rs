@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -21,6 +22,7 @@ use super::problem::{Problem, kind};
 use super::serve::stopped;
 use super::state::ApiState;
 use crate::domain::ids::{NodeId, OrgId, SiteId};
+use crate::store::Device;
 
 /// The most bytes of a message: more than any record takes.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
@@ -35,6 +37,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 /// How long a kiosk may take to take one message.
 const SEND_MAX: Duration = Duration::from_secs(20);
 
+/// Tells a kiosk's node who may take the place of its parent: addresses with blanks between.
+const STANDBYS_HEADER: &str = "finalmarket-standbys";
+
 /// What happens on the connections of kiosks' nodes.
 #[derive(Debug)]
 pub enum ChildEvent {
@@ -44,6 +49,8 @@ pub enum ChildEvent {
         connection: u64,
         /// The kiosk's node, by its token.
         node: NodeId,
+        /// The device that it is paired as.
+        device: Arc<Device>,
         /// Takes what it is to hear. Dropping it hangs up.
         outbox: mpsc::Sender<Vec<u8>>,
     },
@@ -115,14 +122,31 @@ pub(super) async fn attach(
         .clone()
         .ok_or_else(|| Problem::new(&kind::NOT_A_PARENT, "this node is no store's node that takes kiosks"))?;
     check(&api, &caller, &child)?;
+    let standbys = api.readers.run(|snapshot| snapshot.standbys()).await?;
+    let mut response = accept(api, caller, child.node, children, upgrade)?;
+    let addresses: Vec<String> = standbys.into_iter().map(|standby| standby.address).collect();
+    if let Ok(addresses) = HeaderValue::from_str(&addresses.join(" ")) {
+        response.headers_mut().insert(STANDBYS_HEADER, addresses);
+    }
+    Ok(response)
+}
+
+/// Takes a WebSocket in, where there is a place for it.
+pub(super) fn accept(
+    api: ApiState,
+    caller: Caller,
+    node: NodeId,
+    children: Children,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|rejection| Problem::new(&kind::MALFORMED_REQUEST, rejection.body_text()))?;
-    let place = Arc::clone(&children.places).try_acquire_owned().map_err(|_| {
-        Problem::new(&kind::OVERLOADED, "as many kiosks are connected as the node takes").retry_after(30)
-    })?;
+    let place = Arc::clone(&children.places)
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(&kind::OVERLOADED, "as many are connected as the node takes").retry_after(30))?;
     let upgrade = upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| carry(api, caller, child.node, children, socket, place)))
+    Ok(upgrade.on_upgrade(move |socket| carry(api, caller, node, children, socket, place)))
 }
 
 fn check(api: &ApiState, caller: &Caller, child: &ChildQuery) -> Result<(), Problem> {
@@ -159,6 +183,7 @@ async fn carry(
     let opened = ChildEvent::Opened {
         connection,
         node,
+        device: caller.device(),
         outbox,
     };
     if children.events.send(opened).await.is_err() {

@@ -27,6 +27,8 @@ pub enum RoleName {
     Manager,
     /// A kiosk's own node, whose parent this one is to be.
     Node,
+    /// A standby of this node, which takes its place when it is gone.
+    Standby,
 }
 
 /// A paired device.
@@ -76,6 +78,7 @@ impl From<RoleName> for Role {
             RoleName::Kiosk => Self::Kiosk,
             RoleName::Manager => Self::Manager,
             RoleName::Node => Self::Node,
+            RoleName::Standby => Self::Standby,
         }
     }
 }

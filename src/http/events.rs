@@ -24,6 +24,7 @@ use super::caller::Caller;
 use super::documents::{RefundBody, SaleBody};
 use super::problem::{Problem, kind};
 use super::serve::stopped;
+use super::standbys::{DisksName, StandbyReport};
 use super::state::{ApiState, Asker};
 use super::sync::LinkBody;
 use crate::store::Role;
@@ -43,6 +44,7 @@ const ALERTS_MAX: u32 = 200;
 ///
 /// Events: `link` (at once, and whenever it changes; as in `/v1/sync`), `sale` and `refund` (the whole document),
 /// `alert` (as in `/v1/alerts`, whenever one is raised, changed, seen or over),
+/// `disks` (`two_disks` or `one_disk`, where sales are to be on a standby's disk too and that changes),
 /// `stock` (`sku` and the quantity that there is now, for each item that was touched), `reset` (what was missed is not
 /// known: read anew what you show). A comment every 15 seconds says that the stream lives. `Last-Event-ID` goes on
 /// behind that event. A kiosk hears of stock and of the link only.
@@ -125,6 +127,8 @@ impl Feeder {
     async fn feed(self, start: reading::Start) -> Result<(), Ended> {
         let mut commits = self.api.commits.follow();
         let (mut link, mut stop) = (self.api.link.clone(), self.api.stop.clone());
+        let mut standbys = self.api.standbys.report.clone();
+        let mut disks = self.api.standbys.now().disks;
         let mut cut = self.api.cut.as_ref().map(watch::Sender::subscribe);
         let mut place = start.place;
         if let Some(reason) = start.reset {
@@ -146,6 +150,12 @@ impl Feeder {
                 changed = link.changed() => {
                     changed.map_err(|_| Ended)?;
                     self.send_link(&place).await?;
+                }
+                () = reported(&mut standbys) => {
+                    let now = self.api.standbys.now();
+                    if std::mem::replace(&mut disks, now.disks) != now.disks {
+                        self.send("disks", None, &DisksBody { disks: now.disks_name() }).await?;
+                    }
                 }
                 () = switched(&mut cut) => {
                     self.send_link(&place).await?;
@@ -253,6 +263,23 @@ async fn switched(cut: &mut Option<watch::Receiver<bool>>) {
     if !told {
         std::future::pending().await
     }
+}
+
+/// Waits until something else is known of standbys; for ever where there can be none.
+async fn reported(standbys: &mut Option<watch::Receiver<StandbyReport>>) {
+    let told = match standbys {
+        Some(standbys) => standbys.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending().await
+    }
+}
+
+/// Whether what is answered for is on two disks.
+#[derive(Debug, Serialize)]
+struct DisksBody {
+    disks: Option<DisksName>,
 }
 
 /// What was missed is not known.

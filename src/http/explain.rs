@@ -137,11 +137,11 @@ pub(super) async fn account(
 
 /// Lets the history have every record before it is read.
 pub(super) async fn catch_up(api: &ApiState) -> Result<(), Problem> {
-    if !api.readers.run(history_is_behind).await? {
+    let Some(last) = api.readers.run(history_is_behind).await? else {
         return Ok(());
-    }
+    };
     while api
-        .write(|tx| follow_history(tx).map_err(Failure::<std::convert::Infallible>::Storage))
+        .write(move |tx| follow_history(tx, last).map_err(Failure::<std::convert::Infallible>::Storage))
         .await
         .map_err(StorageError::from)?
     {}

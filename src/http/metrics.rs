@@ -19,9 +19,11 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::commits::Committed;
 use super::problem::Problem;
+use super::standbys::StandbyReport;
 use super::state::ApiState;
 use super::sync::{LinkState, Pending};
 use crate::domain::stock::AlertKind;
+use crate::store::GateState;
 
 /// The upper bounds of the request times, in seconds: a sale waits for the disk, so that milliseconds matter.
 const SECONDS: [f64; 12] = [
@@ -58,6 +60,9 @@ pub struct Metrics {
     set_aside: Gauge,
     alerts: Family<AlertLabels, Gauge>,
     link: Family<LinkLabels, Gauge>,
+    standby_lag: Family<StandbyLabels, Gauge>,
+    standby_connected: Family<StandbyLabels, Gauge>,
+    disks: Gauge,
     uptime_seconds: Gauge,
     resident_bytes: Gauge,
 }
@@ -70,6 +75,11 @@ struct ProblemLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AlertLabels {
     kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StandbyLabels {
+    standby: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -113,6 +123,9 @@ impl Default for Metrics {
             set_aside: Gauge::default(),
             alerts: Family::default(),
             link: Family::default(),
+            standby_lag: Family::default(),
+            standby_connected: Family::default(),
+            disks: Gauge::default(),
             uptime_seconds: Gauge::default(),
             resident_bytes: Gauge::default(),
         };
@@ -187,6 +200,12 @@ impl Metrics {
         let help = "Alerts about stock that are open, by kind";
         to.register("alerts_open", help, self.alerts.clone());
         to.register("link", "1 for the state that the link is in", self.link.clone());
+        let help = "Records of this node that a standby is not known to have";
+        to.register("standby_lag_records", help, self.standby_lag.clone());
+        let help = "1 where a standby follows now";
+        to.register("standby_connected", help, self.standby_connected.clone());
+        let help = "On how many disks a sale is when it is answered for";
+        to.register("answer_disks", help, self.disks.clone());
         let help = "Time since the node started";
         to.register_with_unit("uptime", help, Unit::Seconds, self.uptime_seconds.clone());
         let help = "Memory of the process that is in use";
@@ -221,6 +240,24 @@ impl Metrics {
         }
     }
 
+    fn set_standbys(&self, report: &StandbyReport, journal_seq: u64) {
+        for standby in &report.standbys {
+            let labels = StandbyLabels {
+                standby: standby.name.clone(),
+            };
+            let lag = signed(journal_seq.saturating_sub(standby.has_seq));
+            self.standby_lag.get_or_create(&labels).set(lag);
+            self.standby_connected
+                .get_or_create(&labels)
+                .set(i64::from(standby.connected));
+        }
+        self.disks.set(if report.disks == Some(GateState::TwoDisks) {
+            2
+        } else {
+            1
+        });
+    }
+
     fn set_commits(&self, committed: Committed) {
         self.groups.inner().store(committed.groups, Ordering::Relaxed);
         self.grouped.inner().store(committed.documents, Ordering::Relaxed);
@@ -246,6 +283,7 @@ pub(super) async fn scrape(State(api): State<ApiState>) -> Result<Response, Prob
     metrics.set_pending(&pending, api.now().unix_ms);
     metrics.set_alerts(&api.readers.run(|snapshot| snapshot.alerts_open()).await?);
     metrics.set_link(LinkState::of(&api));
+    metrics.set_standbys(&api.standbys.now(), pending.journal_seq);
     metrics.set_commits(*api.commits.follow().borrow());
     metrics.in_flight.set(in_flight(&api));
     metrics.uptime_seconds.set(signed(metrics.uptime().as_secs()));

@@ -7,6 +7,7 @@
 //! table in [`problem::kind`].
 
 mod alerts;
+mod aside;
 pub(crate) mod body;
 mod caller;
 mod children;
@@ -17,6 +18,7 @@ pub(crate) mod docs;
 pub(crate) mod documents;
 mod events;
 mod explain;
+mod gathered;
 pub(crate) mod guard;
 mod health;
 mod history;
@@ -41,6 +43,7 @@ pub mod roles;
 mod router;
 mod sales;
 mod serve;
+mod standbys;
 mod state;
 mod status;
 mod stock;
@@ -48,11 +51,14 @@ mod stock_work;
 pub(crate) mod sync;
 mod tenders;
 
+pub use aside::{AsideApi, AsideView, PromoteAsk, router as aside_router};
 pub use children::{ChildEvent, Children};
 pub use commits::{Commits, Committed};
+pub use gathered::Gathered;
 pub use rate::Rate;
 pub use rights::{Ready, RightsAsk, RightsDesk};
 pub use router::router;
 pub use serve::{Peer, ServeLimits, serve};
+pub use standbys::{StandbyDesk, StandbyReport, StandbyStatus};
 pub use state::{ApiLimits, ApiParts, ApiState, Clock};
 pub use sync::{Link, LinkReport};

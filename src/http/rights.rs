@@ -1,25 +1,29 @@
 //! Where handlers ask for rights that this node lacks, and tell what customers wanted.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
+use super::gathered::Gathered;
 use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Sku;
 
 /// What a handler asks.
 #[derive(Debug)]
 pub enum RightsAsk {
-    /// Rights for a promise that could not be made. Answered before long, or dropped where there are none.
+    /// Rights for a promise that could not be made.
     Wanted {
         /// What the promise needs in all, each item once.
         lines: Vec<(Sku, Amount)>,
-        /// Takes the rights.
+        /// Takes the rights, before long; dropped where there are none.
         answer: oneshot::Sender<Ready>,
     },
-    /// A customer asked for so much, whether they got it or not.
-    Demand(Vec<(Sku, Amount)>),
     /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
     Retired(ReplicaId),
 }
+
+/// How long demand gathers before it is looked at.
+const DEMAND_GATHERS: Duration = Duration::from_millis(500);
 
 /// Rights that are here, and are kept for the promise until this is dropped.
 #[derive(Debug)]
@@ -35,30 +39,40 @@ impl Ready {
 
 /// The way to whoever moves rights. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RightsDesk(mpsc::Sender<RightsAsk>);
+pub struct RightsDesk {
+    asks: mpsc::Sender<RightsAsk>,
+    demand: Gathered<Amount>,
+}
 
 impl RightsDesk {
-    /// A desk, and where what is asked arrives.
+    /// A desk, where what is asked arrives, and how much of each item customers have asked for, whether they got it or not.
     #[must_use]
-    pub fn new(waiting_max: usize) -> (Self, mpsc::Receiver<RightsAsk>) {
+    pub fn new(waiting_max: usize) -> (Self, mpsc::Receiver<RightsAsk>, Gathered<Amount>) {
         let (asks, asked) = mpsc::channel(waiting_max);
-        (Self(asks), asked)
+        let demand = Gathered::new(DEMAND_GATHERS);
+        let desk = Self {
+            asks,
+            demand: demand.clone(),
+        };
+        (desk, asked, demand)
     }
 
     /// Asks for rights; none where there are none to be had now.
     pub(super) async fn want(&self, lines: Vec<(Sku, Amount)>) -> Option<Ready> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
+        self.asks.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
         answered.await.ok()
     }
 
     /// Tells that a kiosk's node was retired. Where too much is waiting it is told at its next introduction.
     pub(super) fn retired(&self, replica: ReplicaId) {
-        let _ = self.0.try_send(RightsAsk::Retired(replica));
+        let _ = self.asks.try_send(RightsAsk::Retired(replica));
     }
 
-    /// Tells what a customer asked for. Where too much is waiting it is not noted: it only makes rights come sooner.
+    /// Tells what a customer asked for.
     pub(super) fn demand(&self, lines: impl IntoIterator<Item = (Sku, Amount)>) {
-        let _ = self.0.try_send(RightsAsk::Demand(lines.into_iter().collect()));
+        // More than can be counted is as much as can be.
+        self.demand
+            .add(lines, |known, more| *known = known.checked_add(more).unwrap_or(*known));
     }
 }

@@ -32,6 +32,8 @@ const STAFF: Access = Access::Paired(&[Role::Till, Role::Manager]);
 const MANAGER: Access = Access::Paired(&[Role::Manager]);
 /// A kiosk's own node, which sells through an API of its own.
 const CHILD: Access = Access::Paired(&[Role::Node]);
+/// A standby of this node. It gets all that the node has.
+const STANDBY: Access = Access::Paired(&[Role::Standby]);
 
 /// All calls. Beyond it anyone gets the documentation: `/docs`, `/problems`.
 pub const RULES: &[Rule] = &[
@@ -76,6 +78,9 @@ pub const RULES: &[Rule] = &[
     rule(&Method::GET, "/v1/sync", EVERY),
     rule(&Method::POST, "/v1/link", MANAGER),
     rule(&Method::GET, "/v1/link", CHILD),
+    rule(&Method::GET, "/v1/role", Access::Anyone),
+    rule(&Method::GET, "/v1/standby/link", STANDBY),
+    rule(&Method::GET, "/v1/standby/base", STANDBY),
     // A kiosk hears of stock and of the link, not of others' sales.
     rule(&Method::GET, "/v1/events", EVERY),
     rule(&Method::GET, "/v1/today", STAFF),

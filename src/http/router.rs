@@ -13,7 +13,7 @@ use super::problem::pages;
 use super::state::ApiState;
 use super::{
     alerts, children, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
-    pairing, products, receipts, refunds, retirements, sales, status, stock, stock_work, sync,
+    pairing, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work, sync,
 };
 
 /// The whole API. Made once for a state.
@@ -71,6 +71,9 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(sync::show),
         routes!(events::stream),
         routes!(link::switch, children::attach),
+        routes!(standbys::role),
+        routes!(standbys::attach),
+        routes!(standbys::base),
         routes!(status::show),
     ];
     let start = OpenApiRouter::with_openapi(Description::openapi());

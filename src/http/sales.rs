@@ -178,7 +178,7 @@ impl DiscountRequest {
 pub(super) fn own_channel(role: Role) -> Result<ChannelId, Problem> {
     let name = match role {
         Role::Kiosk => "kiosk",
-        Role::Till | Role::Manager | Role::Node => "physical_store",
+        Role::Till | Role::Manager | Role::Node | Role::Standby => "physical_store",
     };
     name.parse()
         .map_err(|error| Problem::fault(&kind::INTERNAL, "the device's channel has no name", error))

@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::problem::{Problem, kind};
 use super::rate::{Attempts, Meter, Rate};
 use super::rights::RightsDesk;
+use super::standbys::StandbyDesk;
 use super::sync::LinkReport;
 use crate::operations::Settings;
 use crate::store::{DeviceIx, Devices, Failure, NewNode, Now, Readers, RunningClock, WriteTransaction, Writer};
@@ -92,6 +93,8 @@ pub struct ApiParts {
     pub link: watch::Receiver<LinkReport>,
     /// Where kiosks' nodes are taken in; none where this node is no parent.
     pub children: Option<Children>,
+    /// What there is to do with standbys.
+    pub standbys: StandbyDesk,
     /// Takes true to cut the link by hand and false to mend it, where there is one.
     pub cut: Option<watch::Sender<bool>>,
     /// True once the node is to stop.

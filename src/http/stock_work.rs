@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::command::Command;
+use super::explain::catch_up;
 use super::kept::kept;
 use super::problem::Problem;
 use super::state::ApiState;
@@ -137,6 +138,10 @@ pub(super) async fn create(
     let (request, body) = command.into_request(&caller);
     let command = body.into_command(api.node.currency);
     let (device, now) = (caller.device(), api.now());
+    if matches!(command.kind, WorkKind::Count { .. }) {
+        // It reads what has moved since its mark; done here, the sales get their turn in between.
+        catch_up(&api).await?;
+    }
     let kept = api
         .write(move |tx| {
             kept(tx, &request, now, |tx| {

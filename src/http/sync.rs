@@ -7,8 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::Problem;
+use super::standbys::{DisksName, StandbyBody};
 use super::state::ApiState;
-use crate::store::{IncarnationRow, Left, Position, RelayOrigin, RetirementNotice, Snapshot, StorageError};
+use crate::store::{GateState, IncarnationRow, Left, Position, RelayOrigin, RetirementNotice, Snapshot, StorageError};
 
 /// Where the link stands, step by step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -176,6 +177,11 @@ pub struct SyncBody {
     feeds: Vec<FeedBody>,
     /// At a store's node: what has come from its kiosks' nodes and is passed on, by incarnation.
     kiosks: Vec<KioskBody>,
+    /// Disks that follow this one and may take its place.
+    standbys: Vec<StandbyBody>,
+    /// Whether what is answered for is on two disks; missing where it is not asked to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disks: Option<DisksName>,
     /// What an operator should look at; empty where all is well.
     alerts: Vec<AlertBody>,
 }
@@ -229,7 +235,7 @@ pub struct KioskBody {
 /// Something that an operator should look at.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AlertBody {
-    /// A stable name: `set_aside`, `branch_left`, `retired`, `clock_jumped`.
+    /// A stable name: `set_aside`, `branch_left`, `retired`, `one_disk`, `clock_jumped`.
     code: &'static str,
     detail: String,
 }
@@ -280,6 +286,7 @@ pub(super) async fn show(State(api): State<ApiState>) -> Result<Json<SyncBody>, 
 
 pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
     let now_ms = api.now().unix_ms;
+    let standbys = api.standbys.now();
     SyncBody {
         link: LinkBody::of(api),
         alerts: alerts(api, &pending),
@@ -292,6 +299,8 @@ pub(super) fn body(api: &ApiState, pending: Pending) -> SyncBody {
         incarnations: pending.lives,
         feeds: pending.feeds,
         kiosks: pending.kiosks,
+        standbys: standbys.bodies(pending.journal_seq),
+        disks: standbys.disks_name(),
     }
 }
 
@@ -305,6 +314,13 @@ fn alerts(api: &ApiState, pending: &Pending) -> Vec<AlertBody> {
         alerts.push(AlertBody {
             code: "set_aside",
             detail,
+        });
+    }
+    if api.standbys.now().disks == Some(GateState::OneDisk) {
+        let detail = "what is answered for is on this disk alone: no standby follows closely enough";
+        alerts.push(AlertBody {
+            code: "one_disk",
+            detail: detail.into(),
         });
     }
     let left = pending.lives.iter().filter(|life| life.left).count();

@@ -1,6 +1,7 @@
 //! Where a kiosk's parent is, and who the kiosk is there.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -59,11 +60,24 @@ impl ParentAddress {
     }
 }
 
-/// How a kiosk's node reaches its parent.
+/// As what a node connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// As a kiosk's node, whose parent the other one is.
+    Kiosk,
+    /// As a standby, which follows the other one.
+    Standby,
+}
+
+/// How a kiosk's node reaches its parent, or a standby the node that it follows.
 #[derive(Clone)]
 pub struct ParentConfig {
+    /// As what this node connects.
+    pub door: Door,
     /// Where it is.
     pub address: ParentAddress,
+    /// This node's data folder, which remembers who may take the parent's place.
+    pub folder: PathBuf,
     /// The token by which it knows this node.
     pub token: String,
     /// The organisation.

@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::config::ParentConfig;
+use super::config::{Door, ParentAddress, ParentConfig};
+use super::others::Parents;
 use crate::backoff::Backoff;
 
 /// How many messages may wait for their turn before [`LinkHandle::send`] waits itself.
@@ -22,6 +23,8 @@ const COMMANDS_MAX: usize = 64;
 const EVENTS_MAX: usize = 64;
 /// The most bytes of a message; the parent takes no more either.
 const MESSAGE_BYTES_MAX: usize = 2 << 20;
+/// Where a parent names who may take its place: addresses with blanks between.
+const STANDBYS_HEADER: &str = "finalmarket-standbys";
 /// How long connecting may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How often the parent is pinged.
@@ -104,6 +107,7 @@ pub fn spawn(config: ParentConfig, random: fn() -> u64) -> (LinkHandle, mpsc::Re
     let (events, happened) = mpsc::channel(EVENTS_MAX);
     let (stop, stopped) = watch::channel(false);
     let link = Link {
+        parents: Parents::of(&config.address, &config.folder),
         config,
         random,
         commands: waiting,
@@ -122,6 +126,7 @@ pub fn spawn(config: ParentConfig, random: fn() -> u64) -> (LinkHandle, mpsc::Re
 /// The task.
 struct Link {
     config: ParentConfig,
+    parents: Parents,
     random: fn() -> u64,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<LinkEvent>,
@@ -149,6 +154,9 @@ impl Link {
             let Ended::Failed(trouble, open_for) = ended else {
                 return;
             };
+            if self.config.door == Door::Kiosk {
+                self.parents.try_another();
+            }
             if self.trouble.as_ref() != Some(&trouble) {
                 tracing::warn!(
                     "no link to {}: {trouble}; trying again until it stands",
@@ -199,9 +207,11 @@ impl Link {
     async fn connect(&mut self) -> Result<WebSocketStream<TcpStream>, Ended> {
         let mut stop = self.stop.clone();
         tokio::select! {
-            opened = tokio::time::timeout(CONNECT_MAX, open(&self.config)) => {
+            opened = tokio::time::timeout(CONNECT_MAX, open(&self.config, self.parents.now())) => {
                 let opened = opened.unwrap_or_else(|_| Err("the parent does not answer".into()));
-                opened.map_err(|trouble| Ended::Failed(trouble, None))
+                let (socket, standbys) = opened.map_err(|trouble| Ended::Failed(trouble, None))?;
+                self.parents.learn(&standbys);
+                Ok(socket)
             }
             () = told_to_stop(&mut stop) => Err(Ended::Stopped),
         }
@@ -283,15 +293,22 @@ async fn put(socket: &mut WebSocketStream<TcpStream>, message: Message) -> Resul
     }
 }
 
-async fn open(config: &ParentConfig) -> Result<WebSocketStream<TcpStream>, String> {
-    let authority = config.address.authority();
+/// Connects; beside the connection it gives who may take the parent's place, as the parent says.
+async fn open(
+    config: &ParentConfig,
+    parent: Option<&ParentAddress>,
+) -> Result<(WebSocketStream<TcpStream>, String), String> {
+    let authority = parent.unwrap_or(&config.address).authority();
     let stream = TcpStream::connect(&authority)
         .await
         .map_err(|error| error.to_string())?;
     // A message is written at once; waiting for more to send would only delay it.
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let (org, node, site) = (&config.org, &config.node, &config.site);
-    let url = format!("ws://{authority}/v1/link?org={org}&node={node}&site={site}");
+    let url = match config.door {
+        Door::Kiosk => format!("ws://{authority}/v1/link?org={org}&node={node}&site={site}"),
+        Door::Standby => format!("ws://{authority}/v1/standby/link"),
+    };
     let mut request = url.into_client_request().map_err(|error| error.to_string())?;
     let token = HeaderValue::from_str(&format!("Bearer {}", config.token));
     let token = token.map_err(|_| "the token cannot be sent".to_owned())?;
@@ -300,7 +317,13 @@ async fn open(config: &ParentConfig) -> Result<WebSocketStream<TcpStream>, Strin
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     match tokio_tungstenite::client_async_with_config(request, stream, Some(limits)).await {
-        Ok((socket, _)) => Ok(socket),
+        Ok((socket, answer)) => {
+            let standbys = answer
+                .headers()
+                .get(STANDBYS_HEADER)
+                .and_then(|told| told.to_str().ok());
+            Ok((socket, standbys.unwrap_or_default().to_owned()))
+        }
         Err(Error::Http(refusal)) => Err(refused(refusal.status().as_u16(), refusal.body().as_deref())),
         Err(error) => Err(error.to_string()),
     }

@@ -6,8 +6,9 @@
 
 mod config;
 mod link;
+mod others;
 mod token;
 
-pub use config::{ParentAddress, ParentAddressError, ParentConfig};
+pub use config::{Door, ParentAddress, ParentAddressError, ParentConfig};
 pub use link::{LinkEvent, LinkHandle, SendFailed, spawn};
 pub use token::{read_token, token_path, write_token};

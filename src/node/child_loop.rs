@@ -230,6 +230,7 @@ fn read(event: ChildEvent, connections: &mut BTreeMap<u64, Connection>) -> (Opti
             connection,
             node,
             outbox,
+            ..
         } => {
             tracing::info!(%node, "a kiosk is connected");
             let session = None;

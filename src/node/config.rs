@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveTime;
@@ -38,6 +39,9 @@ pub struct NodeConfig {
     pub broker: Option<BrokerConfig>,
     /// A kiosk's parent: its store's node, `http://HOST:PORT`, instead of a broker. `finalmarket join` pairs with it.
     pub parent: Option<ParentAddress>,
+    /// A standby of this node, or whose standby this node is.
+    #[serde(default)]
+    pub standby: StandbyConfig,
     /// How sales are computed.
     pub sale: SaleConfig,
     /// What holds are bounded by.
@@ -60,6 +64,31 @@ pub struct NodeConfig {
     /// sells all the time. After a pause it tells them at once.
     #[serde(default = "default_shelves_pause_ms")]
     pub shelves_pause_ms: u64,
+}
+
+/// Standbys: a second disk on the store's LAN.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StandbyConfig {
+    /// The node that this one follows, `http://HOST:PORT`, until it is promoted. `finalmarket join` pairs with it.
+    pub of: Option<ParentAddress>,
+    /// After how many seconds of the followed node's silence this one takes its place by itself. By default only a person
+    /// promotes it: a standby cannot tell a node that is dead from a cable that is pulled, and two that sell beside each
+    /// other sell in hand, as debt.
+    pub promote_after_s: Option<NonZeroU32>,
+    /// Whether "ok" is said only once what it is said for is on a standby's disk too.
+    pub wait: bool,
+    /// How long, in milliseconds, it is waited for at most. A standby that takes longer is not waited for until it has
+    /// caught up.
+    pub wait_ms_max: Option<NonZeroU32>,
+    /// Where tills, kiosks and standbys reach this node, `http://HOST:PORT`, where that is not the address that it
+    /// listens on.
+    pub address: Option<ParentAddress>,
+}
+
+impl StandbyConfig {
+    /// How long an answer waits for a standby at most, in milliseconds, where nothing is said.
+    pub const WAIT_MS_MAX: u32 = 500;
 }
 
 /// How sales are computed.
@@ -245,6 +274,15 @@ pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigErro
 }
 
 impl NodeConfig {
+    /// Where others reach this node, which listens on `listens`.
+    #[must_use]
+    pub fn own_address(&self, listens: SocketAddr) -> String {
+        match &self.standby.address {
+            Some(address) => address.to_string(),
+            None => format!("http://{listens}"),
+        }
+    }
+
     /// A node that stands alone on this machine, with the default of everything else.
     #[must_use]
     pub fn of(data: PathBuf, node: NodeId, site: SiteId, sale: SaleConfig) -> Self {
@@ -256,6 +294,7 @@ impl NodeConfig {
             listen: default_listen(),
             broker: None,
             parent: None,
+            standby: StandbyConfig::default(),
             sale,
             holds: HoldsConfig::default(),
             stock: StockConfig::default(),

@@ -13,11 +13,14 @@ mod link_engines;
 pub mod randomness;
 mod relays;
 mod rights_loop;
+mod standby;
+mod standby_key;
+mod standbys;
 mod start;
 mod stock_watch;
+mod succession;
 mod sync_loop;
 pub mod tls;
-mod touched;
 mod upkeep;
 mod uplink;
 

@@ -6,18 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::clock::MachineClock;
 use super::randomness;
-use super::touched::Touched;
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{GrantLine, Granted};
-use crate::http::{Ready, RightsAsk};
+use crate::http::{Gathered, Ready, RightsAsk};
 use crate::operations::{
     Retirement, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, retirement_word,
     taken_over,
@@ -25,9 +23,6 @@ use crate::operations::{
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
 use crate::sync::wire::{Down, RetiredWord, Up};
-
-/// Rows that moved within this time are read together.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// What others tell the loop.
 #[derive(Debug)]
@@ -107,7 +102,9 @@ pub(super) struct RightsLoop {
     /// What others tell.
     pub events: mpsc::Receiver<RightsEvent>,
     /// Which rows have moved.
-    pub touched: Touched,
+    pub touched: Gathered<()>,
+    /// How much of each item customers have asked for.
+    pub demand: Gathered<Amount>,
     /// Takes what the parent is to be told.
     pub to_parent: mpsc::Sender<Up>,
     /// Takes what kiosks are to be told.
@@ -161,7 +158,8 @@ impl RightsLoop {
                 Some(ask) = self.asks.recv() => self.on_ask(&mut running, ask).await,
                 Some(need) = closes.recv() => vec![Input::Closed { need }],
                 // Where nobody is there to move rights with, nothing is read.
-                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus).await,
+                skus = self.touched.take(), if running.has_peers() => self.rows_of(skus.into_keys()).await,
+                wanted = self.demand.take() => self.demanded(wanted),
                 () = sleep_until(wake) => vec![Input::Timeout],
             };
         }
@@ -192,8 +190,6 @@ impl RightsLoop {
     }
 
     async fn rows_of(&self, skus: impl IntoIterator<Item = Sku>) -> Vec<Input> {
-        // What the same customers move next is read with it.
-        tokio::time::sleep(GATHER).await;
         let skus: Vec<Sku> = skus.into_iter().collect();
         let read = move |snapshot: &Snapshot<'_>| {
             let rows = skus.into_iter().map(|sku| Ok((own_row(snapshot, &sku)?, sku)));
@@ -208,6 +204,14 @@ impl RightsLoop {
         }
     }
 
+    fn demanded(&self, wanted: HashMap<Sku, Amount>) -> Vec<Input> {
+        let demand = wanted.into_iter().map(|(sku, amount)| Input::Demand {
+            shelf: self.shelf(&sku),
+            amount,
+        });
+        demand.collect()
+    }
+
     async fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
         match ask {
             RightsAsk::Retired(replica) => {
@@ -219,13 +223,6 @@ impl RightsLoop {
                 let gone = running.children.remove(&session);
                 gone.map(|peer| Input::Disconnected { peer }).into_iter().collect()
             }
-            RightsAsk::Demand(lines) => lines
-                .into_iter()
-                .map(|(sku, amount)| Input::Demand {
-                    shelf: self.shelf(&sku),
-                    amount,
-                })
-                .collect(),
             RightsAsk::Wanted { lines, answer } => {
                 let need = running.next_need;
                 running.next_need += 1;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -13,22 +15,26 @@ use tokio::task::JoinHandle;
 use super::carriage_loop::CarriageLoop;
 use super::child_loop::ChildLoop;
 use super::clock::MachineClock;
-use super::config::NodeConfig;
+use super::config::{NodeConfig, StandbyConfig};
 use super::operator::{Operator, OperatorError};
 use super::randomness;
 use super::relays::RelayEnds;
 use super::rights_loop::RightsLoop;
+use super::standby::{self, StandbyEnd};
+use super::standbys::StandbyLoop;
 use super::sync_loop::SyncLoop;
-use super::touched::Touched;
 use super::uplink::ParentLink;
-use crate::domain::ids::NodeId;
-use crate::http::{ApiLimits, ApiParts, ApiState, Children, Commits, Link, LinkReport, RightsDesk, ServeLimits};
-use crate::lan::{ParentConfig, read_token, token_path};
+use crate::domain::ids::{NodeId, Sku};
+use crate::http::{
+    ApiLimits, ApiParts, ApiState, AsideApi, AsideView, Children, Commits, Gathered, Link, LinkReport, RightsDesk,
+    ServeLimits, StandbyDesk, StandbyReport, aside_router,
+};
+use crate::lan::{Door, ParentAddress, ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
 use crate::operations::{PairingSeed, Settings, pair, repair};
 use crate::store::{
-    Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole, StorageError, Store,
-    StoreOptions, TokenHash,
+    AnswerGate, Change, Device, DiskState, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole,
+    Snapshot, StorageError, Store, StoreOptions, Succeeded, TokenHash, disk_state, move_succeeded_aside,
 };
 use crate::sync::carriage::CarrierLimits;
 use crate::sync::rights::RightsConfig;
@@ -71,6 +77,9 @@ pub enum StartError {
         /// Why it cannot be read.
         source: std::io::Error,
     },
+    /// Its disk is a standby's copy.
+    #[error("this disk follows the node at {0} and sells nothing until it is promoted")]
+    Follows(String),
     /// A part of the process broke while it started.
     #[error("the node could not start: {0}")]
     Broken(String),
@@ -82,6 +91,8 @@ pub struct Node {
     pub operator: Operator,
     /// The state of its link, for people.
     pub link: watch::Receiver<LinkReport>,
+    /// True once the process is to start over: the node was succeeded, or may become a standby.
+    again: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     store: Arc<Store>,
@@ -93,17 +104,57 @@ const READERS: usize = 4;
 const BETWEEN_LOOPS_MAX: usize = 256;
 /// How many requests may wait for whoever moves rights.
 const RIGHTS_ASKED_MAX: usize = 1_024;
+/// Rows that moved within this time are read together, for whoever moves rights.
+const TOUCHED_GATHERS: Duration = Duration::from_millis(20);
 
 /// Runs a node until `stop` is true.
 ///
 /// # Errors
 /// Where it does not start.
 pub async fn run(config: NodeConfig, mut stop: watch::Receiver<bool>) -> Result<(), StartError> {
-    let node = Node::start(config).await?;
-    // Where the sender is gone nobody could say "stop" any more: that is taken for it.
-    let _ = stop.wait_for(|stop| *stop).await;
-    node.stop().await;
-    Ok(())
+    loop {
+        if let Some(of) = followed(&config).await? {
+            match standby::run(&config, &of, stop.clone()).await? {
+                StandbyEnd::Stopped => return Ok(()),
+                // The same process goes on as the node that sells.
+                StandbyEnd::Promoted => continue,
+            }
+        }
+        let mut node = Node::start(config.clone()).await?;
+        let stopped = tokio::select! {
+            // Where the sender is gone nobody could say "stop" any more: that is taken for it.
+            _ = stop.wait_for(|stop| *stop) => true,
+            again = node.again.wait_for(|again| *again) => again.is_err(),
+        };
+        node.stop().await;
+        if stopped {
+            return Ok(());
+        }
+    }
+}
+
+/// The node that this one follows, where its disk says so or it is to begin. A disk that was succeeded is moved aside
+/// first, once headquarters has everything of it.
+async fn followed(config: &NodeConfig) -> Result<Option<ParentAddress>, StartError> {
+    let (data, now) = (config.data.clone(), MachineClock::start().now());
+    let of = config.standby.of.clone();
+    let look = move || {
+        // What cannot be read is dealt with where it is opened.
+        Ok(match disk_state(&data) {
+            Ok(DiskState::Missing) => of,
+            Ok(DiskState::Follows(following)) => of.or_else(|| following.primary_address.parse().ok()),
+            Ok(DiskState::Succeeded { drained: true, .. }) if of.is_some() => {
+                let aside = move_succeeded_aside(&data, now)?;
+                tracing::warn!(aside = %aside.display(), "headquarters has all of this disk; it becomes a standby");
+                of
+            }
+            Ok(DiskState::Sells | DiskState::Succeeded { .. }) | Err(_) => None,
+        })
+    };
+    let looked: Result<Option<ParentAddress>, OpenError> = tokio::task::spawn_blocking(look)
+        .await
+        .map_err(|error| StartError::Broken(error.to_string()))?;
+    Ok(looked?)
 }
 
 impl Node {
@@ -115,10 +166,19 @@ impl Node {
         let parent = parent_link(&config)?;
         let clock = MachineClock::start();
         let commits = Commits::default();
-        let touched = Touched::default();
-        let store = open_store(&config, clock, commits.clone(), touched.clone()).await?;
+        let touched = Gathered::new(TOUCHED_GATHERS);
+        let wait_ms_max = config
+            .standby
+            .wait_ms_max
+            .map_or(StandbyConfig::WAIT_MS_MAX, NonZeroU32::get);
+        let gate = config
+            .standby
+            .wait
+            .then(|| AnswerGate::new(Duration::from_millis(u64::from(wait_ms_max))));
+        let store = open_store(&config, clock, commits.clone(), touched.clone(), gate.clone()).await?;
         let store = Arc::new(store);
         rebuild(&store, clock).await?;
+        let succeeded = succeeded(&store).await?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen {
@@ -138,7 +198,12 @@ impl Node {
         // A kiosk's node is no parent itself: the tree has two levels below headquarters.
         let is_parent = config.parent.is_none();
         let (children, child_events) = Children::new();
-        let (desk, asks) = RightsDesk::new(RIGHTS_ASKED_MAX);
+        let (standbys, standby_events) = Children::new();
+        let (standby_report, standbys_known) = watch::channel(StandbyReport::default());
+        let (again, starts_again) = watch::channel(false);
+        let (succession, shown) = mpsc::channel(super::succession::SHOWN_MAX);
+        let address = config.own_address(listener.local_addr().unwrap_or(config.listen));
+        let (desk, asks, demand) = RightsDesk::new(RIGHTS_ASKED_MAX);
         let state = ApiState::new(ApiParts {
             node: store.opening.node.clone(),
             software: env!("CARGO_PKG_VERSION").into(),
@@ -153,12 +218,27 @@ impl Node {
             commits: commits.clone(),
             link: link_report.clone(),
             children: is_parent.then_some(children),
+            standbys: StandbyDesk {
+                connections: is_parent.then_some(standbys),
+                report: is_parent.then_some(standbys_known),
+                folder: config.data.clone(),
+                address,
+            },
             cut: has_link.then_some(cut),
             stop: stopped.clone(),
             limits: ApiLimits::default(),
         });
         let pages = crate::web::router(config.site.as_str(), config.link_switch);
-        let router = crate::http::router(state).merge(pages);
+        let router = match &succeeded {
+            None => crate::http::router(state).merge(pages),
+            Some(by) => {
+                tracing::warn!(
+                    primary = by.address,
+                    "this node was succeeded and sells no more; the rest of it goes up"
+                );
+                aside_router(aside(&config, &store, by))
+            }
+        };
         let serving = tokio::spawn(crate::http::serve(
             listener,
             router,
@@ -187,10 +267,14 @@ impl Node {
             asks,
             events,
             touched,
+            demand,
             to_parent,
             to_children,
         };
-        tasks.push(tokio::spawn(rights_loop.run(stopped.clone())));
+        if succeeded.is_none() {
+            // Rights would be stranded at a node that sells no more.
+            tasks.push(tokio::spawn(rights_loop.run(stopped.clone())));
+        }
         let relays = is_parent.then(|| {
             let (grown, has_grown) = mpsc::channel(BETWEEN_LOOPS_MAX);
             let (from_above, word) = mpsc::channel(BETWEEN_LOOPS_MAX);
@@ -209,6 +293,24 @@ impl Node {
                 of_rights: rights_of_children,
             };
             tasks.push(tokio::spawn(child_loop.run(stopped.clone())));
+            let standby_loop = StandbyLoop {
+                node: config.node.clone(),
+                site: config.site.clone(),
+                store: Arc::clone(&store),
+                clock,
+                commits: commits.follow(),
+                events: standby_events,
+                gate,
+                report: standby_report,
+            };
+            tasks.push(tokio::spawn(standby_loop.run(stopped.clone())));
+            tasks.push(tokio::spawn(super::succession::run(
+                Arc::clone(&store),
+                succeeded.is_some(),
+                shown,
+                again,
+                stopped.clone(),
+            )));
             RelayEnds {
                 grown: has_grown,
                 from_above,
@@ -229,6 +331,7 @@ impl Node {
                 report: link,
                 rights,
                 of_rights,
+                succession,
             };
             tasks.push(tokio::spawn(sync_loop.run(stopped.clone())));
         }
@@ -260,6 +363,7 @@ impl Node {
         Ok(Self {
             operator,
             link: link_report,
+            again: starts_again,
             stop,
             tasks,
             store,
@@ -299,6 +403,8 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
                 source,
             })?;
             Ok(Some(ParentLink::Store(ParentConfig {
+                door: Door::Kiosk,
+                folder: config.data.clone(),
                 address: address.clone(),
                 token,
                 org: config.org.clone(),
@@ -309,11 +415,20 @@ fn parent_link(config: &NodeConfig) -> Result<Option<ParentLink>, StartError> {
     }
 }
 
+/// The item whose shelf a change moved.
+fn moved(change: &Change) -> Option<(Sku, ())> {
+    match change {
+        Change::Stock(sku) => Some((sku.clone(), ())),
+        _ => None,
+    }
+}
+
 async fn open_store(
     config: &NodeConfig,
     clock: MachineClock,
     commits: Commits,
-    touched: Touched,
+    touched: Gathered<()>,
+    gate: Option<AnswerGate>,
 ) -> Result<Store, StartError> {
     std::fs::create_dir_all(&config.data).map_err(|source| StartError::Folder {
         folder: config.data.display().to_string(),
@@ -336,11 +451,40 @@ async fn open_store(
     let opened = tokio::task::spawn_blocking(move || {
         let tell = move |changes: &[Change]| {
             commits.tell(changes);
-            touched.note(changes);
+            touched.add(changes.iter().filter_map(moved), |(), ()| {});
         };
-        Store::open(&options, clock.now(), Box::new(tell))
+        Store::open_with_gate(&options, clock.now(), Box::new(tell), gate)
     });
     Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
+}
+
+/// Who has succeeded this node, as it knows already or as a standby of it proves now, before anything is sold.
+async fn succeeded(store: &Store) -> Result<Option<Succeeded>, StartError> {
+    let broken = |error: StorageError| StartError::Broken(error.to_string());
+    let read = |snapshot: &Snapshot<'_>| Ok::<_, StorageError>((snapshot.following()?, snapshot.succeeded()?));
+    let (following, known) = store.readers.run(read).await.map_err(broken)?;
+    if let Some(following) = following {
+        return Err(StartError::Follows(following.primary_address));
+    }
+    Ok(match known {
+        Some(known) => Some(known),
+        None => super::succession::look(store).await,
+    })
+}
+
+/// What a node that was succeeded answers.
+fn aside(config: &NodeConfig, store: &Store, by: &Succeeded) -> AsideApi {
+    let (_, view) = watch::channel(AsideView {
+        primary: by.address.clone(),
+        succeeded: true,
+        has_seq: store.opening.head.seq,
+        ..AsideView::default()
+    });
+    AsideApi {
+        node: config.node.to_string(),
+        view,
+        promote: None,
+    }
 }
 
 /// Makes rows anew that an older version kept in another form, before anything is sold.

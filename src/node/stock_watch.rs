@@ -1,9 +1,12 @@
 //! Watches the stock, behind the sales and a few records at a time: lets the history of shelves follow the journal, judges
 //! the items that have moved, and notices where the parent was not heard from for long.
+//!
+//! Must never: take the writer from the sales. It rests far longer than it works, so that in a rush the history falls
+//! behind and catches up when there is time; whoever reads it lets it catch up first.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -11,10 +14,13 @@ use super::clock::MachineClock;
 use crate::domain::quantity::Quantity;
 use crate::http::{Link, LinkReport};
 use crate::operations::{alerts_are_due, follow_history, history_is_behind, judge_alerts, judge_stale};
-use crate::store::{Failure, StorageError, Store, WriteTransaction};
+use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 
 /// How often it looks. Whoever asks for a history or for alerts lets them catch up first.
 const EVERY: Duration = Duration::from_secs(1);
+/// How many times as long as a step took it rests behind it. A step waits in line with the sales, so that the busier
+/// the node is, the longer it rests.
+const RESTS: u32 = 20;
 
 /// What it watches by.
 pub(super) struct Watch {
@@ -45,19 +51,13 @@ pub(super) async fn run(watch: Watch, mut stop: watch::Receiver<bool>) {
 
 impl Watch {
     async fn look(&self, was_stale: &mut Option<bool>, stop: &watch::Receiver<bool>) -> Result<(), StorageError> {
-        // One job for each step, so that sales get their turn in between.
-        let mut behind = self.store.readers.run(history_is_behind).await?;
-        while behind && !*stop.borrow() {
-            behind = self.write(follow_history).await?;
+        if let Some(last) = self.store.readers.run(history_is_behind).await? {
+            self.steps(stop, move |tx| follow_history(tx, last)).await?;
         }
         let (now, low_stock) = (self.clock.now(), self.low_stock);
-        let mut due = self
-            .store
-            .readers
-            .run(move |snapshot| alerts_are_due(snapshot, low_stock))
-            .await?;
-        while due && !*stop.borrow() {
-            due = self.write(move |tx| judge_alerts(tx, now, low_stock)).await?;
+        let due = move |snapshot: &Snapshot<'_>| alerts_are_due(snapshot, low_stock);
+        if self.store.readers.run(due).await? {
+            self.steps(stop, move |tx| judge_alerts(tx, now, low_stock)).await?;
         }
         if let Some(stale) = self.stale()
             && *was_stale != Some(stale.is_some())
@@ -87,6 +87,25 @@ impl Watch {
                 self.stale_after_ms / 60_000
             ))
         })
+    }
+
+    /// Does steps until there are no more, each a job of its own, so that sales get their turn in between.
+    async fn steps(
+        &self,
+        stop: &watch::Receiver<bool>,
+        step: impl Fn(&mut WriteTransaction<'_>) -> Result<bool, StorageError> + Copy + Send + 'static,
+    ) -> Result<(), StorageError> {
+        let mut stopped = stop.clone();
+        loop {
+            let began = Instant::now();
+            if !self.write(step).await? {
+                return Ok(());
+            }
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+                () = tokio::time::sleep(began.elapsed() * RESTS) => {}
+            }
+        }
     }
 
     async fn write<T: Send + 'static>(

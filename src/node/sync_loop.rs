@@ -52,6 +52,8 @@ pub(super) struct SyncLoop {
     pub rights: mpsc::Sender<RightsEvent>,
     /// What the parent is to be told of rights.
     pub of_rights: mpsc::Receiver<Up>,
+    /// Takes what the parent shows where a standby has taken this node's place.
+    pub succession: mpsc::Sender<Vec<u8>>,
 }
 
 /// How many answers from the disk may wait for the engine. It asks for few things at a time.
@@ -162,6 +164,11 @@ impl SyncLoop {
                 Down::Here { session, replica } => RightsEvent::Parent { session, replica },
                 Down::Rights { message, .. } => RightsEvent::FromParent(message),
                 Down::Granted { from, granted, .. } => RightsEvent::GrantedByParent { from, granted },
+                Down::Succeeded { sealed, .. } => {
+                    // One at a time is enough: it is shown again at each introduction.
+                    let _ = self.succession.try_send(sealed);
+                    return;
+                }
                 _ => return,
             },
             _ => return,

@@ -10,7 +10,7 @@ use crate::domain::stock::{AlertKind, StockStatus, is_highly_reserved};
 use crate::store::{AlertRow, Device, Failure, Now, Snapshot, StorageError, WriteTransaction};
 
 /// How many items one step judges, so that no sale waits long behind it.
-const STEP: u32 = 100;
+const STEP: u32 = 16;
 /// How many sales an alert names.
 const SALES_MAX: usize = 5;
 

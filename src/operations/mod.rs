@@ -32,6 +32,7 @@ mod set_record_aside;
 mod set_threshold;
 mod settings;
 mod shelves;
+pub mod standby;
 mod stock_work;
 mod streams;
 mod tidy;

@@ -88,7 +88,7 @@ pub fn prune_before(tx: &mut WriteTransaction<'_>, before_ms: u64) -> Result<u64
         }
         let through = oldest.position(seq);
         // What the history has not seen yet it could not see any more.
-        while tx.history_through()? < through && follow_history(tx)? {}
+        while tx.history_through()? < through && follow_history(tx, through)? {}
         for (place, sku) in &moved {
             tx.prune_history(*place, sku, through)?;
         }

@@ -12,7 +12,7 @@ use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
 use crate::domain::stock::{Accepted, Hold, HoldId, Movement, Place, StockWork};
-use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, StorageError, WriteTransaction};
+use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, Snapshot, StorageError, WriteTransaction};
 use crate::sync::carriage::Archive;
 use crate::sync::shelves::DocumentId;
 
@@ -39,10 +39,7 @@ pub fn repair(
     now: Now,
     mut progress: impl FnMut(u64),
 ) -> Result<Repaired, StorageError> {
-    let mut rebuild = Rebuild {
-        names: Dictionary::read(tx)?,
-        done: Repaired::default(),
-    };
+    let mut rebuild = Rebuild::new(tx)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
@@ -78,12 +75,21 @@ pub fn repair(
     Ok(rebuild.done)
 }
 
-struct Rebuild {
+/// Makes the rows that one record gives, but for those of shelves and holds.
+pub(super) struct Rebuild {
     names: Dictionary,
     done: Repaired,
 }
 
 impl Rebuild {
+    /// For records whose series this disk has.
+    pub(super) fn new(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
+        Ok(Self {
+            names: Dictionary::read(snapshot)?,
+            done: Repaired::default(),
+        })
+    }
+
     fn record(&mut self, tx: &mut WriteTransaction<'_>, found: &JournalRow) -> Result<(), StorageError> {
         self.done.records += 1;
         let fact = match Entry::decode(&found.record) {
@@ -91,16 +97,26 @@ impl Rebuild {
             // A newer version's record moves nothing that this version knows.
             Err(RecordError::Malformed { .. } | RecordError::UnknownKind { .. }) => return Ok(()),
         };
-        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = &fact {
-            tx.put_movement(*id, found.position)?;
+        self.fact(tx, &fact, found.position)
+    }
+
+    /// Makes the rows of the fact that stands at a position.
+    pub(super) fn fact(
+        &mut self,
+        tx: &mut WriteTransaction<'_>,
+        fact: &Fact,
+        position: Position,
+    ) -> Result<(), StorageError> {
+        if let Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) = fact {
+            tx.put_movement(*id, position)?;
         }
-        if let Some(document) = Row::of(&fact).and_then(|row| row.document(&self.names, found.position)) {
+        if let Some(document) = Row::of(fact).and_then(|row| row.document(&self.names, position)) {
             tx.insert_document(&document)?;
             self.done.documents += 1;
         }
-        match &fact {
+        match fact {
             Fact::Refund(refund) => self.refund(tx, refund)?,
-            Fact::Granted(granted) => rebuild_granted(tx, granted, found.position)?,
+            Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
             _ => {}
         }

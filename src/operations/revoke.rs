@@ -1,5 +1,6 @@
 //! Revoke: ends a device's rights. Its series is never given out again.
 
+use crate::domain::fact::{Entry, Fact, StandbyDismissed};
 use crate::store::{Device, DeviceIx, Failure, Now, WriteTransaction};
 
 /// Why no rights were ended.
@@ -27,6 +28,17 @@ impl RevokeRefusal {
 pub fn revoke(tx: &mut WriteTransaction<'_>, now: Now, device: DeviceIx) -> Result<Device, Failure<RevokeRefusal>> {
     if tx.device(device)?.is_none() {
         return Err(Failure::Refused(RevokeRefusal::Unknown));
+    }
+    // Headquarters is not to take it for a lawful successor from here on.
+    if let Some(standby) = tx.standbys()?.into_iter().find(|row| row.device == device) {
+        let recorded = tx.stamp(now);
+        let public_key = standby.public_key;
+        let fact = Fact::StandbyDismissed(StandbyDismissed { public_key });
+        tx.append(&Entry { recorded, fact })?;
+        tx.remove_standby(public_key)?;
+        if tx.standbys()?.is_empty() {
+            tx.stop_noting_changes()?;
+        }
     }
     Ok(tx.end_device(device, now)?)
 }

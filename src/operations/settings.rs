@@ -45,7 +45,7 @@ impl HoldSettings {
         match role {
             Role::Till => self.till,
             // A kiosk's own node holds through its own API; it asks for nothing here.
-            Role::Kiosk | Role::Node => self.kiosk,
+            Role::Kiosk | Role::Node | Role::Standby => self.kiosk,
             Role::Manager => self.manager,
         }
     }

@@ -203,7 +203,8 @@ fn counted(
         return Err(unknown());
     }
     let at = life.position(mark);
-    while follow_history(tx)? {}
+    let last = tx.last_position()?;
+    while follow_history(tx, last)? {}
     let mut lines = Vec::with_capacity(entries.len());
     for (entry, line) in entries.iter().zip(1..) {
         let difference = entry.quantity.checked_sub(on_hand_at(tx, &entry.sku, at)?);

@@ -48,6 +48,8 @@ pub enum Role {
     Manager,
     /// A kiosk's own node, whose parent this one is; its name is the node's.
     Node,
+    /// A standby of this node.
+    Standby,
 }
 
 /// What a device may do beyond its role.
@@ -230,7 +232,8 @@ impl WriteTransaction<'_> {
         self.reload_device(ix)
     }
 
-    fn reload_device(&mut self, ix: DeviceIx) -> Result<Device, StorageError> {
+    /// Tells the directory of devices of one, as it stands.
+    pub(in crate::store) fn reload_device(&mut self, ix: DeviceIx) -> Result<Device, StorageError> {
         let device = self
             .device(ix)?
             .ok_or_else(|| StorageError::Inconsistent(format!("there is no device {}", ix.0)))?;
@@ -256,6 +259,7 @@ pub(super) const fn role_number(role: Role) -> i64 {
         Role::Kiosk => 1,
         Role::Manager => 2,
         Role::Node => 3,
+        Role::Standby => 4,
     }
 }
 
@@ -269,6 +273,7 @@ pub(super) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
         1 => Ok(Role::Kiosk),
         2 => Ok(Role::Manager),
         3 => Ok(Role::Node),
+        4 => Ok(Role::Standby),
         role => Err(unreadable(column, format!("no role has the number {role}"))),
     }
 }

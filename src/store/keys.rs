@@ -45,8 +45,6 @@ row_key!(
 impl Position {
     /// Before the first record.
     pub(crate) const NONE: Self = Self(0);
-    /// Behind every record.
-    pub(crate) const LAST: Self = Self(i64::MAX);
 
     /// A position from a number that [`get`](Self::get) gave, as in a page token.
     #[must_use]

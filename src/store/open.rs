@@ -20,7 +20,7 @@ use super::options::{Faults, NewNode, StoreOptions, database_path, lock_path};
 use super::quarantine::{set_aside, set_aside_before};
 use super::readers::Readers;
 use super::schema::{self, Found};
-use super::writer::{State, Writer, WriterCore, WriterThread};
+use super::writer::{AnswerGate, State, Writer, WriterCore, WriterThread};
 use super::{Failure, OnCommit, RunningClock, Snapshot, StorageError};
 use crate::domain::fact::{Entry, OpenedReason};
 use crate::domain::journal::Head;
@@ -120,8 +120,24 @@ impl Store {
     /// # Errors
     /// [`OpenError`]; nothing of a database that is not ours, or is newer, is touched.
     pub fn open(options: &StoreOptions, now: Now, on_commit: OnCommit) -> Result<Self, OpenError> {
+        Self::open_with_gate(options, now, on_commit, None)
+    }
+
+    /// The same, with a gate that holds answers back until a standby has what they answer for.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_gate(
+        options: &StoreOptions,
+        now: Now,
+        on_commit: OnCommit,
+        gate: Option<AnswerGate>,
+    ) -> Result<Self, OpenError> {
         let (mut core, opening) = WriterCore::open(options, now)?;
         core.on_commit(on_commit);
+        if let Some(gate) = gate {
+            core.answer_through(gate);
+        }
         let readers = Readers::open(&options.directory, options.vfs.as_deref(), options.readers)?;
         let (devices, running) = (core.devices(), core.running());
         let (thread, writer) = WriterThread::start(core).map_err(|error| OpenError::Io {
@@ -206,7 +222,12 @@ impl WriterCore {
                 if let Some(wanted) = wanted {
                     check_same(&node, wanted)?;
                 }
-                (node, (before != Some(machine)).then_some(OpenedReason::Moved))
+                // A standby's copy is of another machine's disk, and what it has stands under that machine's incarnation.
+                let following = self.read(|snapshot| snapshot.following())?.is_some();
+                (
+                    node,
+                    (before != Some(machine) && !following).then_some(OpenedReason::Moved),
+                )
             }
         };
         let opened = self.run(|transaction| {

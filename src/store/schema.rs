@@ -19,6 +19,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0011_history.sql")),
     M::up(include_str!("../../migrations/node/0012_alerts.sql")),
     M::up(include_str!("../../migrations/node/0015_retired.sql")),
+    M::up(include_str!("../../migrations/node/0016_standby.sql")),
 ];
 
 /// The version that this program writes.

@@ -103,6 +103,7 @@ impl Node {
             commits,
             link: link_report,
             children: None,
+            standbys: finalmarket::http::StandbyDesk::default(),
             cut: Some(cut),
             stop: stopped.clone(),
             limits,

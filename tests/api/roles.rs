@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::client::{Client, Reply, reply};
 use crate::node::{As, Node};
 
-const ROLES: [Role; 4] = [Role::Till, Role::Kiosk, Role::Manager, Role::Node];
+const ROLES: [Role; 5] = [Role::Till, Role::Kiosk, Role::Manager, Role::Node, Role::Standby];
 
 /// Asks a route for nothing that it could do: what matters is whether the guard lets it through.
 async fn knock(client: &Client, rule: &Rule) -> Reply {

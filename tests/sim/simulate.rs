@@ -38,6 +38,12 @@ struct Arguments {
     /// Measure policies of rebalancing against each other, on the same customers and cut links.
     #[arg(long, requires = "shelf")]
     policies: bool,
+    /// Turn one thing of the seed down, or up; also several: kinds of trouble by their weight, sizes (shelf level).
+    #[arg(long = "with", value_name = "NAME=VALUE", requires = "shelf", requires = "seed", value_parser = parse_turn)]
+    turns: Vec<(String, u64)>,
+    /// Look for the least of a red seed that still breaks the same rule, and say how to play that (shelf level).
+    #[arg(long, requires = "shelf", requires = "seed", conflicts_with = "trace")]
+    shrink: bool,
     /// Plant a fault; then every seed that stays green is a seed that did not notice.
     #[arg(long, value_name = "NAME")]
     fault: Option<String>,
@@ -130,8 +136,17 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
         shelf::policies::print(&table);
         return ExitCode::from(u8::from(!shelf::policies::is_best(&table)));
     }
-    if arguments.trace {
-        return trace_shelf(first, fault);
+    if let Some(seed) = arguments.seed {
+        let mut options = shelf::options::Options::of_seed(seed);
+        for (name, value) in &arguments.turns {
+            if let Err(error) = shelf::knobs::turn(&mut options, name, *value) {
+                return wrong_usage(&error);
+            }
+        }
+        if arguments.shrink {
+            return shrink_shelf(options, fault);
+        }
+        return play_shelf(options, fault, arguments.trace);
     }
     let started = Instant::now();
     let threads = arguments.threads();
@@ -170,10 +185,13 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
     ExitCode::from(u8::from(!report.broken.is_empty()))
 }
 
-fn trace_shelf(seed: u64, fault: Option<Fault>) -> ExitCode {
-    let options = shelf::options::Options::of_seed(seed);
-    println!("{options:#?}");
-    let (result, lines) = shelf::run::run(options, fault, true);
+/// Plays one world of the shelf level, with every step written out where that is wanted.
+fn play_shelf(options: shelf::options::Options, fault: Option<Fault>, trace: bool) -> ExitCode {
+    let seed = options.seed;
+    if trace {
+        println!("{options:#?}");
+    }
+    let (result, lines) = shelf::run::run(options, fault, trace);
     if !write_out(&lines) {
         return ExitCode::SUCCESS;
     }
@@ -183,13 +201,24 @@ fn trace_shelf(seed: u64, fault: Option<Fault>) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            println!(
-                "seed {seed}, step {}: {}: {}",
-                failure.step, failure.violation.rule, failure.violation.what
-            );
+            println!("seed {seed}: {failure}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn shrink_shelf(options: shelf::options::Options, fault: Option<Fault>) -> ExitCode {
+    let seed = options.seed;
+    let Some(shrunk) = shelf::knobs::shrink(options, fault) else {
+        println!("seed {seed} is green: there is nothing to shrink");
+        return ExitCode::SUCCESS;
+    };
+    println!("seed {seed} after {} runs: {}", shrunk.runs, shrunk.failure);
+    let turned = shelf::knobs::differences(&shrunk.options, &shelf::options::Options::of_seed(seed));
+    let turned: String = turned.iter().map(|turn| format!(" --with {turn}")).collect();
+    let fault = fault.map(|fault| format!(" --fault {fault}")).unwrap_or_default();
+    println!("    cargo run --release --bin simulate -- --shelf --seed {seed}{turned} --trace{fault}");
+    ExitCode::FAILURE
 }
 
 /// A planted fault is there to be caught, and by the name of what it breaks.
@@ -243,6 +272,12 @@ fn trace(seed: u64, level: Level, fault: Option<Planted>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn parse_turn(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("it is NAME=VALUE")?;
+    let value = value.parse().map_err(|error| format!("{value:?}: {error}"))?;
+    Ok((name.to_owned(), value))
 }
 
 fn parse_range(text: &str) -> Result<(u64, u64), String> {

@@ -71,7 +71,8 @@ pub fn down(message: &Down) -> String {
         | Down::Here { .. }
         | Down::Rights { .. }
         | Down::Granted { .. }
-        | Down::Retired(_)) => format!("{other:?}"),
+        | Down::Retired(_)
+        | Down::Succeeded { .. }) => format!("{other:?}"),
         Down::FeedPage(page) => format!("Page in {} {}", session(page.session), feed_page(page)),
         Down::Shelves { session: s, message } => format!("Shelves in {} {message:?}", session(*s)),
     }

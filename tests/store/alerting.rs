@@ -30,7 +30,13 @@ fn goods_in(shop: &mut Shop, change: &str) {
 }
 
 fn judged_by(shop: &mut Shop, low_stock: Quantity) -> Vec<AlertKind> {
-    while shop.write(|tx, _| follow_history(tx)).unwrap() {}
+    while shop
+        .write(|tx, _| {
+            let last = tx.last_position()?;
+            follow_history(tx, last)
+        })
+        .unwrap()
+    {}
     while shop.write(|tx, now| judge_alerts(tx, now, low_stock)).unwrap() {}
     let open = shop.core.read(|snapshot| snapshot.alerts(false, None, 50)).unwrap();
     open.iter().map(|alert| alert.kind).collect()

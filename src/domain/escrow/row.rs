@@ -168,8 +168,26 @@ impl Row {
     /// True where no register of `self` is below the same one of `other`.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        let mut merged = self.clone();
-        merged.merge(other);
-        merged == *self
+        let (mine, theirs) = (&self.registers, &other.registers);
+        mine.added >= theirs.added
+            && mine.removed >= theirs.removed
+            && mine.held >= theirs.held
+            && mine.freed >= theirs.freed
+            && mine.debt >= theirs.debt
+            && mine.repaid >= theirs.repaid
+            && entries_cover(&mine.given, &theirs.given)
+            && entries_cover(&mine.accepted, &theirs.accepted)
     }
+}
+
+/// True where no entry of `theirs` is above the same one of `mine`. Both are in order: one walk through them.
+fn entries_cover(mine: &BTreeMap<ReplicaId, Amount>, theirs: &BTreeMap<ReplicaId, Amount>) -> bool {
+    let mut mine = mine.iter();
+    theirs.iter().all(|(of, amount)| {
+        amount.is_zero()
+            || mine
+                .by_ref()
+                .find(|(id, _)| *id >= of)
+                .is_some_and(|(id, own)| id == of && own >= amount)
+    })
 }

@@ -178,7 +178,9 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
-        | Fact::ThresholdSet(_) => Vec::new(),
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => Vec::new(),
     }
 }
 

@@ -182,7 +182,9 @@ impl StepKind {
             | Fact::Rehomed(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
-            | Fact::ThresholdSet(_) => {
+            | Fact::ThresholdSet(_)
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => {
                 return None;
             }
         })
@@ -367,7 +369,9 @@ impl Particulars {
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
-            | Fact::ThresholdSet(_) => Self::default(),
+            | Fact::ThresholdSet(_)
+            | Fact::StandbyAdmitted(_)
+            | Fact::StandbyDismissed(_) => Self::default(),
         }
     }
 

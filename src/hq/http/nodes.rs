@@ -62,13 +62,18 @@ pub struct IncarnationBody {
     /// `counted`, `set_apart` or `excluded`.
     #[schema(value_type = String, example = "counted")]
     state: StreamState,
-    /// Why it opened: `first`, `restored`, `set_back`, `copied`, `moved`, `retired`; missing until its first record is here.
+    /// Why it opened: `first`, `restored`, `set_back`, `copied`, `moved`, `retired`,
+    /// `promoted`; missing until its first record is here.
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<OpenedReason>,
     /// Where the one before it stood on that disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     predecessor: Option<PredecessorBody>,
+    /// Where a standby took the place of the one before it: how many records of that one it has never seen, as far as
+    /// they are known by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<u64>,
     /// The last record that is on headquarters' disk.
     acknowledged_seq: u64,
     /// The highest number that its node has told of.
@@ -182,6 +187,7 @@ impl From<IncarnationStatus> for IncarnationBody {
                 incarnation: head.incarnation.to_string(),
                 seq: head.seq,
             }),
+            unseen: status.unseen,
             acknowledged_seq: status.acked.seq,
             told_seq: status.told_seq,
             lag,

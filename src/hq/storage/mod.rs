@@ -20,6 +20,7 @@ mod retired;
 mod rights;
 mod sales;
 mod stock;
+mod successors;
 mod tokens;
 mod totals;
 mod value;
@@ -63,6 +64,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0011_parents.sql")),
     M::up(include_str!("../../../migrations/hq/0013_retired.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
+    M::up(include_str!("../../../migrations/hq/0014_successors.sql")),
 ];
 
 /// How many connections wait for readers between reads.

@@ -167,7 +167,9 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
-        | Fact::ThresholdSet(_) => {
+        | Fact::ThresholdSet(_)
+        | Fact::StandbyAdmitted(_)
+        | Fact::StandbyDismissed(_) => {
             return Ok(None);
         }
     };

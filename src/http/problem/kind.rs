@@ -262,6 +262,11 @@ kinds! {
         "No token of this name was issued, or it was revoked before.";
 
     // The node itself.
+    NOT_PRIMARY = SERVICE_UNAVAILABLE "not-primary" "This node does not sell now"
+        "It is a standby, or its standby has taken its place. Nothing was done. The member `primary` says who sells; ask \
+         there, with the same Idempotency-Key. `GET /v1/role` says the same to anyone.";
+    CANNOT_PROMOTE = CONFLICT "cannot-promote" "The standby cannot take the place of the primary"
+        "The detail says why. It has no copy yet, or its disk failed.";
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded" "The node is overloaded"
         "More requests are under way than the node takes. Nothing was done. Repeat after what Retry-After says.";
     TOO_MANY_STREAMS = SERVICE_UNAVAILABLE "too-many-streams" "Too many event streams are open"

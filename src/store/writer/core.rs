@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use super::gate::AnswerGate;
 use super::state::State;
 use super::transaction::{WriteTransaction, Writes};
 use crate::store::changes::{Change, OnCommit};
@@ -22,6 +23,8 @@ pub struct WriterCore {
     state: State,
     devices: Devices,
     on_commit: Option<OnCommit>,
+    /// Where answers wait for a standby.
+    gate: Option<AnswerGate>,
     faults: Faults,
     /// Whether jobs that are sure are trusted: until one of them was not.
     trusting: bool,
@@ -96,6 +99,7 @@ impl WriterCore {
             state,
             devices,
             on_commit: None,
+            gate: None,
             faults,
             trusting: true,
             _lock: lock,
@@ -120,6 +124,11 @@ impl WriterCore {
     /// Sets who is told what each committed group changed.
     pub fn on_commit(&mut self, tell: OnCommit) {
         self.on_commit = Some(tell);
+    }
+
+    /// Sets where answers wait for a standby.
+    pub(in crate::store) fn answer_through(&mut self, gate: AnswerGate) {
+        self.gate = Some(gate);
     }
 
     /// The directory of paired devices.
@@ -203,10 +212,14 @@ impl WriterCore {
         } else {
             self.devices.apply(&changes);
         }
-        for reply in replies {
-            reply(committed.clone());
+        let told = committed.is_ok();
+        let answer = move || replies.into_iter().for_each(|reply| reply(committed.clone()));
+        match (&self.gate, self.state.tip) {
+            // What was not kept needs no second disk.
+            (Some(gate), Some(tip)) if told => gate.answer(tip.position.get(), Box::new(answer)),
+            _ => answer(),
         }
-        if committed.is_ok() {
+        if told {
             self.tell(&changes);
         }
     }

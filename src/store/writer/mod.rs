@@ -5,11 +5,13 @@
 //! nothing of the group is kept; the next group starts afresh, so that a full disk needs no restart once it has room.
 
 mod core;
+mod gate;
 mod state;
 mod thread;
 mod transaction;
 
 pub use core::{Job, WriterCore};
+pub use gate::{AnswerGate, GateState};
 pub(super) use state::{OpenReceiptSeries, State, Tip};
 pub use thread::Writer;
 pub(super) use thread::WriterThread;

@@ -333,7 +333,8 @@ impl NodeEngine {
             | Down::Rights { .. }
             | Down::Granted { .. }
             | Down::Retired(_)
-            | Down::Shelves { .. } => {}
+            | Down::Shelves { .. }
+            | Down::Succeeded { .. } => {}
             Down::Fenced(fenced) => self.rehome(fenced.acked.incarnation, fenced.common, fenced.set_back),
             Down::FeedPage(page) => match self.feeds.on_page(&page) {
                 feeds::Step::Apply => self.outputs.push_back(Output::ApplyFeed(page)),

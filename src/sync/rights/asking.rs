@@ -64,8 +64,9 @@ impl Book {
             if ask.purpose != Purpose::Stock && missing > 0 {
                 ask.needed = ask.needed.min(missing);
                 ask.least = ask.least.min(self.least_that_helps(ask.needed));
-                ask.believed = ask.believed.min(ask.needed);
             }
+            // It may be gone, and its link not known to be cut: while it is silent others are asked beside it.
+            ask.believed = 0;
             self.say(desk, ask);
         }
         self.asks = asks;
@@ -131,7 +132,7 @@ impl Book {
             self.ask_one(desk, child, *rights);
         }
         // What is known may be old: before anybody is refused, all the others are asked too, at once.
-        if self.asks.iter().all(|ask| ask.purpose == Purpose::Stock) {
+        if self.believed() == 0 {
             for (_, child) in children.iter().filter(|(rights, _)| *rights == 0) {
                 self.ask_one(desk, child, 0);
             }

@@ -246,7 +246,10 @@ impl Book {
         let config = desk.config;
         let connected = !desk.peers.is_empty();
         let mut due_ms = desk.now_ms + config.stock.half_life_ms.max(1_000);
-        let mut at = |ms: u64| due_ms = due_ms.min(ms);
+        // What is due and could not be done now waits for something to happen: looking again at once would do nothing
+        // else, a thousand times a second.
+        let again_ms = desk.now_ms + config.repeat_ms.max(1);
+        let mut at = |ms: u64| due_ms = due_ms.min(if ms > desk.now_ms { ms } else { again_ms });
         self.needs
             .iter()
             .filter(|line| !line.ready)
@@ -263,16 +266,15 @@ impl Book {
             None if connected && !self.figures.owed.is_zero() => at(self.round_after_ms),
             None => {}
         }
-        if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected) {
+        if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected && self.giving.is_empty()) {
             at(since_ms + config.return_after_ms);
         }
-        if connected && self.available() < policy::low(self.target(desk.now_ms, config)) {
+        if connected && self.may_ask_for_stock(config) && self.lacks_stock(desk.now_ms, config) {
             at(self.stock_after_ms);
         }
         if self.held_back {
             at(desk.now_ms + desk.traffic.pause_ms());
         }
-        // Whatever could not be done now is not tried again in the same millisecond.
-        due_ms.max(desk.now_ms + 1)
+        due_ms
     }
 }

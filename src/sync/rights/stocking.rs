@@ -8,16 +8,15 @@ use crate::domain::escrow::ReplicaId;
 
 impl Book {
     pub(super) fn keep_stock(&mut self, desk: &mut Desk<'_>) {
-        let pressed = !self.figures.owed.is_zero() || self.needs.iter().any(|line| !line.ready);
-        if pressed || !self.claims.is_empty() {
+        if self.is_pressed() {
             self.surplus_since_ms = None;
             return;
         }
         let target = self.target(desk.now_ms, desk.config);
         let available = self.available();
-        if available < policy::low(target) {
+        if self.lacks_stock(desk.now_ms, desk.config) {
             self.surplus_since_ms = None;
-            self.ask_for_stock(desk, target - available);
+            self.ask_for_stock(desk, target.saturating_sub(available));
         } else if available > policy::high(target) && desk.config.surplus != Surplus::Keep {
             self.send_home(desk, available - target);
         } else {
@@ -32,9 +31,21 @@ impl Book {
         self.stock_pause_ms = (pause_ms * 2).min(config.stock_retry_ms_max);
     }
 
+    /// Debt, customers or neighbours wait: that goes before stock.
+    fn is_pressed(&self) -> bool {
+        !self.figures.owed.is_zero() || !self.claims.is_empty() || self.needs.iter().any(|line| !line.ready)
+    }
+
+    pub(super) fn lacks_stock(&self, now_ms: u64, config: &RightsConfig) -> bool {
+        self.available() < policy::low(self.target(now_ms, config))
+    }
+
+    pub(super) fn may_ask_for_stock(&self, config: &RightsConfig) -> bool {
+        self.asks.is_empty() && !self.is_pressed() && config.stock.horizon_ms > 0
+    }
+
     fn ask_for_stock(&mut self, desk: &mut Desk<'_>, missing: u64) {
-        let asked = !self.asks.is_empty() || desk.config.stock.horizon_ms == 0;
-        if asked || desk.now_ms < self.stock_after_ms {
+        if !self.may_ask_for_stock(desk.config) || desk.now_ms < self.stock_after_ms {
             return;
         }
         let parent = desk.parent().cloned();
@@ -72,23 +83,30 @@ impl Book {
             .known
             .iter()
             .filter(|(of, rights)| *rights > 0 && desk.is_connected(of));
-        connected.max_by_key(|(_, rights)| *rights).map(|(of, _)| of.clone())
+        let richest = connected.max_by_key(|(_, rights)| *rights).map(|(of, _)| of.clone());
+        // What a look is answered with comes at once; after that there was nobody who has any.
+        if richest.is_none() && looked_ms.is_some_and(|at_ms| at_ms < desk.now_ms) {
+            self.no_stock(desk.now_ms, desk.config);
+        }
+        richest
     }
 
     /// Rights that have lain idle for long enough go home, down to what is kept.
     fn send_home(&mut self, desk: &mut Desk<'_>, idle: u64) {
-        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
         let idle = policy::whole_grains(idle, desk.config.stock.grain.parts());
-        let waited = desk.now_ms >= since_ms + desk.config.return_after_ms;
-        if !waited || idle == 0 || !self.giving.is_empty() {
-            return;
-        }
         let home = match desk.config.surplus {
             Surplus::Keep => None,
             Surplus::ToParent => desk.parent().cloned(),
             Surplus::ToChildren => self.poorest_child(desk),
         };
-        if let Some(home) = home {
+        // Less than a grain is none, and without a way home nothing waits to go there.
+        let Some(home) = home.filter(|_| idle > 0) else {
+            self.surplus_since_ms = None;
+            return;
+        };
+        let since_ms = *self.surplus_since_ms.get_or_insert(desk.now_ms);
+        let waited = desk.now_ms >= since_ms.saturating_add(desk.config.return_after_ms);
+        if waited && self.giving.is_empty() {
             self.surplus_since_ms = None;
             self.give(desk, home, idle, None);
         }

@@ -353,3 +353,58 @@ fn messages_read_back() {
         assert_eq!(postcard::from_bytes::<RightsMessage>(&bytes).unwrap(), message);
     }
 }
+
+/// How often an engine is woken until `until_ms`, where nothing but time passes and rows say what they said.
+fn wakes(bench: &mut Bench, until_ms: u64) -> u64 {
+    let mut wakes = 0;
+    while let Some(due_ms) = bench.engine.deadline().filter(|due_ms| *due_ms <= until_ms) {
+        bench.after(due_ms, Input::Timeout);
+        wakes += 1;
+        assert!(wakes < 1_000, "woken {wakes} times by {due_ms} ms");
+    }
+    wakes
+}
+
+#[test]
+fn what_cannot_be_done_now_does_not_wake_the_engine_a_thousand_times_a_second() {
+    let hour_ms = 3_600_000;
+    // Less than a grain lies idle: it never goes home.
+    let mut crumbs = Bench::new(RightsConfig::kiosk(), 0, 0);
+    let figures = Figures {
+        rights: Amount::new(400).unwrap(),
+        ..Figures::default()
+    };
+    crumbs.after(
+        0,
+        Input::Row {
+            shelf: shelf(1),
+            figures,
+        },
+    );
+    assert!(wakes(&mut crumbs, hour_ms) < 100);
+
+    // Customers are expected, and no child has anything.
+    let mut poor = Bench::new(RightsConfig::headquarters(), 1, 0);
+    let peer = replica("parent");
+    poor.engine.handle(0, Input::Disconnected { peer });
+    let amount = units(50);
+    poor.after(
+        0,
+        Input::Demand {
+            shelf: shelf(1),
+            amount,
+        },
+    );
+    assert!(wakes(&mut poor, hour_ms) < 100);
+
+    // A request for stock is not answered.
+    let mut unheard = Bench::new(RightsConfig::kiosk(), 0, 0);
+    unheard.after(
+        0,
+        Input::Demand {
+            shelf: shelf(1),
+            amount,
+        },
+    );
+    assert!(wakes(&mut unheard, 2_000) < 10);
+}

@@ -127,6 +127,13 @@ pub enum Down {
     /// An operator of the parent has retired this incarnation of the node. Behind every welcome, until the node writes
     /// another one.
     Retired(RetiredWord),
+    /// A standby has taken the place of the incarnation that the node writes. Behind the welcome.
+    Succeeded {
+        /// The node's session.
+        session: u64,
+        /// The first batch of the successor's incarnation, as it sealed it: the proof.
+        sealed: Vec<u8>,
+    },
 }
 
 impl Up {
@@ -160,7 +167,8 @@ impl Down {
             Self::Here { session, .. }
             | Self::Rights { session, .. }
             | Self::Granted { session, .. }
-            | Self::Shelves { session, .. } => Some(*session),
+            | Self::Shelves { session, .. }
+            | Self::Succeeded { session, .. } => Some(*session),
             Self::Relayed { .. } => None,
         }
     }

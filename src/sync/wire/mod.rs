@@ -8,6 +8,7 @@ mod columns;
 mod message;
 mod sale_columns;
 mod shelves;
+mod standby;
 
 pub use batch::{Batch, BatchError, BatchHeader, SigningKey, Slot, VerifyingKey, seal};
 pub use message::{
@@ -15,6 +16,7 @@ pub use message::{
     RetiredWord, StreamHead, StreamState, StreamStatus, Up, WIRE_VERSION, Welcome,
 };
 pub use shelves::{Holds, Offer, OfferedGroup, Repair, ShelfMessage, Standing, StandingGroup, Taken};
+pub use standby::{Cell, CopyHead, FollowedRow, FromStandby, RowsPage, StandbyHere, ToStandby};
 
 /// The most bytes that one batch may decompress to.
 pub const DECOMPRESSED_BYTES_MAX: usize = 16 << 20;

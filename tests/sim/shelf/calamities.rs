@@ -1,11 +1,14 @@
 //! What befalls machines and links, and what operators do about it.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use finalmarket::domain::escrow::Row;
 
-use super::facts::{Fact, Item, Life, Rows};
+use super::facts::{Fact, Item, Life, Line, Rows, retire};
 use super::fault::Fault;
 use super::machine::{Role, Stream};
-use super::world::World;
+use super::world::{World, covers};
 
 /// A count that waits until the marks of all nodes are known where it is posted.
 #[derive(Debug)]
@@ -13,7 +16,7 @@ pub struct CountJob {
     item: Item,
     at: usize,
     counted: i64,
-    marks: Vec<(Life, Row)>,
+    marks: Vec<(Life, Rc<Row>)>,
     until_ms: u64,
 }
 
@@ -138,10 +141,7 @@ impl World {
         self.lives[life].over = true;
         // What is known of it anywhere came from its parent, which has no more than this.
         let items = self.options.items;
-        let mut rows = Rows {
-            own: vec![Row::default(); items],
-            ..Rows::default()
-        };
+        let mut rows = Rows::empty(items);
         for fact in &self.lives[life].journal {
             let _ = fact.apply(life, &self.ids, &mut rows);
         }
@@ -165,7 +165,7 @@ impl World {
                 };
             }
         }
-        self.machines[at].view = vec![finalmarket::domain::escrow::Shelf::default(); items];
+        self.machines[at].view = vec![BTreeMap::new(); items];
         self.machines[at].changed.clear();
         self.new_life(at);
         if let Some(parent) = self.machines[at].parent {
@@ -202,18 +202,44 @@ impl World {
         }
         self.say(|world| format!("life {life} is retired at record {head} by {}", world.name(parent)));
         let before = self.machines[parent].journal.len();
-        let result = self.commit(parent, Fact::Retired { life, head });
+        let owed = self.left_owing(parent, life);
+        let items: Vec<Item> = owed.iter().map(|line| line.0).collect();
+        let result = self.commit(parent, Fact::Retired { life, head, owed });
         if self.machines[parent].journal.len() > before
             && let Some(book) = self.machines[parent].books.get_mut(&life)
         {
             book.retired = Some(head);
         }
         if result.is_ok() {
+            items.into_iter().for_each(|item| self.tell_row(parent, item));
             self.post_if_all(parent, life);
             if self.planted == Some(Fault::RetiredRightsReused) {
                 self.override_retired(parent, life);
             }
         }
+    }
+
+    /// What a life would still owe if it were retired now, by item.
+    fn left_owing(&self, parent: usize, life: Life) -> Vec<Line> {
+        let (Some(book), Some(memory)) = (
+            self.machines[parent].books.get(&life),
+            self.machines[parent].memory.as_ref(),
+        ) else {
+            return Vec::new();
+        };
+        let me = &self.ids[self.machines[parent].life];
+        let owes = |(item, (row, mine)): (Item, (&Rc<Row>, &Rc<Row>))| {
+            let mut row = Row::clone(row);
+            retire(&mut row, &self.ids[life], (me, mine)).ok()?;
+            Some((item, row.owed().parts())).filter(|line| line.1 > 0)
+        };
+        book.rows
+            .own
+            .iter()
+            .zip(&memory.rows.own)
+            .enumerate()
+            .filter_map(owes)
+            .collect()
     }
 
     /// What a retired life has left to its parent and nobody may promise yet.
@@ -263,6 +289,8 @@ impl World {
             if !over && !self.model.is_retired(life) {
                 continue;
             }
+            // The last record may have come before anybody knew that it was the last.
+            self.post_if_all(parent, life);
             let all = self.lives[life].journal.len();
             let book = self.book_of(parent, life);
             let (retired, posted, received) = (book.retired.is_some(), book.posted, book.received);
@@ -310,11 +338,8 @@ impl World {
     pub fn post_counts(&mut self) {
         for mut job in std::mem::take(&mut self.counts) {
             let machine = &self.machines[job.at];
-            let known = |(life, mark): &(Life, Row)| {
-                *mark == Row::default()
-                    || machine.view[job.item]
-                        .row(&self.ids[*life])
-                        .is_some_and(|row| row.covers(mark))
+            let known = |(life, mark): &(Life, Rc<Row>)| {
+                mark.is_empty() || machine.view[job.item].get(life).is_some_and(|row| covers(row, mark))
             };
             if self.now_ms > job.until_ms || !machine.is_running() {
                 continue;

@@ -1,12 +1,14 @@
 //! What is compared after each step, and what must hold after healing.
 
+use std::rc::Rc;
+
 use finalmarket::domain::escrow::{Refusal, Row};
 use finalmarket::sync::rights::Figures;
 
 use super::facts::{Item, Life};
 use super::fault::Rule;
 use super::machine::{Role, Waiting};
-use super::world::World;
+use super::world::{World, covers};
 
 /// A link that takes longer than this from end to end cannot be counted on within a wait.
 const DELAY_MS_MAX: u64 = 100;
@@ -135,10 +137,10 @@ impl World {
 
     /// A copy of a row says nothing that its writer has not written.
     pub fn check_copy(&mut self, at: usize, life: Life, item: Item) {
-        let Some(copy) = self.machines[at].view[item].row(&self.ids[life]) else {
+        let Some(copy) = self.machines[at].view[item].get(&life) else {
             return;
         };
-        if !self.lives[life].rows[item].covers(copy) {
+        if !covers(&self.lives[life].rows[item], copy) {
             let what = format!(
                 "{} knows of life {life}, item {item}: {copy:?}; it has written {:?}",
                 self.name(at),
@@ -159,8 +161,8 @@ impl World {
             Role::Store => self.options.store.floor,
             Role::Kiosk => self.options.kiosk.floor,
         };
-        let spare = |(item, row): (Item, &Row)| {
-            let figures = Figures::from(row);
+        let spare = |(item, row): (Item, &Rc<Row>)| {
+            let figures = Figures::from(&**row);
             let lines = memory.waiting.iter().flat_map(|waiting| &waiting.lines);
             let own: u64 = lines.filter(|line| line.0 == item).map(|line| line.1).sum();
             let kept = floor.parts() + own;
@@ -295,8 +297,9 @@ impl World {
         for (at, machine) in self.machines.iter().enumerate() {
             for item in 0..self.options.items {
                 for (life, record) in self.lives.iter().enumerate() {
-                    let known = machine.view[item].row(&self.ids[life]).cloned().unwrap_or_default();
-                    if known != record.rows[item] {
+                    let nothing = Rc::default();
+                    let known = machine.view[item].get(&life).unwrap_or(&nothing);
+                    if !Rc::ptr_eq(known, &record.rows[item]) && **known != *record.rows[item] {
                         wrong.push(format!(
                             "{} knows of life {life}, item {item}: {known:?}; it is {:?}",
                             self.name(at),

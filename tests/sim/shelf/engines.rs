@@ -9,7 +9,7 @@ use super::facts::{Fact, HoldId, Item, Life, Step, amount};
 use super::fault::{Fault, Rule};
 use super::machine::{Stop, Waiting};
 use super::network::Message;
-use super::world::{Event, World};
+use super::world::{Event, World, covers};
 
 impl World {
     pub fn life_of(&self, id: &ReplicaId) -> Life {
@@ -98,6 +98,7 @@ impl World {
         };
         if memory.wake_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             memory.wake_ms = None;
+            self.wakes += 1;
             self.feed(at, Input::Timeout);
         }
     }
@@ -179,7 +180,7 @@ impl World {
                     let row = self.machines[at].books.get(&life).map(|book| &book.rows.own[item])?;
                     let given = self.machines[at].row(item)?.given(&self.ids[life]);
                     let under_way = given.above(self.taken_by_child(at, life, item));
-                    let rights = Figures::from(row).rights.checked_add(under_way)?;
+                    let rights = Figures::from(&**row).rights.checked_add(under_way)?;
                     Some((self.ids[life].clone(), rights))
                 };
                 let rights = children.into_iter().filter_map(rights).collect();
@@ -290,7 +291,7 @@ impl World {
                 return Err(Stop::Crashed);
             };
             row.clone()
-                .hold(amount(*n), &machine.view[*item])
+                .hold(amount(*n), &self.shelf(at, *item))
                 .map_err(Stop::Refused)?;
         }
         self.commit(
@@ -346,14 +347,14 @@ impl World {
             for (item, n) in lines {
                 let mut registers = before.own[*item].registers().clone();
                 registers.held = registers.held.above(amount(*n));
-                rows.own[*item] = Row::from(registers);
+                rows.own[*item] = Rc::new(Row::from(registers));
             }
         }
     }
 
     /// A row never falls, and can be one.
-    pub fn check_row(&mut self, life: Life, item: Item, row: &Row) {
-        if !row.covers(&self.lives[life].own_rows[item]) {
+    pub fn check_row(&mut self, life: Life, item: Item, row: &Rc<Row>) {
+        if !covers(row, &self.lives[life].own_rows[item]) {
             let what = format!(
                 "life {life}, item {item}: {row:?} after {:?}",
                 self.lives[life].own_rows[item]

@@ -1,6 +1,7 @@
 //! What a replica writes into its journal, and what that does to its rows and holds.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use finalmarket::domain::escrow::{Amount, Refusal, ReplicaId, Row};
 
@@ -89,10 +90,12 @@ pub enum Fact {
         request: Option<u64>,
         hold: Option<HandedHold>,
     },
-    /// The parent's word about a child, at the last of its records that the parent has.
+    /// The parent's word about a child, at the last of its records that the parent has; and what the child owed then,
+    /// by item, which its parent takes over.
     Retired {
         life: Life,
         head: usize,
+        owed: Vec<Line>,
     },
     /// What a retired child let out behind that head; so much of it was drawn on the rights that it left.
     LateTaken {
@@ -115,11 +118,26 @@ pub enum Fact {
     },
 }
 
-/// Rows as their writers see them: their own, and those of children that they retired.
+/// Rows as their writers see them: their own, and those of children that they retired. Copies share what neither of
+/// them changes.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
-    pub own: Vec<Row>,
-    pub retired: BTreeMap<Life, Vec<Row>>,
+    pub own: Vec<Rc<Row>>,
+    pub retired: BTreeMap<Life, Vec<Rc<Row>>>,
+}
+
+impl Rows {
+    /// Rows of nothing.
+    pub fn empty(items: usize) -> Self {
+        Self {
+            own: vec![Rc::default(); items],
+            retired: BTreeMap::new(),
+        }
+    }
+
+    fn own(&mut self, item: Item) -> &mut Row {
+        Rc::make_mut(&mut self.own[item])
+    }
 }
 
 /// An open hold in its owner's book.
@@ -131,6 +149,13 @@ pub struct Hold {
 
 pub fn amount(parts: u64) -> Amount {
     Amount::new(parts).unwrap_or(Amount::MAX)
+}
+
+/// Retires a row. What is on its way to it from its parent counts as taken over: nobody else will ever have it.
+pub fn retire(row: &mut Row, who: &ReplicaId, (parent, parents): (&ReplicaId, &Row)) -> Result<(), Refusal> {
+    let under_way = parents.given(who).above(row.accepted(parent));
+    row.accept(parent, under_way)?;
+    row.retire(who, (parent, parents))
 }
 
 impl Fact {
@@ -147,7 +172,8 @@ impl Fact {
             Self::HoldOpened { lines, .. } | Self::HoldEnded { lines, .. } => lines.iter().map(|line| line.0).collect(),
             Self::HoldSold { lines, .. } => lines.iter().map(|line| line.0).collect(),
             Self::Granted { steps, .. } | Self::Accepted { steps, .. } => steps.iter().map(|step| step.item).collect(),
-            Self::HoldExtended { .. } | Self::Retired { .. } => Vec::new(),
+            Self::Retired { owed, .. } => owed.iter().map(|line| line.0).collect(),
+            Self::HoldExtended { .. } => Vec::new(),
         }
     }
 
@@ -158,37 +184,37 @@ impl Fact {
     pub fn apply(&self, me: Life, ids: &[ReplicaId], rows: &mut Rows) -> Result<(), Refusal> {
         let alone = finalmarket::domain::escrow::Shelf::default();
         match self {
-            Self::GoodsIn { item, n } | Self::LateAdded { item, n, .. } => rows.own[*item].add(amount(*n))?,
+            Self::GoodsIn { item, n } | Self::LateAdded { item, n, .. } => rows.own(*item).add(amount(*n))?,
             Self::HoldOpened { lines, .. } => {
                 for (item, n) in lines {
-                    rows.own[*item].hold(amount(*n), &alone)?;
+                    rows.own(*item).hold(amount(*n), &alone)?;
                 }
             }
             Self::HoldEnded { lines, .. } => {
                 for (item, n) in lines {
-                    rows.own[*item].release(amount(*n))?;
+                    rows.own(*item).release(amount(*n))?;
                 }
             }
             Self::HoldSold { lines, .. } => {
                 for (item, n, m) in lines {
                     if n == m {
-                        rows.own[*item].sell_held(amount(*n))?;
+                        rows.own(*item).sell_held(amount(*n))?;
                     } else {
-                        rows.own[*item].sell_held_as(amount(*n), amount(*m))?;
+                        rows.own(*item).sell_held_as(amount(*n), amount(*m))?;
                     }
                 }
             }
             Self::Taken { item, n } => {
-                rows.own[*item].take(amount(*n))?;
+                rows.own(*item).take(amount(*n))?;
             }
-            Self::Dispatched { item, n } => rows.own[*item].spend(amount(*n))?,
+            Self::Dispatched { item, n } => rows.own(*item).spend(amount(*n))?,
             Self::Counted { item, missing, surplus } => {
-                rows.own[*item].take(amount(*missing))?;
-                rows.own[*item].add(amount(*surplus))?;
+                rows.own(*item).take(amount(*missing))?;
+                rows.own(*item).add(amount(*surplus))?;
             }
             Self::Granted { to, steps, hold, .. } => {
                 for step in steps {
-                    let row = &mut rows.own[step.item];
+                    let row = rows.own(step.item);
                     match hold {
                         Some(_) => row.hand_over(&ids[*to], amount(step.amount()))?,
                         None => row.give(&ids[*to], amount(step.amount()))?,
@@ -197,28 +223,31 @@ impl Fact {
             }
             Self::Accepted { from, steps, hold, .. } => {
                 for step in steps {
-                    let row = &mut rows.own[step.item];
+                    let row = rows.own(step.item);
                     match hold {
                         Some(_) => row.take_over(&ids[*from], amount(step.amount()))?,
                         None => row.accept(&ids[*from], amount(step.amount()))?,
                     }
                 }
             }
-            Self::Retired { life, .. } => {
+            Self::Retired { life, owed, .. } => {
                 // Only the parent has that row, and writes it.
-                let Some(theirs) = rows.retired.get_mut(life) else {
-                    return Ok(());
-                };
-                for (row, mine) in theirs.iter_mut().zip(&rows.own) {
-                    let under_way = mine.given(&ids[*life]).above(row.accepted(&ids[me]));
-                    row.accept(&ids[me], under_way)?;
-                    row.retire(&ids[*life], (&ids[me], mine))?;
+                if let Some(theirs) = rows.retired.get_mut(life) {
+                    for (row, mine) in theirs.iter_mut().zip(&rows.own) {
+                        retire(Rc::make_mut(row), &ids[*life], (&ids[me], mine))?;
+                    }
+                    for (item, n) in owed {
+                        Rc::make_mut(&mut theirs[*item]).pay_late(&ids[me], amount(*n))?;
+                    }
+                }
+                for (item, n) in owed {
+                    rows.own(*item).give_for(&ids[*life], amount(0), amount(*n))?;
                 }
             }
             Self::LateTaken { life, item, n, drawn } => {
-                rows.own[*item].take_for(&ids[*life], amount(*drawn), amount(*n))?;
+                rows.own(*item).take_for(&ids[*life], amount(*drawn), amount(*n))?;
             }
-            Self::Overridden { life, item, n } => rows.own[*item].accept(&ids[*life], amount(*n))?,
+            Self::Overridden { life, item, n } => rows.own(*item).accept(&ids[*life], amount(*n))?,
             Self::HoldExtended { .. } => {}
         }
         Ok(())

@@ -135,11 +135,7 @@ impl World {
 
     /// What a parent has of a child.
     pub fn book_of(&mut self, at: usize, life: Life) -> &ChildBook {
-        let own = vec![Row::default(); self.options.items];
-        let rows = super::facts::Rows {
-            own,
-            ..Default::default()
-        };
+        let rows = super::facts::Rows::empty(self.options.items);
         self.machines[at].books.entry(life).or_insert(ChildBook {
             rows,
             ..ChildBook::default()
@@ -200,7 +196,7 @@ impl World {
         if late {
             return result;
         }
-        let rows: Vec<(Item, Row)> = fact
+        let rows: Vec<(Item, Rc<Row>)> = fact
             .items()
             .into_iter()
             .map(|item| (item, self.machines[to].books[&life].rows.own[item].clone()))
@@ -345,8 +341,8 @@ impl World {
                 change.version > told && change.from != Some(to) && !(to == parent && *life == machine.life)
             });
             let rows = news.filter_map(|((life, item), _)| {
-                let row = machine.view[*item].row(&self.ids[*life])?;
-                Some((*life, *item, Rc::new(row.clone())))
+                let row = machine.view[*item].get(life)?;
+                Some((*life, *item, Rc::clone(row)))
             });
             let rows: Vec<_> = rows.collect();
             let version = machine.version;

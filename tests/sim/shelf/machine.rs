@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use finalmarket::domain::escrow::{Refusal, Row, Shelf};
+use finalmarket::domain::escrow::{Refusal, Row};
 use finalmarket::sync::rights::{RightsConfig, RightsEngine};
 
 use super::facts::{Fact, Hold, HoldId, Item, Life, Rows};
 use super::fault::{Fault, Rule};
-use super::world::{Event, World};
+use super::world::{Event, World, covers};
 
 /// What a machine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub struct Machine {
     pub streams: Vec<Stream>,
     pub books: BTreeMap<Life, ChildBook>,
     /// What is known of all rows, by item, with the version of each change.
-    pub view: Vec<Shelf>,
+    pub view: Vec<BTreeMap<Life, Rc<Row>>>,
     pub changed: BTreeMap<(Life, Item), Change>,
     pub version: u64,
     pub told: BTreeMap<usize, u64>,
@@ -112,15 +112,12 @@ impl Machine {
 
     /// The own row, where the process runs.
     pub fn row(&self, item: Item) -> Option<&Row> {
-        self.memory.as_ref().map(|memory| &memory.rows.own[item])
+        self.memory.as_ref().map(|memory| &*memory.rows.own[item])
     }
 
     /// The journal's fold, in the way that a start reads it.
     pub fn fold(&self, items: usize, world: &World) -> (Rows, BTreeMap<HoldId, Hold>) {
-        let mut rows = Rows {
-            own: vec![Row::default(); items],
-            ..Rows::default()
-        };
+        let mut rows = Rows::empty(items);
         let mut holds = BTreeMap::new();
         for fact in &self.journal {
             if let Fact::Retired { life, .. } = &**fact
@@ -201,7 +198,7 @@ impl World {
         let Some(memory) = self.machines[at].memory.as_ref() else {
             return;
         };
-        let mut changed: Vec<(Life, Item, Row)> = Vec::new();
+        let mut changed: Vec<(Life, Item, Rc<Row>)> = Vec::new();
         for item in fact.items() {
             changed.push((me, item, memory.rows.own[item].clone()));
         }
@@ -226,7 +223,7 @@ impl World {
     }
 
     /// Merges a row into what is known at a machine.
-    pub fn take_in_row(&mut self, at: usize, life: Life, item: Item, row: &Row, from: Option<usize>) {
+    pub fn take_in_row(&mut self, at: usize, life: Life, item: Item, row: &Rc<Row>, from: Option<usize>) {
         let machine = &mut self.machines[at];
         let me = machine.life;
         // Whoever writes a row needs no copy of it; that of a child comes with its journal.
@@ -239,14 +236,15 @@ impl World {
         {
             return;
         }
-        let id = &self.ids[life];
-        let known = machine.view[item].row(id).cloned().unwrap_or_default();
+        let known = machine.view[item].entry(life).or_default();
         if self.planted == Some(Fault::CounterIncrements) && from.is_some() {
-            machine.view[item].merge_row(id, &super::world::added(&known, row));
-        } else if known.covers(row) {
+            *known = Rc::new(super::world::added(known, row));
+        } else if covers(known, row) {
             return;
+        } else if covers(row, known) {
+            *known = Rc::clone(row);
         } else {
-            machine.view[item].merge_row(id, row);
+            Rc::make_mut(known).merge(row);
         }
         machine.version += 1;
         machine.changed.insert(

@@ -5,7 +5,8 @@
 //! `world` holds everything and takes one event after the other; `machine` commits; `network` loses and repeats, `links`
 //! and `engines` are the process around the engine;
 //! `actions` are customers and people, `calamities` what befalls them; `checks` compares after each step; `run` has the
-//! phases; `policies` measures policies against each other; `runner` takes ranges of seeds.
+//! phases; `policies` measures policies against each other; `runner` takes ranges of seeds; `knobs` finds the least of a
+//! seed that still fails.
 
 pub mod actions;
 pub mod calamities;
@@ -13,6 +14,8 @@ pub mod checks;
 pub mod engines;
 pub mod facts;
 pub mod fault;
+#[allow(dead_code, reason = "the command line's")]
+pub mod knobs;
 pub mod links;
 pub mod machine;
 pub mod model;

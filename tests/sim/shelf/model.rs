@@ -268,7 +268,7 @@ impl Model {
             }
             Fact::Granted { to, steps, hold, .. } => self.granted(life, *to, steps, *hold)?,
             Fact::Accepted { from, steps, hold, .. } => self.accepted(now_ms, *from, life, steps, *hold)?,
-            Fact::Retired { life: who, head } => self.retire(life, *who, *head),
+            Fact::Retired { life: who, head, .. } => self.retire(life, *who, *head),
             Fact::LateTaken { life: who, item, n, .. } => {
                 self.draw(life, *who, *item, signed(*n));
                 if let Some(retired) = self.retired.get_mut(who) {
@@ -406,6 +406,11 @@ impl Model {
             let pays = rights.min(account.iou);
             unpromised[item] = rights - pays;
             posted[item] = account.moved;
+            // What it still owes its parent owes from now on.
+            let rest = account.iou - pays;
+            let covered = self.lives[parent][item].free.min(rest);
+            self.lives[parent][item].free -= covered;
+            self.lives[parent][item].iou += rest - covered;
         }
         self.drop_parcels(|parcel| to_it(parcel) || parcel.from == who);
         self.retired.insert(who, Retired { unpromised, posted });

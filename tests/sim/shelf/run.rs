@@ -1,5 +1,7 @@
 //! A run: trouble, then peace, then a silence in which nothing may be said any more.
 
+use std::fmt;
+
 use super::fault::{Fault, Rule, Violation};
 use super::options::Options;
 use super::world::{Event, World};
@@ -10,6 +12,8 @@ const PEACE_MS_MAX: u64 = 3_600_000;
 const ROUNDS_MAX: u64 = 6;
 /// Messages between engines that nothing comes of, by replica and item, while there is silence.
 const MESSAGES_MAX: u64 = 10;
+/// An engine has no reason to be woken more often than this by time, by replica and item.
+const WAKE_PAUSE_MS: u64 = 100;
 /// How often operators look after what is left, in peace.
 const TIDY_MS: u64 = 10_000;
 
@@ -20,6 +24,7 @@ pub struct Summary {
     pub held: u64,
     pub refused: u64,
     pub messages: u64,
+    pub wakes: u64,
 }
 
 /// A run that broke a rule.
@@ -28,6 +33,14 @@ pub struct Failure {
     pub step: u64,
     pub at_ms: u64,
     pub violation: Violation,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.at_ms as f64 / 1000.0;
+        let Violation { rule, what } = &self.violation;
+        write!(f, "step {} at {seconds:.3} s: {rule}: {what}", self.step)
+    }
 }
 
 /// Plays a seed.
@@ -46,6 +59,7 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
             held: world.held,
             refused: world.refused,
             messages: world.messages,
+            wakes: world.wakes,
         }),
     };
     (result, trace)
@@ -102,6 +116,12 @@ fn play(world: &mut World) {
         world.fail(
             Rule::Quiet,
             format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000),
+        );
+    }
+    if world.wakes > shelves * world.now_ms.div_ceil(WAKE_PAUSE_MS) {
+        world.fail(
+            Rule::Quiet,
+            format!("engines were woken {} times in {} ms", world.wakes, world.now_ms),
         );
     }
     world.check_healed();

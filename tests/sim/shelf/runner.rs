@@ -63,6 +63,7 @@ pub fn run_range(
                 report.total.held += summary.held;
                 report.total.refused += summary.refused;
                 report.total.messages += summary.messages;
+                report.total.wakes += summary.wakes;
             }
             Err(broken) => report.broken.push(broken),
         }
@@ -87,17 +88,8 @@ pub fn run_seed(seed: u64, planted: Option<Fault>) -> Result<Summary, Broken> {
     match catch_unwind(AssertUnwindSafe(|| run(options, planted, false).0)) {
         Ok(Ok(summary)) => Ok(summary),
         Ok(Err(failure)) => {
-            let seconds = failure.at_ms as f64 / 1000.0;
-            let violation = failure.violation;
-            let what = format!(
-                "step {} at {seconds:.3} s: {}: {}",
-                failure.step, violation.rule, violation.what
-            );
-            Err(Broken {
-                seed,
-                rule: Some(violation.rule),
-                what,
-            })
+            let (rule, what) = (Some(failure.violation.rule), failure.to_string());
+            Err(Broken { seed, rule, what })
         }
         Err(panic) => {
             let what = panic.downcast_ref::<String>().cloned();

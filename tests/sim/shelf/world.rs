@@ -73,9 +73,9 @@ pub struct LifeRecord {
     /// All that it committed and that is not lost for ever.
     pub journal: Vec<Rc<Fact>>,
     /// Its rows, as their writer has them now: its own, or its parent's once it is retired.
-    pub rows: Vec<Row>,
+    pub rows: Vec<Rc<Row>>,
     /// Its rows as it has them itself.
-    pub own_rows: Vec<Row>,
+    pub own_rows: Vec<Rc<Row>>,
     /// Nobody runs it any more.
     pub over: bool,
 }
@@ -89,6 +89,8 @@ pub struct World {
     pub now_ms: u64,
     pub steps: u64,
     pub messages: u64,
+    /// How often engines were woken by time.
+    pub wakes: u64,
     pub committed_ms: u64,
     pub events: BTreeMap<(u64, u64), Event>,
     next_event: u64,
@@ -132,6 +134,11 @@ fn figures(row: &Row) -> (i64, i64, i64) {
     (quantity, reserved, signed(registers.debt) - signed(registers.repaid))
 }
 
+/// [`Row::covers`], at once where both are one.
+pub fn covers(row: &Rc<Row>, other: &Rc<Row>) -> bool {
+    Rc::ptr_eq(row, other) || row.covers(other)
+}
+
 /// The planted merge: what came is added.
 pub fn added(known: &Row, row: &Row) -> Row {
     let (a, b) = (known.registers(), row.registers());
@@ -164,6 +171,7 @@ impl World {
             now_ms: 1,
             steps: 0,
             messages: 0,
+            wakes: 0,
             committed_ms: 0,
             events: BTreeMap::new(),
             next_event: 0,
@@ -219,7 +227,7 @@ impl World {
             journal: Vec::new(),
             streams: Vec::new(),
             books: BTreeMap::new(),
-            view: vec![Shelf::default(); items],
+            view: vec![BTreeMap::new(); items],
             changed: BTreeMap::new(),
             version: 0,
             told: BTreeMap::new(),
@@ -253,7 +261,7 @@ impl World {
                 random: life as u64,
             },
         });
-        let rows = vec![Row::default(); self.options.items];
+        let rows = vec![Rc::<Row>::default(); self.options.items];
         self.lives.push(LifeRecord {
             machine: at,
             journal: Vec::new(),
@@ -358,13 +366,24 @@ impl World {
     }
 
     /// What a row says now, to whoever sums them up.
-    pub fn set_row(&mut self, life: Life, item: Item, row: Row) {
+    pub fn set_row(&mut self, life: Life, item: Item, row: Rc<Row>) {
         let (old, new) = (figures(&self.lives[life].rows[item]), figures(&row));
         let sums = &mut self.sums[item];
         sums.quantity += new.0 - old.0;
         sums.reserved += new.1 - old.1;
         sums.owed += new.2 - old.2;
         self.lives[life].rows[item] = row;
+    }
+
+    /// What a machine knows of an item's rows, as a hold looks at it: only where somebody owes something does it matter.
+    pub fn shelf(&self, at: usize, item: Item) -> Shelf {
+        let view = &self.machines[at].view[item];
+        let mut shelf = Shelf::default();
+        if view.values().any(|row| !row.owed().is_zero()) {
+            view.iter()
+                .for_each(|(life, row)| shelf.merge_row(&self.ids[*life], row));
+        }
+        shelf
     }
 
     pub fn name(&self, at: usize) -> String {

@@ -1,0 +1,46 @@
+//! Promote: a standby takes the place of the node that it follows, under a new incarnation that says what it has seen.
+
+use crate::domain::fact::OpenedReason;
+use crate::domain::journal::Head;
+use crate::store::{Failure, IncarnationSeed, Now, WriteTransaction};
+use crate::sync::wire::SigningKey;
+
+/// What a promotion did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promoted {
+    /// The last record of the followed node that is here: what it recorded behind it this disk has never seen.
+    pub succeeds: Head,
+    /// Where the new incarnation stands.
+    pub head: Head,
+}
+
+/// Why nothing is promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PromoteRefusal {
+    /// It is no standby, or not any more.
+    #[error("this disk follows nobody: there is nothing to promote")]
+    NotAStandby,
+}
+
+/// Opens the incarnation that succeeds the followed node's. It has no rights (P3): it sells in hand until it gets some.
+/// `seed` has the key that the followed node admitted.
+///
+/// # Errors
+/// A [`PromoteRefusal`], or why the store could not keep it.
+pub fn promote(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    seed: &IncarnationSeed,
+) -> Result<Promoted, Failure<PromoteRefusal>> {
+    if tx.following()?.is_none() {
+        return Err(Failure::Refused(PromoteRefusal::NotAStandby));
+    }
+    let succeeds = tx.head()?;
+    let head = tx.open_incarnation(now, seed, OpenedReason::Promoted)?;
+    tx.end_following()?;
+    // It is no standby of itself.
+    tx.remove_standby(SigningKey::from_bytes(&seed.secret_key).verifying_key().to_bytes())?;
+    // The history of shelves follows the journal by itself from here.
+    tx.restart_history()?;
+    Ok(Promoted { succeeds, head })
+}

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# The fight for the last units, with every process killed and every link cut.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+python3 tests/end_to_end/contest.py
