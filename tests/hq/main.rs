@@ -9,6 +9,7 @@ mod keeping;
 mod ledger;
 mod operations;
 mod relayed;
+mod retiring;
 mod shelves;
 
 use std::path::Path;

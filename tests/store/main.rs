@@ -16,6 +16,7 @@ mod pairing;
 mod receiving;
 mod refunding;
 mod relaying;
+mod retiring;
 mod searching;
 mod selling;
 mod sending;
