@@ -60,6 +60,12 @@ fn a_seed_always_gives_the_same_run() {
             assert_eq!(first.ok(), second.ok(), "{level:?} seed {seed}");
         }
     }
+    let told = |_| {
+        let summary = shelf::full::run::run_seed(1, None).map_err(|broken| broken.what);
+        summary.map(|summary| (summary.steps, summary.held, summary.refused, summary.messages))
+    };
+    let [first, second] = [0, 1].map(told);
+    assert_eq!(first, second, "the shelf on real disks");
 }
 
 #[test]
@@ -82,8 +88,35 @@ fn every_planted_fault_of_the_shelf_level_is_caught_by_the_name_of_its_rule() {
 }
 
 #[test]
+fn every_planted_fault_of_shelves_on_real_disks_is_caught_by_the_name_of_its_rule() {
+    for planted in shelf::full::run::FAULTS {
+        let report = shelf::runner::run_range(
+            shelf::full::run::run_seed,
+            0..SEEDS_TO_NOTICE,
+            Some(*planted),
+            THREADS,
+            1,
+            |_| {},
+        );
+        let Some(broken) = report.broken.first() else {
+            panic!("{planted}: not noticed in {SEEDS_TO_NOTICE} seeds");
+        };
+        let named = broken.rule.is_some_and(|rule| planted.breaks().contains(&rule));
+        assert!(named, "{planted}: seed {}: {}", broken.seed, broken.what);
+    }
+}
+
+#[test]
+fn shelves_on_real_disks_never_promise_too_much() {
+    let report = shelf::runner::run_range(shelf::full::run::run_seed, 0..3, None, THREADS, usize::MAX, |_| {});
+    assert!(report.broken.is_empty(), "{:#?}", report.broken);
+    assert!(report.steps_min >= 500, "{report:?}");
+    assert!(report.total.held > 100 && report.total.refused > 0, "{report:?}");
+}
+
+#[test]
 fn fifty_replicas_on_one_shelf_never_promise_too_much() {
-    let report = shelf::runner::run_range(0..2, None, THREADS, usize::MAX, |_| {});
+    let report = shelf::runner::run_range(shelf::runner::run_seed, 0..2, None, THREADS, usize::MAX, |_| {});
     assert!(report.broken.is_empty(), "{:#?}", report.broken);
     assert!(report.steps_min >= 500, "{report:?}");
     assert!(report.total.held > 50 && report.total.refused > 0, "{report:?}");

@@ -10,8 +10,9 @@ use super::ids::{Incarnation, NodeId, SiteId};
 use super::journal::{Hash, Head, RecordId};
 use super::sale::{Refund, Sale};
 use super::stock::{
-    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId, Retired, RightsReleased,
-    StockWork, ThresholdSet,
+    Accepted, Granted, HoldEnded, HoldExtended, HoldOpened, LatePosted, Movement, MovementId, PickupOrdered,
+    PickupStep, Retired, RightsReleased, StockWork, ThresholdSet, TransferCalledOff, TransferDispatched,
+    TransferReceived, TransferRequested,
 };
 use super::time::Hlc;
 
@@ -46,6 +47,18 @@ pub enum Fact {
     ThresholdSet(ThresholdSet),
     /// Goods in, losses, corrections, moves between places and counts, with who and why.
     StockWork(StockWork),
+    /// An online channel ordered goods for pickup. Headquarters writes it.
+    PickupOrdered(PickupOrdered),
+    /// Something was decided of a pickup.
+    PickupStep(PickupStep),
+    /// Goods are wanted from another site.
+    TransferRequested(TransferRequested),
+    /// They are not wanted any more, or do not come.
+    TransferCalledOff(TransferCalledOff),
+    /// Goods left for another site.
+    TransferDispatched(TransferDispatched),
+    /// Goods of another site arrived.
+    TransferReceived(TransferReceived),
     /// A replica was retired by its parent's operator.
     Retired(Retired),
     /// What a retired replica did behind its head stands on its parent's row.
@@ -208,6 +221,12 @@ mod kind {
     pub const ACCEPTED: u32 = 13;
     pub const THRESHOLD_SET: u32 = 20;
     pub const STOCK_WORK: u32 = 21;
+    pub const PICKUP_ORDERED: u32 = 22;
+    pub const PICKUP_STEP: u32 = 23;
+    pub const TRANSFER_REQUESTED: u32 = 24;
+    pub const TRANSFER_CALLED_OFF: u32 = 25;
+    pub const TRANSFER_DISPATCHED: u32 = 26;
+    pub const TRANSFER_RECEIVED: u32 = 27;
     pub const RETIRED: u32 = 30;
     pub const LATE_POSTED: u32 = 31;
     pub const RIGHTS_RELEASED: u32 = 32;
@@ -238,6 +257,12 @@ impl Entry {
             Fact::Accepted(body) => encode(kind::ACCEPTED, recorded, body),
             Fact::ThresholdSet(body) => encode(kind::THRESHOLD_SET, recorded, body),
             Fact::StockWork(body) => encode(kind::STOCK_WORK, recorded, body),
+            Fact::PickupOrdered(body) => encode(kind::PICKUP_ORDERED, recorded, body),
+            Fact::PickupStep(body) => encode(kind::PICKUP_STEP, recorded, body),
+            Fact::TransferRequested(body) => encode(kind::TRANSFER_REQUESTED, recorded, body),
+            Fact::TransferCalledOff(body) => encode(kind::TRANSFER_CALLED_OFF, recorded, body),
+            Fact::TransferDispatched(body) => encode(kind::TRANSFER_DISPATCHED, recorded, body),
+            Fact::TransferReceived(body) => encode(kind::TRANSFER_RECEIVED, recorded, body),
             Fact::Retired(body) => encode(kind::RETIRED, recorded, body),
             Fact::LatePosted(body) => encode(kind::LATE_POSTED, recorded, body),
             Fact::RightsReleased(body) => encode(kind::RIGHTS_RELEASED, recorded, body),
@@ -280,6 +305,12 @@ impl Entry {
             kind::ACCEPTED => Fact::Accepted(whole(kind, body)?),
             kind::THRESHOLD_SET => Fact::ThresholdSet(whole(kind, body)?),
             kind::STOCK_WORK => Fact::StockWork(whole(kind, body)?),
+            kind::PICKUP_ORDERED => Fact::PickupOrdered(whole(kind, body)?),
+            kind::PICKUP_STEP => Fact::PickupStep(whole(kind, body)?),
+            kind::TRANSFER_REQUESTED => Fact::TransferRequested(whole(kind, body)?),
+            kind::TRANSFER_CALLED_OFF => Fact::TransferCalledOff(whole(kind, body)?),
+            kind::TRANSFER_DISPATCHED => Fact::TransferDispatched(whole(kind, body)?),
+            kind::TRANSFER_RECEIVED => Fact::TransferReceived(whole(kind, body)?),
             kind::RETIRED => Fact::Retired(whole(kind, body)?),
             kind::LATE_POSTED => Fact::LatePosted(whole(kind, body)?),
             kind::RIGHTS_RELEASED => Fact::RightsReleased(whole(kind, body)?),

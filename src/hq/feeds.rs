@@ -110,6 +110,11 @@ pub(super) fn publish(writing: &Writing<'_>, feed: &str, entries: &[FeedEntry]) 
         return Err(PublishError::Name(feed.chars().take(NAME_CHARACTERS_MAX).collect()));
     }
     entries.iter().try_for_each(check)?;
+    Ok(put(writing, feed, entries)?)
+}
+
+/// Puts entries that are known to be good into a feed, in a transaction.
+pub(super) fn put(writing: &Writing<'_>, feed: &str, entries: &[FeedEntry]) -> Result<Published, StorageError> {
     let before = writing.feed_version(feed)?;
     let mut version = before;
     for entry in entries {

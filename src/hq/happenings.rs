@@ -11,7 +11,7 @@ use super::link_trouble::LinkTroubles;
 use super::sales::SaleSummary;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{NodeId, SiteId, Sku};
-use crate::domain::stock::GrantLine;
+use crate::domain::stock::{GrantLine, site_feed};
 
 /// How many happenings wait for a slow watcher; it is told where it has missed some.
 const WAITING_MAX: usize = 1_024;
@@ -29,6 +29,8 @@ pub enum Happening {
     Nodes,
     /// Rights have changed hands with a node.
     Rights(RightsMoved),
+    /// A pickup or a transfer of a site went further, and the site's feed says so.
+    Site(SiteId),
 }
 
 /// Rights that changed hands between headquarters and a node.
@@ -54,6 +56,22 @@ pub enum RightsMoved {
         /// What it took over.
         lines: Vec<GrantLine>,
     },
+    /// Headquarters has handed a hold over to a node.
+    HandedOver {
+        /// The node.
+        to: ReplicaId,
+        /// The site.
+        site: SiteId,
+        /// The items.
+        skus: Vec<Sku>,
+    },
+    /// A hold of headquarters has ended because of what a node decided.
+    Freed {
+        /// The site.
+        site: SiteId,
+        /// The items.
+        skus: Vec<Sku>,
+    },
     /// A node was retired here.
     Retired {
         /// The node.
@@ -72,6 +90,8 @@ pub enum RightsMoved {
 #[derive(Debug)]
 pub(super) struct Watch {
     happenings: broadcast::Sender<Happening>,
+    /// The names of sites' feeds that have a new version.
+    site_feeds: broadcast::Sender<String>,
     online: Mutex<HashMap<NodeId, bool>>,
     /// By store's node the kiosks' nodes that are connected to it, as it says.
     children: Mutex<HashMap<NodeId, HashSet<NodeId>>>,
@@ -82,6 +102,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             happenings: broadcast::Sender::new(WAITING_MAX),
+            site_feeds: broadcast::Sender::new(WAITING_MAX),
             online: Mutex::default(),
             children: Mutex::default(),
             troubles: LinkTroubles::default(),
@@ -92,6 +113,9 @@ impl Default for Watch {
 impl Watch {
     /// Tells all watchers; nobody need be there.
     pub(super) fn tell(&self, happening: Happening) {
+        if let Happening::Site(site) = &happening {
+            let _ = self.site_feeds.send(site_feed(site));
+        }
         let _ = self.happenings.send(happening);
     }
 
@@ -115,6 +139,11 @@ impl Headquarters {
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Happening> {
         self.watch.happenings.subscribe()
+    }
+
+    /// The names of sites' feeds that have a new version from now on.
+    pub(super) fn site_feeds(&self) -> broadcast::Receiver<String> {
+        self.watch.site_feeds.subscribe()
     }
 
     /// A node has come or gone, as the broker says.

@@ -1,7 +1,8 @@
 //! The handle to a headquarters on this machine.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::happenings::Watch;
@@ -43,8 +44,33 @@ pub struct Headquarters {
     pub(super) watch: Watch,
     /// Told whenever rows of headquarters' own were moved: they are to go down.
     pub(super) own_rows: tokio::sync::Notify,
-    /// How long it had run when it started, as far as that was noted, and since when it runs.
-    pub(super) running: (u64, Instant),
+    /// How long it has run.
+    pub(super) running: Running,
+}
+
+/// How long headquarters has run over all its starts.
+#[derive(Debug)]
+pub(super) struct Running {
+    /// Before it started, as far as that was noted, in milliseconds.
+    noted_ms: u64,
+    since: Since,
+}
+
+/// What tells how long it runs since it started.
+#[derive(Debug)]
+enum Since {
+    /// The machine's clock that never jumps.
+    Start(Instant),
+    /// Whoever plays time, in milliseconds.
+    Told(Arc<AtomicU64>),
+}
+
+impl Running {
+    /// From now on, by the machine's clock.
+    pub(super) fn after(noted_ms: u64) -> Self {
+        let since = Since::Start(Instant::now());
+        Self { noted_ms, since }
+    }
 }
 
 impl Headquarters {
@@ -57,8 +83,17 @@ impl Headquarters {
     /// How long it has run over all its starts, in milliseconds: what holds run out by. It never counts more than has
     /// passed.
     pub(super) fn running_ms(&self) -> u64 {
-        let (noted_ms, started) = self.running;
-        noted_ms.saturating_add(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let elapsed_ms = match &self.running.since {
+            Since::Start(started) => u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            Since::Told(elapsed_ms) => elapsed_ms.load(Ordering::Relaxed),
+        };
+        self.running.noted_ms.saturating_add(elapsed_ms)
+    }
+
+    /// Has its holds run out by `elapsed_ms`, the milliseconds since it was opened, in place of the machine's clock: for
+    /// whoever plays time.
+    pub fn run_by(&mut self, elapsed_ms: Arc<AtomicU64>) {
+        self.running.since = Since::Told(elapsed_ms);
     }
 
     /// Opens the database in `path` and makes it, with a key and a journal of its own, where there is none.
@@ -84,7 +119,7 @@ impl Headquarters {
             let found = format!("this is the database of headquarters {opened:?}, not of {name:?}");
             return Err(StorageError::Failed(found).into());
         }
-        let running = (database.read(|reading| reading.noted_running_ms())?, Instant::now());
+        let running = Running::after(database.read(|reading| reading.noted_running_ms())?);
         let headquarters = Self {
             database,
             name,

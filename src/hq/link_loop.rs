@@ -102,6 +102,7 @@ impl LinkLoop {
         );
         let ways = Ways { link, results, ledger };
         let mut engine = HubEngine::new(HubLimits::default());
+        let mut site_feeds = self.headquarters.site_feeds();
         let mut session = None;
         let mut routes = Routes::new();
         // The message that is being handled holds the broker back until what follows from it is under way.
@@ -134,6 +135,8 @@ impl LinkLoop {
                 }
                 Some(input) = resulted.recv() => Some(input),
                 feed = self.published.recv() => feed.ok().map(|feed| Input::Published { feed }),
+                // What is missed where too much waits is offered when the node comes again.
+                feed = site_feeds.recv() => feed.ok().map(|feed| Input::Published { feed }),
                 () = sleep_until(wake) => Some(Input::Timeout),
             };
             if let Some(input) = input {
@@ -320,7 +323,14 @@ impl LinkLoop {
                     epoch,
                 };
                 let page = headquarters
-                    .feed_page(&cursor, bytes_max)
+                    .may_follow(&node, &cursor.feed)
+                    .and_then(|may| {
+                        if may {
+                            headquarters.feed_page(&cursor, bytes_max)
+                        } else {
+                            Ok(None)
+                        }
+                    })
                     .inspect_err(|error| tracing::error!(%node, feed = cursor.feed, %error, "a feed could not be read"))
                     .ok()?;
                 if page.as_ref().is_some_and(|page| page.afresh) {

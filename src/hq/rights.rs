@@ -9,17 +9,22 @@ use std::collections::BTreeMap;
 use super::happenings::{Happening, RightsMoved};
 use super::headquarters::Headquarters;
 use super::own_journal;
+use super::pickups;
 use super::storage::{Identity, Reading, StorageError, Writing};
 use crate::domain::escrow::{Amount, Grant, GrantStep, Refusal, ReplicaId, Row, Shelf};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::journal::RecordId;
-use crate::domain::stock::{Accepted, GrantLine, Granted, Hold, HoldEnd, HoldEnded, HoldId, HoldOpened, effects};
+use crate::domain::stock::{
+    Accepted, GrantLine, Granted, HandedHold, Hold, HoldEnd, HoldEnded, HoldId, HoldOpened, effects,
+};
 
 /// How many steps of one shelf are sent again at once.
 const STEPS_MAX: u32 = 64;
 /// How many holds one step ends, so that nothing waits long behind it.
 const EXPIRED_STEP: u32 = 100;
+/// How often the running time is noted while holds are open.
+const NOTE_EVERY_MS: u64 = 60_000;
 
 /// Why headquarters does not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +52,7 @@ pub enum RightsError {
 
 /// A shelf on which a node has not taken over all: what was handed on to it in all, the request of the last step, the own
 /// row.
-pub(super) type Outstanding = (SiteId, Sku, Amount, Option<u64>, Row);
+pub type Outstanding = (SiteId, Sku, Amount, Option<u64>, Row);
 
 /// What was handed on, and where the own row stands then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +148,7 @@ impl Headquarters {
     ///
     /// # Errors
     /// Where storage fails.
-    pub(super) fn grants_outstanding(&self, to: &ReplicaId) -> Result<Vec<Outstanding>, StorageError> {
+    pub fn grants_outstanding(&self, to: &ReplicaId) -> Result<Vec<Outstanding>, StorageError> {
         self.database.read(|reading| {
             let steps = reading.grants_outstanding(to)?.into_iter();
             steps
@@ -163,6 +168,29 @@ impl Headquarters {
         Ok(self.database.read(|reading| reading.own_hold(id))?)
     }
 
+    /// Opens a hold of an online channel with the rights that are here: all lines, or none.
+    ///
+    /// # Errors
+    /// [`RightsError`]; nothing is held then.
+    pub fn hold(&self, opened: HoldOpened, now_ms: u64) -> Result<Hold, RightsError> {
+        let running_ms = self.running_ms();
+        let held = self
+            .database
+            .write(move |writing| open_hold(writing, opened, running_ms, now_ms));
+        self.own_rows.notify_one();
+        held
+    }
+
+    /// Gives a hold of an online channel up: what it held can be promised again.
+    ///
+    /// # Errors
+    /// [`RightsError`]; nothing is changed then.
+    pub fn release_hold(&self, id: HoldId, now_ms: u64) -> Result<Hold, RightsError> {
+        let released = self.database.write(move |writing| end_hold(writing, id, now_ms));
+        self.own_rows.notify_one();
+        released
+    }
+
     /// Ends holds whose time has run out. Gives how many, and what they held.
     ///
     /// # Errors
@@ -173,17 +201,36 @@ impl Headquarters {
             .database
             .read(|reading| reading.own_holds_run_out(running_ms, EXPIRED_STEP))?;
         if due.is_empty() {
-            return Ok(due);
+            return self.note_running(running_ms).map(|()| due).map_err(Into::into);
         }
-        let expired = self.database.write(move |writing| {
+        let (expired, sites) = self.database.write(move |writing| {
+            let mut sites = Vec::new();
             for hold in &due {
                 end(writing, hold, HoldEnd::Expired, now_ms)?;
+                sites.extend(pickups::lapsed(writing, hold.opened.id, now_ms)?);
             }
             writing.note_running_ms(running_ms)?;
-            Ok(due)
-        });
+            Ok::<_, RightsError>((due, sites))
+        })?;
         self.own_rows.notify_one();
-        expired
+        for site in sites {
+            self.watch.tell(Happening::Site(site));
+        }
+        Ok(expired)
+    }
+
+    /// Notes how long headquarters has run, from time to time while holds are open: what a restart lengthens them by.
+    fn note_running(&self, running_ms: u64) -> Result<(), StorageError> {
+        let due = self.database.read(|reading| {
+            let noted_ms = reading.noted_running_ms()?;
+            let due = running_ms.saturating_sub(noted_ms) >= NOTE_EVERY_MS;
+            Ok::<_, StorageError>(due && !reading.own_holds(None, 1)?.is_empty())
+        })?;
+        if due {
+            self.database
+                .write(move |writing| writing.note_running_ms(running_ms))?;
+        }
+        Ok(())
     }
 
     /// Open holds in the order of their identities, behind `after`.
@@ -300,6 +347,42 @@ pub(super) fn open_hold(
     writing.save_own_hold(&hold)?;
     writing.note_running_ms(running_ms)?;
     Ok(hold)
+}
+
+/// The shortest that a hold lasts for whoever takes it over, in milliseconds.
+const HANDED_MS_MIN: u64 = 1_000;
+
+/// Hands a hold over to a node with its rights, in one record: here it is no longer, and there it is once the node has
+/// taken it over. It is sent, again and again, like any grant.
+pub(super) fn hand_over(writing: &Writing<'_>, to: &ReplicaId, hold: &Hold, now_ms: u64) -> Result<(), RightsError> {
+    let opened = &hold.opened;
+    let mut lines = Vec::with_capacity(opened.lines.len());
+    for held in &opened.lines {
+        let before = writing.own_row(&opened.site, &held.sku)?.given(to);
+        let amount = Amount::try_from(held.quantity).unwrap_or_default();
+        let after = before.checked_add(amount).unwrap_or(Amount::MAX);
+        lines.push(GrantLine {
+            sku: held.sku.clone(),
+            grant: Grant { before, after },
+        });
+    }
+    // By the time that was noted last: what has passed since lengthens the hold.
+    let left_ms = hold.remaining_ms(writing.noted_running_ms()?).max(HANDED_MS_MIN);
+    let granted = Granted {
+        to: to.clone(),
+        site: opened.site.clone(),
+        request: None,
+        lines,
+        hold: Some(HandedHold {
+            opened: HoldOpened {
+                lifetime_ms: left_ms,
+                ..opened.clone()
+            },
+        }),
+    };
+    record(writing, Fact::Granted(granted.clone()), now_ms)?;
+    writing.add_granted(&granted)?;
+    Ok(writing.remove_own_hold(opened.id)?)
 }
 
 /// Gives a hold up: what it held can be promised again.

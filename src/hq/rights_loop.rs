@@ -287,6 +287,27 @@ impl RightsLoop {
                 })
                 .collect()
             }
+            RightsMoved::HandedOver { to, site, skus } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| {
+                    let granted = Input::Granted {
+                        to: to.clone(),
+                        shelf: ShelfKey {
+                            site: site.clone(),
+                            sku,
+                        },
+                        request: None,
+                        total: row.given(&to),
+                        figures: (&row).into(),
+                    };
+                    (site.clone(), granted)
+                })
+                .collect()
+            }
+            RightsMoved::Freed { site, skus } => {
+                let rows = self.rows(site.clone(), skus).await.into_iter();
+                rows.map(|(sku, row)| row_of(site.clone(), sku, &row)).collect()
+            }
             RightsMoved::TakenOver { by, site, lines } => lines
                 .into_iter()
                 .map(|line| {

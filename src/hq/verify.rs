@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Instant;
 
 use super::backup::{CopyError, copy_private, database_path, remove};
 use super::happenings::Watch;
-use super::headquarters::{Admission, Headquarters};
+use super::headquarters::{Admission, Headquarters, Running};
 use super::projection::{Projection, unpack};
 use super::storage::{DailyTotal, Database, Hole, LedgerBatch, Origin, Reading, SalesOfDay, StorageError};
 use crate::domain::ids::{Incarnation, NodeId, SiteId, Sku};
@@ -126,7 +125,7 @@ fn verify_copy(copy: &Path) -> Result<VerifiedHq, CopyError> {
         projecting: Mutex::new(()),
         watch: Watch::default(),
         own_rows: tokio::sync::Notify::new(),
-        running: (0, Instant::now()),
+        running: Running::after(0),
     };
     let mut found = VerifiedHq::default();
     headquarters.database.read(|reading| ledger(reading, &mut found))?;

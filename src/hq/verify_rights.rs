@@ -68,6 +68,11 @@ fn fold(rows: &mut BTreeMap<(SiteId, Sku), Row>, open: &mut BTreeSet<HoldId>, fa
         Fact::HoldEnded(ended) => {
             open.remove(&ended.id);
         }
+        Fact::Granted(granted) => {
+            if let Some(handed) = &granted.hold {
+                open.remove(&handed.opened.id);
+            }
+        }
         _ => {}
     }
 }

@@ -43,7 +43,7 @@ pub struct AlertsQuery {
 pub struct AlertBody {
     /// Its number.
     id: i64,
-    /// `low_stock`, `out_of_stock`, `high_reservation`, `oversold` or `stale`.
+    /// `low_stock`, `out_of_stock`, `high_reservation`, `oversold`, `stale` or `transfer_difference`.
     #[schema(value_type = String, example = "low_stock")]
     kind: AlertKind,
     /// `info`, `warning` or `critical`.

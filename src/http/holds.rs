@@ -20,7 +20,7 @@ use crate::domain::escrow::Amount;
 use crate::domain::ids::{ChannelId, CustomerRef, Sku, StaffId};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{HoldId, HoldLine, HoldPurpose};
-use crate::operations::{self, HoldCommand, HoldRefusal, OpenHoldRefusal, extend_hold, hold, release_hold};
+use crate::operations::{self, HoldCommand, HoldRefusal, OpenHoldRefusal, extend_hold, hand_over, hold, release_hold};
 use crate::store::{Device, Failure, HoldRow, IdempotencyKey, Role, WriteTransaction};
 
 /// Goods to be held.
@@ -225,6 +225,42 @@ pub(super) async fn release(
         .write(move |tx| {
             kept(tx, &request, now, |tx| {
                 let row = release_hold(tx, now, &device, id)?;
+                Ok((StatusCode::OK, HoldBody::of(row, running_ms)))
+            })
+        })
+        .await?;
+    Ok(kept.into_response())
+}
+
+/// Hands a kiosk's hold over to its store, so that a till there sells from it.
+///
+/// On a kiosk's own node. The hold keeps its identity: a sale at the store names it. Between this node's record and the
+/// store's it can be used by nobody, and nobody else is promised its goods.
+#[utoipa::path(
+    post, operation_id = "hand_over_hold", path = "/v1/holds/{hold}/hand-over", tag = "stock",
+    request_body = ReleaseRequest,
+    params(("hold" = String, Path, description = "The hold's identity"),
+        ("Idempotency-Key" = String, Header, description = "The client's name for this request")),
+    responses((status = 200, description = "The hold as it was", body = HoldBody)),
+)]
+pub(super) async fn to_store(
+    State(api): State<ApiState>,
+    caller: Caller,
+    InPath(id): InPath<HoldId>,
+    command: Command<ReleaseRequest>,
+) -> Result<Response, Problem> {
+    let (request, ReleaseRequest {}) = command.into_request(&caller);
+    let parent = match &api.rights {
+        Some(rights) if api.children.is_none() => rights.parent().await,
+        _ => None,
+    };
+    let (device, now) = (caller.device(), api.now());
+    let running_ms = api.running.at(now);
+    let kept = api
+        .write(move |tx| {
+            kept(tx, &request, now, |tx| {
+                let to = parent.ok_or(Failure::Refused(OpenHoldRefusal::NoStore))?;
+                let row = hand_over(tx, now, &device, &to, id)?;
                 Ok((StatusCode::OK, HoldBody::of(row, running_ms)))
             })
         })

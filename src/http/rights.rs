@@ -8,18 +8,20 @@ use super::gathered::Gathered;
 use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Sku;
 
-/// What a handler asks.
+/// What a handler asks. Answered before long; dropped where there is nothing to answer.
 #[derive(Debug)]
 pub enum RightsAsk {
     /// Rights for a promise that could not be made.
     Wanted {
         /// What the promise needs in all, each item once.
         lines: Vec<(Sku, Amount)>,
-        /// Takes the rights, before long; dropped where there are none.
+        /// Takes the rights.
         answer: oneshot::Sender<Ready>,
     },
     /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
     Retired(ReplicaId),
+    /// Which replica the parent is, where it can be reached.
+    Parent(oneshot::Sender<ReplicaId>),
 }
 
 /// How long demand gathers before it is looked at.
@@ -61,6 +63,13 @@ impl RightsDesk {
     pub(super) async fn want(&self, lines: Vec<(Sku, Amount)>) -> Option<Ready> {
         let (answer, answered) = oneshot::channel();
         self.asks.try_send(RightsAsk::Wanted { lines, answer }).ok()?;
+        answered.await.ok()
+    }
+
+    /// Which replica the parent is; none where it cannot be reached.
+    pub(super) async fn parent(&self) -> Option<ReplicaId> {
+        let (answer, answered) = oneshot::channel();
+        self.asks.try_send(RightsAsk::Parent(answer)).ok()?;
         answered.await.ok()
     }
 

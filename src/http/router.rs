@@ -13,7 +13,8 @@ use super::problem::pages;
 use super::state::ApiState;
 use super::{
     alerts, children, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
-    pairing, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work, sync,
+    pairing, pickups, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work, sync,
+    transfers,
 };
 
 /// The whole API. Made once for a state.
@@ -61,6 +62,16 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(holds::by_id),
         routes!(holds::extend),
         routes!(holds::release),
+        routes!(holds::to_store),
+        routes!(pickups::list),
+        routes!(pickups::accept),
+        routes!(pickups::ready),
+        routes!(pickups::collect),
+        routes!(pickups::refuse),
+        routes!(transfers::list, transfers::request),
+        routes!(transfers::call_off),
+        routes!(transfers::dispatch),
+        routes!(transfers::receive),
         routes!(sales::create, history::list),
         routes!(history::by_identity),
         routes!(history::today),

@@ -223,6 +223,13 @@ impl RightsLoop {
                 let gone = running.children.remove(&session);
                 gone.map(|peer| Input::Disconnected { peer }).into_iter().collect()
             }
+            RightsAsk::Parent(answer) => {
+                if let Some((_, parent)) = &running.parent {
+                    // Where nobody waits any more, nobody is told.
+                    let _ = answer.send(parent.clone());
+                }
+                Vec::new()
+            }
             RightsAsk::Wanted { lines, answer } => {
                 let need = running.next_need;
                 running.next_need += 1;

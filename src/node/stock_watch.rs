@@ -20,7 +20,7 @@ use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
 const EVERY: Duration = Duration::from_secs(1);
 /// How many times as long as a step took it rests behind it. A step waits in line with the sales, so that the busier
 /// the node is, the longer it rests.
-const RESTS: u32 = 20;
+const RESTS: u32 = 50;
 
 /// What it watches by.
 pub(super) struct Watch {

@@ -13,6 +13,8 @@ use crate::store::{AlertRow, Device, Failure, Now, Snapshot, StorageError, Write
 const STEP: u32 = 16;
 /// How many sales an alert names.
 const SALES_MAX: usize = 5;
+/// From how many bytes on an alert says nothing more of the next difference: what each transfer differs in is with it.
+const DETAIL_MAX: usize = 1_000;
 
 /// Judges the next items whose shelf has moved, by the site's threshold where they have none of their own. Gives whether
 /// there are more. The history is to be let catch up first, because it knows which sales went into debt.
@@ -87,8 +89,27 @@ pub fn acknowledge_alert(
     };
     if alert.acknowledged.is_none() {
         tx.acknowledge_alert(ix, &device.name, now)?;
+        // Goods that went missing on the way stay missing: it is over once somebody has seen it.
+        if alert.kind == AlertKind::TransferDifference {
+            tx.clear_alert(ix, now)?;
+        }
     }
     tx.alert(ix)?.ok_or(unknown)
+}
+
+/// Tells that not so much of an item arrived as another site had sent. It stays until somebody has seen it.
+pub(super) fn tell_difference(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    sku: &Sku,
+    detail: &str,
+) -> Result<(), StorageError> {
+    let kind = AlertKind::TransferDifference;
+    match tx.open_alert(kind, Some(sku))? {
+        None => tx.raise_alert(kind, Some(sku), detail, now),
+        Some(open) if open.detail.contains(detail) || open.detail.len() > DETAIL_MAX => Ok(()),
+        Some(open) => tx.detail_alert(open.ix, &format!("{}; {detail}", open.detail)),
+    }
 }
 
 /// Raises, says anew or clears one alert.

@@ -4,9 +4,11 @@
 
 use serde::Deserialize;
 
+use super::apply_site_entry::apply_site_entry;
 use crate::domain::catalog::Item;
 use crate::domain::ids::Sku;
 use crate::domain::money::Price;
+use crate::domain::stock::site_feed;
 use crate::store::{CATALOG_FEED, Failure, Now, PRICES_FEED, StorageError, WriteTransaction};
 use crate::sync::wire::{FeedCursor, FeedEntry, FeedPage};
 
@@ -57,9 +59,10 @@ pub fn apply_feed_page(
     page: &FeedPage,
 ) -> Result<FeedCursor, Failure<FeedRefusal>> {
     let feed = page.feed.clone();
-    let apply = match page.feed.as_str() {
-        CATALOG_FEED => apply_item,
-        PRICES_FEED => apply_price,
+    let kind = match page.feed.as_str() {
+        CATALOG_FEED => Kind::Items,
+        PRICES_FEED => Kind::Prices,
+        other if other == site_feed(&tx.known_identity()?.site) => Kind::Site,
         _ => return Err(Failure::Refused(FeedRefusal::UnknownFeed(feed))),
     };
     let have = tx.feed_cursor(&feed)?;
@@ -84,7 +87,7 @@ pub fn apply_feed_page(
     }
     for entry in entries {
         tx.feed_key_came(&feed, &entry.key, entry.body.is_some())?;
-        if let Err(reason) = apply(tx, &entry)? {
+        if let Err(reason) = apply(tx, now, kind, &entry)? {
             let reference = format!("{} {}", page.through, entry.key);
             let bytes = entry.body.as_deref().unwrap_or_default().as_bytes();
             tx.set_aside(&format!("feed:{feed}"), &reference, &reason, bytes, now)?;
@@ -94,11 +97,32 @@ pub fn apply_feed_page(
     if page.last {
         for key in tx.end_feed_afresh(&feed)? {
             // A key that was never understood has put nothing here that could go.
-            let _ = apply(tx, &FeedEntry { key, body: None })?;
+            let _ = apply(tx, now, kind, &FeedEntry { key, body: None })?;
         }
     }
-    tx.catalog_changed();
+    if kind != Kind::Site {
+        tx.catalog_changed();
+    }
     Ok(through)
+}
+
+/// What a feed is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Items.
+    Items,
+    /// Prices that override the catalog's.
+    Prices,
+    /// What headquarters tells this site alone.
+    Site,
+}
+
+fn apply(tx: &mut WriteTransaction<'_>, now: Now, kind: Kind, entry: &FeedEntry) -> Applied {
+    match kind {
+        Kind::Items => apply_item(tx, entry),
+        Kind::Prices => apply_price(tx, entry),
+        Kind::Site => apply_site_entry(tx, now, entry),
+    }
 }
 
 /// The inner error is the entry's, for people.

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod apply_feed_page;
+mod apply_site_entry;
 mod audit;
 mod explain;
 mod follow_history;
@@ -14,6 +15,7 @@ mod import_catalog;
 mod load_batch;
 mod open_holds;
 mod pair;
+mod pickups;
 mod prune;
 mod receive;
 mod refund;
@@ -37,6 +39,7 @@ mod stock_work;
 mod streams;
 mod tidy;
 mod till;
+mod transfers;
 mod verify;
 
 pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
@@ -55,6 +58,7 @@ pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,
     redeem,
 };
+pub use pickups::{PickupCommand, PickupDecision, PickupRefusal, decide_pickup};
 pub use prune::{prune, prune_before};
 pub use receive::{MOVEMENT_LINES_MAX, ReceiveAmount, ReceiveCommand, ReceiveLine, ReceiveRefusal, Received, receive};
 pub use refund::{RefundCommand, RefundRefusal, Refunded, SaleRef, refund};
@@ -65,7 +69,8 @@ pub use retire::{Decision, RetireRefusal, look_at_kiosk, release_left, retire_ki
 pub use retired_myself::{Retirement, retired_myself};
 pub use revoke::{RevokeRefusal, revoke};
 pub use rights::{
-    Given, Outstanding, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, taken_over,
+    Given, Outstanding, accept, give, grants_behind, grants_outstanding, hand_over, own_replica, own_row, own_rows,
+    taken_over,
 };
 pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};
@@ -77,4 +82,8 @@ pub use stock_work::{WORK_LINES_MAX, WorkCommand, WorkEntry, WorkRefusal, count_
 pub use streams::streams;
 pub use tidy::{TidiedTo, tidy};
 pub use till::{StatedDiscount, StatedTender, TillRefusal};
+pub use transfers::{
+    DispatchCommand, EnteredBy, ReceiptCommand, TransferCommand, TransferRefusal, call_off_transfer, dispatch_transfer,
+    receive_transfer, request_transfer,
+};
 pub use verify::{Verified, verify};

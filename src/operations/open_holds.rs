@@ -1,6 +1,7 @@
 //! What becomes of an open hold without a sale: it is extended, released, or its time runs out.
 
 use super::hold::{HoldRefusal, lifetime};
+use super::pickups::pickup_lapsed;
 use super::settings::Settings;
 use super::shelves::Shelves;
 use crate::domain::fact::{Entry, Fact};
@@ -19,6 +20,12 @@ pub enum OpenHoldRefusal {
     /// A kiosk names a hold that another device opened.
     #[error("the hold {0} was opened by another device")]
     OfAnother(HoldId),
+    /// The hold of a pickup, which ends with it.
+    #[error("the hold {0} is that of a pickup: refuse the pickup, or have it collected")]
+    OfPickup(HoldId),
+    /// There is no store to hand it to: this is no kiosk's node, or its store cannot be reached.
+    #[error("there is no store that can be reached to hand the hold over to")]
+    NoStore,
     /// It would last too long.
     #[error(transparent)]
     Hold(#[from] HoldRefusal),
@@ -31,6 +38,8 @@ impl OpenHoldRefusal {
         match self {
             Self::NotOpen(_) => "hold-not-open",
             Self::OfAnother(_) => "hold-of-another",
+            Self::OfPickup(_) => "hold-of-pickup",
+            Self::NoStore => "store-not-reached",
             Self::Hold(refusal) => refusal.code(),
         }
     }
@@ -78,6 +87,9 @@ pub fn release_hold(
     id: HoldId,
 ) -> Result<HoldRow, Failure<OpenHoldRefusal>> {
     let row = open(tx, device, id)?;
+    if tx.pickup(id)?.is_some() {
+        return Err(Failure::Refused(OpenHoldRefusal::OfPickup(id)));
+    }
     end(tx, now, &row.hold, HoldEnd::Released)?;
     Ok(row)
 }
@@ -90,12 +102,18 @@ pub fn expire_holds(tx: &mut WriteTransaction<'_>, now: Now) -> Result<usize, St
     let expired = tx.holds_run_out(tx.running_ms(now), EXPIRED_STEP)?;
     for row in &expired {
         end(tx, now, &row.hold, HoldEnd::Expired)?;
+        pickup_lapsed(tx, now, row.hold.opened.id)?;
     }
     tx.note_running(now)?;
     Ok(expired.len())
 }
 
-fn open(tx: &WriteTransaction<'_>, device: &Device, id: HoldId) -> Result<HoldRow, Failure<OpenHoldRefusal>> {
+/// An open hold that the device may do something with.
+pub(super) fn open(
+    tx: &WriteTransaction<'_>,
+    device: &Device,
+    id: HoldId,
+) -> Result<HoldRow, Failure<OpenHoldRefusal>> {
     let row = tx.hold(id)?.ok_or(Failure::Refused(OpenHoldRefusal::NotOpen(id)))?;
     if device.role == Role::Kiosk && row.device != Some(device.ix) {
         return Err(Failure::Refused(OpenHoldRefusal::OfAnother(id)));
@@ -103,7 +121,8 @@ fn open(tx: &WriteTransaction<'_>, device: &Device, id: HoldId) -> Result<HoldRo
     Ok(row)
 }
 
-fn end(tx: &mut WriteTransaction<'_>, now: Now, hold: &Hold, how: HoldEnd) -> Result<(), StorageError> {
+/// Ends a hold with the record that says how.
+pub(super) fn end(tx: &mut WriteTransaction<'_>, now: Now, hold: &Hold, how: HoldEnd) -> Result<(), StorageError> {
     let recorded = tx.stamp(now);
     let fact = Fact::HoldEnded(HoldEnded {
         id: hold.opened.id,

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::audit::{Dictionary, Row, left_by};
+use super::pickups::restore_step;
 use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
+use super::transfers::restore_transfer;
 use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
-use crate::domain::stock::{Accepted, Hold, HoldId, Movement, Place, StockWork};
+use crate::domain::stock::{Accepted, Hold, HoldId, Leg, Movement, Place, StockWork, Transfer};
 use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, Snapshot, StorageError, WriteTransaction};
 use crate::sync::carriage::Archive;
 use crate::sync::shelves::DocumentId;
@@ -39,7 +41,7 @@ pub fn repair(
     now: Now,
     mut progress: impl FnMut(u64),
 ) -> Result<Repaired, StorageError> {
-    let mut rebuild = Rebuild::new(tx)?;
+    let mut rebuild = Rebuild::new(tx, now)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
@@ -78,14 +80,16 @@ pub fn repair(
 /// Makes the rows that one record gives, but for those of shelves and holds.
 pub(super) struct Rebuild {
     names: Dictionary,
+    now: Now,
     done: Repaired,
 }
 
 impl Rebuild {
     /// For records whose series this disk has.
-    pub(super) fn new(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
+    pub(super) fn new(snapshot: &Snapshot<'_>, now: Now) -> Result<Self, StorageError> {
         Ok(Self {
             names: Dictionary::read(snapshot)?,
+            now,
             done: Repaired::default(),
         })
     }
@@ -118,7 +122,15 @@ impl Rebuild {
             Fact::Refund(refund) => self.refund(tx, refund)?,
             Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
+            Fact::PickupStep(step) => restore_step(tx, self.now, step)?,
+            Fact::TransferDispatched(sent) => tx.put_movement(sent.id.movement(Leg::Dispatch), position)?,
+            Fact::TransferReceived(received) => {
+                tx.put_movement(received.id.movement(Leg::Receipt), position)?;
+            }
             _ => {}
+        }
+        if let Some(transfer) = Transfer::of(fact) {
+            restore_transfer(tx, self.now, &transfer)?;
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Rights handed on to another replica, and taken over from one: a record each, and nothing is sent before it is on disk.
 
+use super::open_holds::{OpenHoldRefusal, open};
+use super::pickups::taken_over_late;
 use super::shelves::Shelves;
 use crate::domain::escrow::{Amount, Grant, GrantStep, Refusal, ReplicaId, Row};
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::Sku;
-use crate::domain::stock::{Accepted, Effect, GrantLine, Granted, Hold, Place, Verb};
-use crate::store::{Failure, HoldRow, Now, Position, Rows, Snapshot, StorageError, WriteTransaction};
+use crate::domain::stock::{Accepted, Effect, GrantLine, Granted, HandedHold, Hold, HoldId, HoldOpened, Place, Verb};
+use crate::store::{Device, Failure, HoldRow, Now, Position, Rows, Snapshot, StorageError, WriteTransaction};
 
 /// How many steps of one item are sent again at once.
 const STEPS_MAX: u32 = 64;
@@ -110,6 +112,58 @@ pub fn give(
     Ok(Given { total: after, row })
 }
 
+/// The shortest that a hold lasts for whoever takes it over, in milliseconds.
+const HANDED_MS_MIN: u64 = 1_000;
+
+/// Hands a hold on to another replica with its rights: here it is no longer, and there it is once that replica has taken it
+/// over. Gives the hold as it was.
+///
+/// # Errors
+/// An [`OpenHoldRefusal`], or why the store could not keep it. Nothing is handed on then.
+pub fn hand_over(
+    tx: &mut WriteTransaction<'_>,
+    now: Now,
+    device: &Device,
+    to: &ReplicaId,
+    id: HoldId,
+) -> Result<HoldRow, Failure<OpenHoldRefusal>> {
+    let row = open(tx, device, id)?;
+    let mut lines = Vec::with_capacity(row.hold.opened.lines.len());
+    for held in &row.hold.opened.lines {
+        let before = own_row(tx, &held.sku)?.given(to);
+        let amount = Amount::try_from(held.quantity).unwrap_or_default();
+        let after = before.checked_add(amount).unwrap_or(Amount::MAX);
+        lines.push(GrantLine {
+            sku: held.sku.clone(),
+            grant: Grant { before, after },
+        });
+    }
+    let granted = Granted {
+        to: to.clone(),
+        site: row.hold.opened.site.clone(),
+        request: None,
+        lines,
+        hold: Some(HandedHold {
+            opened: HoldOpened {
+                lifetime_ms: row.hold.remaining_ms(tx.running_ms(now)).max(HANDED_MS_MIN),
+                ..row.hold.opened.clone()
+            },
+        }),
+    };
+    let fact = Fact::Granted(granted.clone());
+    let mut shelves = Shelves::default();
+    shelves.apply_fact(tx, &fact)?;
+    let recorded = tx.stamp(now);
+    let position = tx.append(&Entry { recorded, fact })?.position;
+    shelves.save(tx, position)?;
+    let receiver = tx.known_replica(to)?;
+    for line in &granted.lines {
+        tx.put_granted((receiver, &line.sku), line.grant.after, None, position)?;
+    }
+    tx.remove_hold(&row.hold)?;
+    Ok(row)
+}
+
 /// Takes over what another replica has handed on to this one, as far as it is the next step; a hold that comes with it
 /// is opened. Gives the items whose rights grew; none where all of it was taken over before, where a step before it has
 /// not come, or where it was handed on to another incarnation of this node.
@@ -155,6 +209,7 @@ pub fn accept(
         let device = None;
         tx.put_hold(&HoldRow { hold, device, position })?;
         tx.note_running(now)?;
+        taken_over_late(tx, now, handed.opened.id)?;
     }
     let mut grown = Vec::new();
     for line in &granted.lines {

@@ -7,6 +7,7 @@ mod lines;
 mod repeat;
 mod take;
 
+use super::pickups::pickup_sold;
 use super::request::{Before, Request};
 use super::settings::Settings;
 use super::till::{self, StatedDiscount, StatedTender, TillRefusal};
@@ -203,6 +204,9 @@ pub fn sell(
     let fact = Fact::Sale(sale.clone());
     let appended = tx.append(&Entry { recorded, fact })?;
     goods.record(tx, now, appended.position)?;
+    if let Some(hold) = command.hold {
+        pickup_sold(tx, now, device, hold, (&sale.id, sale.staff.as_ref()))?;
+    }
     tx.insert_document(&Document {
         series: till.series_ix,
         counter: sale.id.counter,

@@ -24,18 +24,16 @@ impl Shelves {
         tx: &mut WriteTransaction<'_>,
         effect: &Effect<'_>,
     ) -> Result<Taken, Failure<Refusal>> {
-        let replica = tx.own_replica()?;
         let key = (effect.place, effect.sku.clone());
         let mut row = match self.rows.remove(&key) {
             Some(row) => row,
-            None => tx
-                .shelf_row(Rows::Now, effect.place, effect.sku, replica)?
-                .unwrap_or_default(),
+            None => tx.own_shelf_row(effect.place, effect.sku)?.unwrap_or_default(),
         };
         let known = match effect.verb {
             // Only a promise looks at what others owe.
             Verb::Hold(_) => {
                 let mut shelf = tx.shelf(effect.place, effect.sku)?;
+                let replica = tx.own_replica()?;
                 shelf.merge_row(&tx.replica(replica)?, &row);
                 shelf
             }

@@ -11,7 +11,7 @@ use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::ids::Sku;
 use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{Movement, StockWork};
+use crate::domain::stock::{HoldId, Leg, Movement, MovementId, PickupState, StockWork, Transfer, TransferId};
 use crate::store::{IncarnationRow, JournalRow, Position, ReplicaIx, Snapshot, StorageError};
 
 /// How many differences are listed; more are only counted.
@@ -68,6 +68,8 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
         shelves: ShelvesFold::default(),
         history: HistoryCheck::new(snapshot)?,
         thresholds: BTreeMap::new(),
+        pickups: BTreeMap::new(),
+        transfers: BTreeMap::new(),
         refunded: BTreeMap::new(),
         found: Verified::default(),
     };
@@ -94,6 +96,7 @@ pub fn verify(snapshot: &Snapshot<'_>, mut progress: impl FnMut(u64, u64)) -> Re
             check.found.differs(Difference::Threshold { sku });
         }
     }
+    check.site_work(snapshot)?;
     let found = &mut check.found;
     check.history.finish(snapshot, |difference| found.differs(difference))?;
     progress(check.found.records, total);
@@ -107,12 +110,41 @@ struct Check {
     history: HistoryCheck,
     /// Thresholds as they were set last.
     thresholds: BTreeMap<Sku, Option<Quantity>>,
+    /// What was decided here of pickups.
+    pickups: BTreeMap<HoldId, PickupState>,
+    /// What was done here about transfers.
+    transfers: BTreeMap<TransferId, Transfer>,
     /// By sale and line, thousandths back.
     refunded: BTreeMap<(Position, u16), Quantity>,
     found: Verified,
 }
 
 impl Check {
+    /// A movement is known by its identity.
+    fn movement(&mut self, snapshot: &Snapshot<'_>, id: MovementId, position: Position) -> Result<(), StorageError> {
+        if snapshot.movement(id)? != Some(position) {
+            self.found.differs(Difference::Movement(id));
+        }
+        Ok(())
+    }
+
+    /// Compares pickups and transfers that are kept with what was recorded of them here.
+    fn site_work(&mut self, snapshot: &Snapshot<'_>) -> Result<(), StorageError> {
+        for (id, state) in std::mem::take(&mut self.pickups) {
+            if snapshot.pickup(id)?.is_some_and(|row| row.pickup.state() < state) {
+                self.found.differs(Difference::Pickup(id));
+            }
+        }
+        for (id, recorded) in std::mem::take(&mut self.transfers) {
+            if let Some(mut row) = snapshot.transfer(id)?
+                && row.transfer.merge(&recorded)
+            {
+                self.found.differs(Difference::Transfer(id));
+            }
+        }
+        Ok(())
+    }
+
     /// An incarnation's chain and its records.
     fn incarnation(
         &mut self,
@@ -187,6 +219,16 @@ impl Check {
         if let Fact::ThresholdSet(set) = &fact {
             self.thresholds.insert(set.sku.clone(), set.threshold);
         }
+        if let Fact::PickupStep(step) = &fact {
+            let state = self.pickups.entry(step.id).or_insert(PickupState::Requested);
+            *state = (*state).max(step.act.state());
+        }
+        if let Some(transfer) = Transfer::of(&fact) {
+            self.transfers
+                .entry(transfer.id)
+                .or_insert_with(|| Transfer::new(transfer.id))
+                .merge(&transfer);
+        }
         if let Some(document) = Row::of(&fact) {
             self.found.documents += 1;
             self.document(snapshot, &document, found.position)?;
@@ -198,10 +240,13 @@ impl Check {
                 (&refund.totals, refund.recompute_totals())
             }
             Fact::Movement(Movement { id: Some(id), .. }) | Fact::StockWork(StockWork { id, .. }) => {
-                if snapshot.movement(*id)? != Some(found.position) {
-                    self.found.differs(Difference::Movement(*id));
-                }
-                return Ok(());
+                return self.movement(snapshot, *id, found.position);
+            }
+            Fact::TransferDispatched(sent) => {
+                return self.movement(snapshot, sent.id.movement(Leg::Dispatch), found.position);
+            }
+            Fact::TransferReceived(received) => {
+                return self.movement(snapshot, received.id.movement(Leg::Receipt), found.position);
             }
             _ => return Ok(()),
         };

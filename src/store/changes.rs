@@ -26,6 +26,8 @@ pub enum Change {
     Incarnation,
     /// An alert was raised, cleared, or seen.
     Alerts,
+    /// A pickup or a transfer went further.
+    SiteWork,
     /// Something was set aside.
     SetAside,
     /// The machine's clock jumped.

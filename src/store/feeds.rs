@@ -2,6 +2,7 @@
 
 use super::keys::{count, row_count, signed, unsigned};
 use super::{Snapshot, StorageError, WriteTransaction};
+use crate::domain::stock::site_feed;
 use crate::sync::wire::FeedCursor;
 
 /// The feed of items.
@@ -10,12 +11,13 @@ pub const CATALOG_FEED: &str = "catalog";
 pub const PRICES_FEED: &str = "prices";
 
 impl Snapshot<'_> {
-    /// Every feed that the node takes, and how far it has it.
+    /// Every feed that the node takes, and how far it has it: the last is its own site's.
     ///
     /// # Errors
     /// Where they cannot be read.
     pub fn feed_cursors(&self) -> Result<Vec<FeedCursor>, StorageError> {
-        [CATALOG_FEED, PRICES_FEED]
+        let own = site_feed(&self.known_identity()?.site);
+        [CATALOG_FEED, PRICES_FEED, &own]
             .into_iter()
             .map(|feed| self.feed_cursor(feed))
             .collect()

@@ -56,7 +56,10 @@ impl Snapshot<'_> {
     }
 
     /// The last record of all.
-    pub(crate) fn last_position(&self) -> Result<Position, StorageError> {
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn last_position(&self) -> Result<Position, StorageError> {
         let found = self.one("SELECT max(position) FROM journal", (), |row| {
             row.get::<_, Option<i64>>(0)
         })?;

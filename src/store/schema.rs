@@ -18,6 +18,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0010_rights.sql")),
     M::up(include_str!("../../migrations/node/0011_history.sql")),
     M::up(include_str!("../../migrations/node/0012_alerts.sql")),
+    M::up(include_str!("../../migrations/node/0013_pickups.sql")),
+    M::up(include_str!("../../migrations/node/0014_transfers.sql")),
     M::up(include_str!("../../migrations/node/0015_retired.sql")),
     M::up(include_str!("../../migrations/node/0016_standby.sql")),
 ];

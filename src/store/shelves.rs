@@ -100,6 +100,13 @@ impl Rows {
     }
 }
 
+/// Changes a row that is there: it is looked for once, not twice.
+const CHANGE: &str = "UPDATE shelf SET added = ?4, removed = ?5, held = ?6, freed = ?7, debt = ?8, repaid = ?9, \
+    peers = ?10, touched = ?11 WHERE sku = ?1 AND place = ?2 AND replica = ?3";
+
+/// How many rows the writer remembers: what most shops sell in a week, in about 4 MB.
+const ROWS_KEPT_MAX: usize = 16_384;
+
 const FIGURES: &str = "sum(added - removed), sum(held - freed), sum(debt - repaid), \
     (SELECT coalesce(sum(amount), 0) FROM unpromised WHERE unpromised.sku = shelf.sku)";
 const REGISTERS: &str = "added, removed, held, freed, debt, repaid, peers";
@@ -280,6 +287,15 @@ impl WriteTransaction<'_> {
         Ok(ReplicaIx(self.inserted()))
     }
 
+    /// The present incarnation's row of an item, from memory where it was moved before; none where it has none.
+    pub(crate) fn own_shelf_row(&mut self, place: Place, sku: &Sku) -> Result<Option<Row>, StorageError> {
+        let replica = self.own_replica()?;
+        if let Some(known) = self.remembered(place, sku, replica) {
+            return Ok(Some(known.clone()));
+        }
+        self.shelf_row(Rows::Now, place, sku, replica)
+    }
+
     /// Keeps a replica's row of an item. `touched` is the record that moved it.
     pub(crate) fn put_shelf_row(
         &mut self,
@@ -290,8 +306,9 @@ impl WriteTransaction<'_> {
     ) -> Result<(), StorageError> {
         let registers = row.registers();
         let peers = self.packed_peers(registers)?;
-        self.write(
-            rows.put(),
+        let is_there = rows == Rows::Now && self.remembered(place, sku, replica).is_some();
+        let written = self.write(
+            if is_there { CHANGE } else { rows.put() },
             (
                 sku.as_str(),
                 place.number(),
@@ -306,13 +323,33 @@ impl WriteTransaction<'_> {
                 touched.0,
             ),
         )?;
+        if written != 1 {
+            return Err(StorageError::Inconsistent(format!(
+                "the row of {sku} that was read is not there"
+            )));
+        }
+        if rows == Rows::Now && place == Place::Sellable && self.state.replica == Some(replica) {
+            if self.state.own_rows.len() >= ROWS_KEPT_MAX {
+                self.state.own_rows.clear();
+            }
+            self.state.own_rows.insert(sku.clone(), (replica, row.clone()));
+        }
         Ok(())
+    }
+
+    fn remembered(&self, place: Place, sku: &Sku, replica: ReplicaIx) -> Option<&Row> {
+        if place != Place::Sellable {
+            return None;
+        }
+        let (of, row) = self.state.own_rows.get(sku)?;
+        (*of == replica).then_some(row)
     }
 
     /// Lets every row of a replica go.
     pub(crate) fn remove_rows(&mut self, rows: Rows, replica: ReplicaIx) -> Result<(), StorageError> {
         let sql = format!("DELETE FROM {} WHERE replica = ?1", rows.table());
         self.write(&sql, (replica.0,))?;
+        self.state.own_rows.clear();
         Ok(())
     }
 

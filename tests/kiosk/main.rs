@@ -24,4 +24,5 @@ mod relayed;
 mod retired;
 mod rights;
 mod shelves;
+mod site_work;
 mod tree;

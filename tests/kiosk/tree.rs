@@ -126,6 +126,15 @@ impl Tree {
         node
     }
 
+    /// Starts the node of another site, which has that name too.
+    pub fn open_site(&self, site: &str) -> Node {
+        let mut command = Command::new(PROGRAM);
+        command.args(["node", "--node", site, "--site", site, "--listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(self.disk(site));
+        let broker = format!("127.0.0.1:{}", self.broker.port());
+        Node::start(site, command.args(["--broker", &broker]), &self.disk(site))
+    }
+
     pub fn kill_headquarters(&mut self) {
         self.hq.take().expect("it runs").kill();
     }

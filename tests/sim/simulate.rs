@@ -32,11 +32,11 @@ struct Arguments {
     /// Real disks: the node's store and operations and headquarters' database, on files that lose power.
     #[arg(long)]
     full: bool,
-    /// The shelf level: fifty replicas on one shelf.
-    #[arg(long, conflicts_with = "full")]
+    /// The shelf level: fifty replicas on one shelf; on real disks, with `--full`, stores, kiosks and headquarters.
+    #[arg(long)]
     shelf: bool,
     /// Measure policies of rebalancing against each other, on the same customers and cut links.
-    #[arg(long, requires = "shelf")]
+    #[arg(long, requires = "shelf", conflicts_with = "full")]
     policies: bool,
     /// Turn one thing of the seed down, or up; also several: kinds of trouble by their weight, sizes (shelf level).
     #[arg(long = "with", value_name = "NAME=VALUE", requires = "shelf", requires = "seed", value_parser = parse_turn)]
@@ -136,6 +136,15 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
         shelf::policies::print(&table);
         return ExitCode::from(u8::from(!shelf::policies::is_best(&table)));
     }
+    if let Some(fault) = fault.filter(|fault| arguments.full && !shelf::full::run::FAULTS.contains(fault)) {
+        return wrong_usage(&format!("{fault} is not planted on real disks; run it without --full"));
+    }
+    if let Some(seed) = arguments.seed.filter(|_| arguments.full) {
+        if arguments.shrink || !arguments.turns.is_empty() {
+            return wrong_usage("only worlds of the pure level can be turned down or shrunk; run it without --full");
+        }
+        return play_full_shelf(seed, fault, arguments.trace);
+    }
     if let Some(seed) = arguments.seed {
         let mut options = shelf::options::Options::of_seed(seed);
         for (name, value) in &arguments.turns {
@@ -153,7 +162,12 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
     // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
     let progress = progress_of(started, end.saturating_sub(first));
-    let report = shelf::runner::run_range(first..end, fault, threads, arguments.failures, progress);
+    let play = if arguments.full {
+        shelf::full::run::run_seed
+    } else {
+        shelf::runner::run_seed
+    };
+    let report = shelf::runner::run_range(play, first..end, fault, threads, arguments.failures, progress);
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{} seeds ({first}..{end}) in {seconds:.1} s, {:.1} seeds/s: {} steps, at least {} a seed; {} holds opened, {} refused, {} messages, {} failed",
@@ -174,7 +188,8 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
         println!("seed {}: {}", broken.seed, broken.what);
         let fault = fault.map(|fault| format!(" --fault {fault}")).unwrap_or_default();
         println!(
-            "    cargo run --release --bin simulate -- --shelf --seed {} --trace{fault}",
+            "    cargo run --release --bin simulate -- --shelf{} --seed {} --trace{fault}",
+            if arguments.full { " --full" } else { "" },
             broken.seed
         );
     }
@@ -185,6 +200,16 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
     ExitCode::from(u8::from(!report.broken.is_empty()))
 }
 
+/// Plays one world of the shelf level on real disks, with every step written out where that is wanted.
+fn play_full_shelf(seed: u64, fault: Option<Fault>, trace: bool) -> ExitCode {
+    let options = shelf::full::options::Options::of_seed(seed);
+    if trace {
+        println!("{options:#?}");
+    }
+    let (result, lines) = shelf::full::run::run(options, fault, trace);
+    tell_of_shelf(seed, result, &lines)
+}
+
 /// Plays one world of the shelf level, with every step written out where that is wanted.
 fn play_shelf(options: shelf::options::Options, fault: Option<Fault>, trace: bool) -> ExitCode {
     let seed = options.seed;
@@ -192,7 +217,11 @@ fn play_shelf(options: shelf::options::Options, fault: Option<Fault>, trace: boo
         println!("{options:#?}");
     }
     let (result, lines) = shelf::run::run(options, fault, trace);
-    if !write_out(&lines) {
+    tell_of_shelf(seed, result, &lines)
+}
+
+fn tell_of_shelf(seed: u64, result: Result<shelf::run::Summary, shelf::run::Failure>, lines: &[String]) -> ExitCode {
+    if !write_out(lines) {
         return ExitCode::SUCCESS;
     }
     match result {

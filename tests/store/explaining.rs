@@ -46,7 +46,13 @@ fn held(shop: &mut Shop, till: &Device, key: &str, quantity: &str) -> HoldRow {
 }
 
 fn follow(shop: &mut Shop) {
-    while shop.write(|tx, _| follow_history(tx)).unwrap() {}
+    while shop
+        .write(|tx, _| {
+            let last = tx.last_position()?;
+            follow_history(tx, last)
+        })
+        .unwrap()
+    {}
 }
 
 fn explained(shop: &Shop, sku: &str) -> Explanation {

@@ -21,6 +21,7 @@ mod searching;
 mod selling;
 mod sending;
 mod shop;
+mod site_work;
 mod working;
 mod writer;
 

@@ -68,7 +68,13 @@ fn each_kind_of_work_moves_its_place_and_says_who_and_why() {
     let (reason, place) = (WorkReason::EntryError, Place::Sellable);
     done(&mut shop, &till, "e", &work(WorkKind::Correction { reason, place }, -1)).unwrap();
     assert_eq!(shop.stock("1001"), 5_000);
-    while shop.write(|tx, _| follow_history(tx)).unwrap() {}
+    while shop
+        .write(|tx, _| {
+            let last = tx.last_position()?;
+            follow_history(tx, last)
+        })
+        .unwrap()
+    {}
     clean(&shop);
     let sku: Sku = "1001".parse().unwrap();
     let explained = shop.core.read(|snapshot| explain(snapshot, &sku, 20)).unwrap().unwrap();
@@ -87,7 +93,13 @@ fn each_kind_of_work_moves_its_place_and_says_who_and_why() {
     assert_eq!(lost.who.as_deref(), Some("device \"till 1\", staff ann"));
     assert_eq!(lost.why.as_deref(), Some("stolen, on sale"));
     shop.write(|tx, now| repair(tx, now, |_| {})).unwrap();
-    while shop.write(|tx, _| follow_history(tx)).unwrap() {}
+    while shop
+        .write(|tx, _| {
+            let last = tx.last_position()?;
+            follow_history(tx, last)
+        })
+        .unwrap()
+    {}
     clean(&shop);
 }
 

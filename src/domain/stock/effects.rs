@@ -8,6 +8,7 @@
 
 use super::hold::{HoldEnd, HoldEnded, HoldLine};
 use super::movement::Movement;
+use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
 use super::retirement::{LateMove, LatePosted};
 use super::rights::{Accepted, GrantLine, Granted};
@@ -38,6 +39,8 @@ pub enum Verb<'f> {
     Add(Amount),
     /// [`Row::take`].
     Take(Amount),
+    /// [`Row::spend`].
+    Spend(Amount),
     /// [`Row::hold`].
     Hold(Amount),
     /// [`Row::release`].
@@ -111,6 +114,7 @@ impl Verb<'_> {
             Self::TakeFor { retired, drawn, amount } => return row.take_for(retired, drawn, amount),
             Self::GiveFor { retired, drawn, amount } => return row.give_for(retired, drawn, amount),
             Self::Add(n) => row.add(n)?,
+            Self::Spend(n) => row.spend(n)?,
             Self::Hold(n) => row.hold(n, shelf)?,
             Self::Release(n) => row.release(n)?,
             Self::Give { to, amount } => row.give(to, amount)?,
@@ -173,8 +177,21 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
             let lines = released.lines.iter();
             lines.map(|line| of_grant(&released.site, line, &verb)).collect()
         }
+        Fact::PickupStep(step) => of_pickup(step),
+        Fact::TransferDispatched(dispatched) if !dispatched.from_hold => {
+            let left = |line| of_line(Some(&dispatched.way.from), line, Verb::Spend);
+            dispatched.lines.iter().map(left).collect()
+        }
+        Fact::TransferReceived(received) => {
+            let arrived = |line| of_line(Some(&received.to), line, Verb::Add);
+            received.lines.iter().map(arrived).collect()
+        }
         Fact::Opened(_)
         | Fact::HoldExtended(_)
+        | Fact::PickupOrdered(_)
+        | Fact::TransferRequested(_)
+        | Fact::TransferCalledOff(_)
+        | Fact::TransferDispatched(_)
         | Fact::Rehomed(_)
         | Fact::Correction(_)
         | Fact::Settlement(_)
@@ -190,18 +207,22 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
 #[must_use]
 pub fn effects_of_copy(fact: &Fact) -> Vec<Effect<'_>> {
     match fact {
-        Fact::Sale(_) | Fact::Refund(_) | Fact::Movement(_) | Fact::StockWork(_) => effects(fact),
-        Fact::HoldEnded(ended) => {
-            let HoldEnd::Sold { sold, .. } = &ended.end else {
-                return Vec::new();
-            };
-            let sold = ended.lines.iter().zip(sold);
-            sold.map(|(line, sold)| Effect {
-                site: Some(&ended.site),
-                ..here(&line.sku, Verb::Take(amount(*sold)))
-            })
-            .collect()
+        Fact::Sale(_)
+        | Fact::Refund(_)
+        | Fact::Movement(_)
+        | Fact::StockWork(_)
+        | Fact::PickupStep(_)
+        | Fact::TransferReceived(_) => effects(fact),
+        Fact::TransferDispatched(dispatched) if !dispatched.from_hold => {
+            let left = |line| of_line(Some(&dispatched.way.from), line, Verb::Take);
+            dispatched.lines.iter().map(left).collect()
         }
+        Fact::HoldEnded(ended) => left_from_hold(ended)
+            .map(|(sku, left)| Effect {
+                site: Some(&ended.site),
+                ..here(sku, Verb::Take(amount(left)))
+            })
+            .collect(),
         Fact::LatePosted(posted) => {
             let moved = posted.lines.iter().filter_map(|line| match line.moved {
                 LateMove::Out(n) => Some(here(&line.sku, Verb::Take(n))),
@@ -226,7 +247,9 @@ pub fn late_moves(fact: &Fact) -> Vec<(&Sku, LateMove)> {
     moved
         .filter_map(|effect| {
             let moved = match effect.verb {
-                Verb::Take(n) | Verb::TakeFor { amount: n, .. } | Verb::SellHeld { sold: n, .. } => LateMove::Out(n),
+                Verb::Take(n) | Verb::Spend(n) | Verb::TakeFor { amount: n, .. } | Verb::SellHeld { sold: n, .. } => {
+                    LateMove::Out(n)
+                }
                 Verb::Add(n) => LateMove::In(n),
                 Verb::Hold(_)
                 | Verb::Release(_)
@@ -319,16 +342,39 @@ fn of_end(ended: &HoldEnded) -> Vec<Effect<'_>> {
             .iter()
             .map(|line| of_line(site, line, Verb::Release))
             .collect(),
-        HoldEnd::Sold { sold, .. } => {
-            // A list that is too short sold nothing of the rest.
-            let sold = sold.iter().copied().chain(std::iter::repeat(Quantity::ZERO));
-            let lines = ended.lines.iter().zip(sold).map(|(line, sold)| {
-                let sold = amount(sold);
+        HoldEnd::Sold { .. } | HoldEnd::Collected | HoldEnd::Dispatched { .. } => {
+            let lines = ended.lines.iter().zip(left_from_hold(ended)).map(|(line, (_, left))| {
+                let sold = amount(left);
                 of_line(site, line, |held| Verb::SellHeld { held, sold })
             });
             lines.collect()
         }
     }
+}
+
+/// What left the shelf with the end of a hold, by its lines; nothing where it was given up.
+pub fn left_from_hold(ended: &HoldEnded) -> impl Iterator<Item = (&Sku, Quantity)> {
+    let nothing: &[Quantity] = &[];
+    let (left, whole) = match &ended.end {
+        HoldEnd::Sold { sold, .. } => (sold.as_slice(), false),
+        HoldEnd::Dispatched { sent, .. } => (sent.as_slice(), false),
+        HoldEnd::Collected => (nothing, true),
+        HoldEnd::Released | HoldEnd::Expired => (nothing, false),
+    };
+    let mut left = left.iter().copied();
+    ended.lines.iter().map(move |line| {
+        // A list that is too short let nothing of the rest go.
+        let listed = left.next().unwrap_or_default();
+        (&line.sku, if whole { line.quantity } else { listed })
+    })
+}
+
+fn of_pickup(step: &PickupStep) -> Vec<Effect<'_>> {
+    let PickupAct::Collected { in_hand, .. } = &step.act else {
+        return Vec::new();
+    };
+    let taken = |line| of_line(Some(&step.site), line, Verb::Take);
+    in_hand.iter().map(taken).collect()
 }
 
 fn of_granted(granted: &Granted) -> Vec<Effect<'_>> {

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 
+use super::transfer::TransferId;
 use crate::domain::ids::{ChannelId, CustomerRef, SaleId, SiteId, Sku, StaffId};
 use crate::domain::quantity::Quantity;
 
@@ -160,6 +161,15 @@ pub enum HoldEnd {
         sale: SaleId,
         /// How much of each line's item was sold from it.
         sold: Vec<Quantity>,
+    },
+    /// The customer fetched all of it, and had paid before.
+    Collected,
+    /// It left for another site. `sent` says how much of each item, in the order of the hold's lines.
+    Dispatched {
+        /// The transfer.
+        transfer: TransferId,
+        /// How much of each line's item left.
+        sent: Vec<Quantity>,
     },
 }
 

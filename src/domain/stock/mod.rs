@@ -6,22 +6,31 @@
 mod effects;
 mod hold;
 mod movement;
+mod pickup;
 mod place;
 mod retirement;
 mod rights;
+mod site_feed;
 mod status;
 mod step;
+mod transfer;
 mod work;
 
-pub use effects::{Effect, Verb, effects, effects_of_copy, late_moves};
+pub use effects::{Effect, Verb, effects, effects_of_copy, late_moves, left_from_hold};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
+pub use pickup::{Pickup, PickupAct, PickupOrdered, PickupReason, PickupState, PickupStep, SITE_LINES_MAX};
 pub use place::Place;
 pub use retirement::{
     Closed, LateLine, LateMove, LatePosted, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased,
     close, says_something,
 };
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
+pub use site_feed::{SiteKey, SiteNews, is_site_feed, site_feed};
 pub use status::{AlertKind, Severity, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, Particulars, StepKind, quantity};
+pub use transfer::{
+    By, DifferenceReason, Leg, Transfer, TransferCalledOff, TransferDifference, TransferDispatched, TransferId,
+    TransferIdError, TransferReceived, TransferRequested, TransferState, Way, differences,
+};
 pub use work::{StockWork, WorkKind, WorkLine, WorkReason};

@@ -56,6 +56,8 @@ pub enum AlertKind {
     Oversold,
     /// The parent was not heard from for longer than a limit.
     Stale,
+    /// Not so much of an item arrived as another site had sent.
+    TransferDifference,
 }
 
 /// How bad it is.
@@ -72,12 +74,13 @@ pub enum Severity {
 
 impl AlertKind {
     /// All.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::LowStock,
         Self::OutOfStock,
         Self::HighReservation,
         Self::Oversold,
         Self::Stale,
+        Self::TransferDifference,
     ];
     /// Those of an item.
     pub const OF_ITEMS: [Self; 4] = [Self::LowStock, Self::OutOfStock, Self::HighReservation, Self::Oversold];
@@ -91,6 +94,8 @@ impl AlertKind {
             Self::HighReservation => 3,
             Self::Oversold => 4,
             Self::Stale => 5,
+            // As the fact's kind.
+            Self::TransferDifference => 27,
         }
     }
 
@@ -109,6 +114,7 @@ impl AlertKind {
             Self::HighReservation => "high_reservation",
             Self::Oversold => "oversold",
             Self::Stale => "stale",
+            Self::TransferDifference => "transfer_difference",
         }
     }
 
@@ -117,7 +123,7 @@ impl AlertKind {
     pub const fn severity(self) -> Severity {
         match self {
             Self::OutOfStock | Self::Oversold => Severity::Critical,
-            Self::LowStock | Self::Stale => Severity::Warning,
+            Self::LowStock | Self::Stale | Self::TransferDifference => Severity::Warning,
             Self::HighReservation => Severity::Info,
         }
     }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{HoldEnd, HoldOpened, HoldPurpose};
 use super::movement::MovementKind;
+use super::pickup::{PickupAct, PickupStep};
 use super::place::Place;
 use super::retirement::ReleaseCause;
+use super::transfer::By;
 use super::work::{StockWork, WorkKind};
 use crate::domain::escrow::{Amount, Row};
 use crate::domain::fact::{Entry, Fact};
@@ -53,6 +55,12 @@ pub enum StepKind {
     Moved,
     /// A count found more or less than there should be.
     Count,
+    /// A customer fetched goods that were paid before.
+    Collected,
+    /// Goods left for another site.
+    Dispatched,
+    /// Goods of another site arrived.
+    Arrived,
     /// A retired node's debt was taken over.
     Retired,
     /// What a retired node did behind the head that it was retired at.
@@ -63,7 +71,7 @@ pub enum StepKind {
 
 impl StepKind {
     /// Every kind, in the order in which an account lists them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Earlier,
         Self::Opening,
         Self::Receipt,
@@ -81,6 +89,9 @@ impl StepKind {
         Self::Loss,
         Self::Moved,
         Self::Count,
+        Self::Collected,
+        Self::Dispatched,
+        Self::Arrived,
         Self::Retired,
         Self::Late,
         Self::Released,
@@ -107,6 +118,10 @@ impl StepKind {
             Self::Loss => 14,
             Self::Moved => 15,
             Self::Count => 16,
+            // As the facts' kinds.
+            Self::Collected => 23,
+            Self::Dispatched => 26,
+            Self::Arrived => 27,
             Self::Retired => 30,
             Self::Late => 31,
             Self::Released => 32,
@@ -140,6 +155,9 @@ impl StepKind {
             Self::Loss => "lost",
             Self::Moved => "moved to or from another place",
             Self::Count => "found by a count",
+            Self::Collected => "fetched, paid before",
+            Self::Dispatched => "sent to another site",
+            Self::Arrived => "arrived from another site",
             Self::Retired => "debt of a retired node taken over",
             Self::Late => "moved by a retired node after it was retired",
             Self::Released => "left by a retired node, may be promised again",
@@ -169,7 +187,15 @@ impl StepKind {
                 HoldEnd::Released => Self::HoldReleased,
                 HoldEnd::Expired => Self::HoldExpired,
                 HoldEnd::Sold { .. } => Self::SaleFromHold,
+                HoldEnd::Collected => Self::Collected,
+                HoldEnd::Dispatched { .. } => Self::Dispatched,
             },
+            Fact::PickupStep(PickupStep {
+                act: PickupAct::Collected { .. },
+                ..
+            }) => Self::Collected,
+            Fact::TransferDispatched(_) => Self::Dispatched,
+            Fact::TransferReceived(_) => Self::Arrived,
             Fact::Granted(granted) if granted.hold.is_some() => Self::HandedOver,
             Fact::Granted(_) => Self::Granted,
             Fact::Accepted(accepted) if accepted.hold.is_some() => Self::TakenOver,
@@ -182,6 +208,10 @@ impl StepKind {
             | Fact::Rehomed(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
+            | Fact::PickupOrdered(_)
+            | Fact::PickupStep(_)
+            | Fact::TransferRequested(_)
+            | Fact::TransferCalledOff(_)
             | Fact::ThresholdSet(_)
             | Fact::StandbyAdmitted(_)
             | Fact::StandbyDismissed(_) => {
@@ -324,9 +354,24 @@ impl Particulars {
                 who: None,
                 why: match &ended.end {
                     HoldEnd::Sold { sale, .. } => Some(format!("sale {sale}")),
+                    HoldEnd::Collected => Some("a pickup, paid before".into()),
+                    HoldEnd::Dispatched { transfer, .. } => Some(format!("transfer {transfer}")),
                     HoldEnd::Released | HoldEnd::Expired => None,
                 },
             },
+            Fact::PickupStep(step) => Self {
+                document: Some(format!("pickup {}", step.id)),
+                who: Some(of_device(&step.by, &step.staff)),
+                why: step.note.clone(),
+            },
+            Fact::TransferDispatched(sent) => {
+                Self::of_transfer(&sent.id.to_string(), &sent.by, format!("to {}", sent.way.to))
+            }
+            Fact::TransferReceived(received) => {
+                let from = received.from.as_ref().map(|from| format!("from {from}"));
+                let why = from.unwrap_or_else(|| "from another site".into());
+                Self::of_transfer(&received.id.to_string(), &received.by, why)
+            }
             Fact::Granted(granted) => Self {
                 document: granted.request.map(|request| format!("request {request}")),
                 who: None,
@@ -369,6 +414,9 @@ impl Particulars {
             | Fact::HoldExtended(_)
             | Fact::Correction(_)
             | Fact::Settlement(_)
+            | Fact::PickupOrdered(_)
+            | Fact::TransferRequested(_)
+            | Fact::TransferCalledOff(_)
             | Fact::ThresholdSet(_)
             | Fact::StandbyAdmitted(_)
             | Fact::StandbyDismissed(_) => Self::default(),
@@ -376,7 +424,6 @@ impl Particulars {
     }
 
     fn of_work(work: &StockWork) -> Self {
-        let by = work.staff.as_ref().map(|staff| format!(", staff {staff}"));
         let (document, why) = match &work.kind {
             WorkKind::GoodsIn {
                 supplier, reference, ..
@@ -396,8 +443,17 @@ impl Particulars {
         let why = why.into_iter().chain(work.note.clone()).collect::<Vec<_>>().join(", ");
         Self {
             document: Some(document.unwrap_or_else(|| format!("work {}", work.id))),
-            who: Some(format!("device \"{}\"{}", work.device, by.unwrap_or_default())),
+            who: Some(of_device(&work.device, &work.staff)),
             why: Some(why).filter(|why| !why.is_empty()),
+        }
+    }
+
+    fn of_transfer(id: &str, by: &By, why: String) -> Self {
+        let why: Vec<String> = std::iter::once(why).chain(by.note.clone()).collect();
+        Self {
+            document: Some(format!("transfer {id}")),
+            who: Some(of_device(&by.device, &by.staff)),
+            why: Some(why.join(", ")),
         }
     }
 
@@ -415,6 +471,11 @@ impl Particulars {
             why: Some(format!("{purpose}, channel {}", opened.channel)),
         }
     }
+}
+
+fn of_device(device: &str, staff: &Option<StaffId>) -> String {
+    let by = staff.as_ref().map(|staff| format!(", staff {staff}"));
+    format!("device \"{device}\"{}", by.unwrap_or_default())
 }
 
 const fn place_words(place: Place) -> &'static str {

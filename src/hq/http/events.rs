@@ -17,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::guard::Caller;
 use super::sales::SummaryBody;
 use super::state::HqApi;
+use crate::domain::ids::SiteId;
 use crate::hq::{Happening, SaleSummary};
 use crate::http::problem::{Problem, kind};
 
@@ -28,10 +29,17 @@ const WAITING_MAX: usize = 64;
 #[derive(Debug, Serialize)]
 struct NothingBody {}
 
+/// A site.
+#[derive(Debug, Serialize)]
+struct SiteBody {
+    site: SiteId,
+}
+
 /// Sales as they are counted, and what else changes.
 ///
 /// Events: `sale` (a sale or a refund, as in `/v1/sales`; when many come at once not each is told), `figures` (totals
-/// and stock have moved), `nodes` (a node has come, gone or was settled), `reset` (some events were missed: read anew
+/// and stock have moved), `nodes` (a node has come, gone or was settled), `site` (a pickup or a transfer of that site went
+/// further), `reset` (some events were missed: read anew
 /// what you show). A comment every 15 seconds says that the stream lives.
 #[utoipa::path(
     get, path = "/v1/events", tag = "figures",
@@ -62,6 +70,7 @@ pub(super) async fn stream(
                 Ok(Happening::Figures) => event("figures", &NothingBody {}),
                 // Of no interest to people: figures are told when they move.
                 Ok(Happening::Rights(_)) => continue,
+                Ok(Happening::Site(site)) => event("site", &SiteBody { site }),
                 Ok(Happening::Nodes) => event("nodes", &NothingBody {}),
                 Err(RecvError::Lagged(_)) => event("reset", &NothingBody {}),
                 Err(RecvError::Closed) => return,

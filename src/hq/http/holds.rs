@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
-use super::command::Command;
+use super::command::{Command, Done};
 use super::state::HqApi;
 use crate::domain::escrow::Amount;
 use crate::domain::ids::{ChannelId, CustomerRef, SiteId, Sku};
@@ -130,13 +130,38 @@ pub(super) async fn create(State(api): State<HqApi>, command: Command<HoldReques
         return Err(Problem::new(&kind::KEY_MISSING, detail));
     };
     let opened = command.body.opened(HoldId::of(keyed.caller.as_bytes(), &keyed.key))?;
-    let site = opened.site.clone();
-    let lines: Vec<(Sku, Amount)> = opened.lines.iter().filter_map(wanted).collect();
+    let (site, lines) = (opened.site.clone(), opened.lines.clone());
+    let done = with_rights(&api, &site, &lines, || {
+        let (api, command, opened) = (&api, command.clone(), opened.clone());
+        async move {
+            let running_ms = api.headquarters.running_ms();
+            command
+                .once(api, StatusCode::CREATED, move |writing, _, _, now_ms| {
+                    let hold = open_hold(writing, opened, running_ms, now_ms)?;
+                    Ok::<_, RightsError>(HoldBody::of(hold, running_ms))
+                })
+                .await
+        }
+    })
+    .await?;
+    touched(&api, site, &lines);
+    api.grown();
+    Ok(done.response)
+}
+
+/// Makes a promise of a site's goods: at once, or once the site has handed rights on for it.
+pub(super) async fn with_rights<F: Future<Output = Result<Done, Problem>>>(
+    api: &HqApi,
+    site: &SiteId,
+    lines: &[HoldLine],
+    promise: impl Fn() -> F,
+) -> Result<Done, Problem> {
+    let lines: Vec<(Sku, Amount)> = lines.iter().filter_map(wanted).collect();
     let demand = RightsEvent::Demand {
         site: site.clone(),
         lines: lines.clone(),
     };
-    let mut done = open(&api, command.clone(), opened.clone()).await;
+    let mut done = promise().await;
     if matches!(&done, Err(problem) if problem.kind().code == kind::NOT_ENOUGH_TO_PROMISE.code) {
         let (answer, answered) = oneshot::channel();
         let wanted = RightsEvent::Wanted {
@@ -147,26 +172,12 @@ pub(super) async fn create(State(api): State<HqApi>, command: Command<HoldReques
         if api.rights(wanted)
             && let Ok(kept) = answered.await
         {
-            done = open(&api, command, opened.clone()).await;
+            done = promise().await;
             drop(kept);
         }
     }
     let _ = api.rights(demand);
-    let done = done?;
-    touched(&api, site, &opened.lines);
-    api.grown();
-    Ok(done)
-}
-
-async fn open(api: &HqApi, command: Command<HoldRequest>, opened: HoldOpened) -> Result<Response, Problem> {
-    let running_ms = api.headquarters.running_ms();
-    let done = command
-        .once(api, StatusCode::CREATED, move |writing, _, _, now_ms| {
-            let hold = open_hold(writing, opened, running_ms, now_ms)?;
-            Ok::<_, RightsError>(HoldBody::of(hold, running_ms))
-        })
-        .await?;
-    Ok(done.response)
+    done
 }
 
 /// Gives a hold up: what it held can be promised again.
@@ -221,7 +232,8 @@ pub(super) async fn list(
     Ok(Json(HoldsBody { holds, next_cursor }))
 }
 
-fn touched(api: &HqApi, site: SiteId, lines: &[HoldLine]) {
+/// Tells whoever moves rights that headquarters' own rows of a site have moved.
+pub(super) fn touched(api: &HqApi, site: SiteId, lines: &[HoldLine]) {
     let skus = lines.iter().map(|line| line.sku.clone()).collect();
     // Where too much waits, the rows are read when they are asked for.
     let _ = api.rights(RightsEvent::Touched { site, skus });

@@ -17,6 +17,7 @@ mod instants;
 mod metrics;
 mod nodes;
 mod openapi;
+mod pickups;
 mod retirements;
 mod router;
 mod sales;
@@ -28,6 +29,7 @@ mod status;
 mod stock;
 mod tokens;
 mod totals;
+mod transfers;
 
 pub use access::{Access, RULES, Rule};
 pub use router::router;

@@ -12,8 +12,8 @@ use super::guard::guard;
 use super::openapi::{self, Description};
 use super::state::HqApi;
 use super::{
-    catalog, events, feeds, health, holds, metrics, nodes, retirements, sales, set_aside, settlements, shelves, status,
-    stock, tokens, totals,
+    catalog, events, feeds, health, holds, metrics, nodes, pickups, retirements, sales, set_aside, settlements,
+    shelves, status, stock, tokens, totals, transfers,
 };
 use crate::http::docs;
 use crate::http::problem::pages;
@@ -36,6 +36,10 @@ pub fn router(api: HqApi) -> Router {
         .routes(routes!(shelves::list))
         .routes(routes!(holds::list, holds::create))
         .routes(routes!(holds::release))
+        .routes(routes!(pickups::list, pickups::create))
+        .routes(routes!(pickups::call_off))
+        .routes(routes!(transfers::list, transfers::create))
+        .routes(routes!(transfers::end))
         .routes(routes!(nodes::list, nodes::enrol))
         .routes(routes!(nodes::sites))
         .routes(routes!(retirements::look, retirements::retire))

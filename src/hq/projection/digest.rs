@@ -7,9 +7,12 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::escrow::Amount;
+use crate::domain::fact::Fact;
+use crate::domain::ids::{SiteId, Sku};
 use crate::domain::journal::Hash;
 use crate::domain::sale::{Refund, Sale};
-use crate::domain::stock::{Movement, StockWork};
+use crate::domain::stock::{Movement, StockWork, Verb, effects};
 
 /// A sale's digest.
 pub(super) fn of_sale(sale: &Sale) -> Hash {
@@ -38,6 +41,28 @@ pub(super) fn of_movement(movement: &Movement) -> Hash {
 /// The digest of work on the stock.
 pub(super) fn of_work(work: &StockWork) -> Hash {
     digest(&("work", work))
+}
+
+/// Of goods that left or arrived: which, how much and where, whoever entered it.
+pub(super) fn of_goods(fact: &Fact) -> Hash {
+    let moved = effects(fact);
+    let goods: Vec<(Option<&SiteId>, &Sku, i64)> = moved
+        .iter()
+        .map(|effect| {
+            let amount = match effect.verb {
+                Verb::Add(amount) | Verb::Take(amount) | Verb::Spend(amount) | Verb::SellHeld { sold: amount, .. } => {
+                    amount
+                }
+                _ => Amount::ZERO,
+            };
+            (
+                effect.site,
+                effect.sku,
+                i64::try_from(amount.parts()).unwrap_or(i64::MAX),
+            )
+        })
+        .collect();
+    digest(&("goods", goods))
 }
 
 fn digest(content: &impl Serialize) -> Hash {

@@ -9,11 +9,14 @@ use super::walk::{Effect, Figures, Place};
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SaleId, SiteId, Sku};
+use crate::domain::journal::Hash;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{Movement, Place as Shelf, StockWork, Verb, effects};
+use crate::domain::stock::{
+    HoldEnd, HoldEnded, Leg, Movement, MovementId, PickupStep, Place as Shelf, StockWork, Transfer, Verb, effects,
+};
 use crate::hq::happenings::{Happening, RightsMoved};
 use crate::hq::storage::{OriginId, RetiredReplica, StorageError, Writing};
-use crate::hq::{retire, rights};
+use crate::hq::{pickups, retire, rights, transfers};
 
 /// The quantities that a transaction has touched.
 #[derive(Debug, Default)]
@@ -111,6 +114,16 @@ impl Stock {
             }
             Fact::Movement(movement) => self.movement(writing, place, movement),
             Fact::StockWork(work) => self.work(writing, place, work, fact),
+            Fact::HoldEnded(ended) => self.hold_ended(writing, place, ended, fact),
+            Fact::PickupOrdered(ordered) if rights::replica(writing)?.node == *place.node => {
+                pickups::take_order(writing, ordered, place.received_ms)?;
+                Ok(Effect::Applied)
+            }
+            Fact::PickupStep(step) => self.pickup(writing, place, step, fact),
+            Fact::TransferRequested(_)
+            | Fact::TransferCalledOff(_)
+            | Fact::TransferDispatched(_)
+            | Fact::TransferReceived(_) => self.transfer(writing, place, fact),
             // What a retired node hands on behind its head, headquarters has already.
             Fact::Granted(_) | Fact::Accepted(_) if late => Ok(Effect::Applied),
             Fact::Retired(retired) if replica(place) != rights::replica(writing)? => {
@@ -172,11 +185,96 @@ impl Stock {
         work: &StockWork,
         fact: &Fact,
     ) -> Result<Effect, StorageError> {
-        let digest = digest::of_work(work);
-        match writing.movement_digest(work.id)? {
+        self.once(writing, place, (work.id, digest::of_work(work)), fact)
+    }
+
+    /// The end of a hold: goods of a pickup that was paid before, or that left for another site, went out with it. What
+    /// was sold is the sale's.
+    fn hold_ended(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        ended: &HoldEnded,
+        fact: &Fact,
+    ) -> Result<Effect, StorageError> {
+        let id = match &ended.end {
+            HoldEnd::Collected => MovementId(ended.id.0),
+            HoldEnd::Dispatched { transfer, .. } => transfer.movement(Leg::Dispatch),
+            HoldEnd::Sold { .. } | HoldEnd::Released | HoldEnd::Expired => return Ok(Effect::Applied),
+        };
+        self.once(writing, place, (id, digest::of_goods(fact)), fact)
+    }
+
+    /// What was decided of a pickup, by headquarters or at its site; goods may have gone out with it.
+    fn pickup(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        step: &PickupStep,
+        fact: &Fact,
+    ) -> Result<Effect, StorageError> {
+        let by = replica(place);
+        let here = rights::replica(writing)?.node == by.node;
+        let site = pickups::site_of(writing, step.id)?;
+        if !here && (step.site != *place.site || site.is_some_and(|site| site != step.site)) {
+            return Ok(Effect::Refused(format!("the pickup {} is another site's", step.id)));
+        }
+        if !effects(fact).is_empty() {
+            let id = MovementId(step.id.0);
+            let counted = self.once(writing, place, (id, digest::of_goods(fact)), fact)?;
+            if counted != Effect::Applied {
+                return Ok(counted);
+            }
+        }
+        self.moved
+            .extend(pickups::take_step(writing, &by, step, place.received_ms)?);
+        Ok(Effect::Applied)
+    }
+
+    /// What was done about a transfer, by headquarters or at one of its ends; goods may have left or arrived with it.
+    fn transfer(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
+        let Some(heard) = Transfer::of(fact) else {
+            return Ok(Effect::Applied);
+        };
+        let here = rights::replica(writing)?.node == *place.node;
+        let may = match fact {
+            Fact::TransferRequested(requested) => {
+                here || requested.way.from == *place.site || requested.way.to == *place.site
+            }
+            Fact::TransferDispatched(sent) => sent.way.from == *place.site,
+            Fact::TransferReceived(received) => received.to == *place.site,
+            _ => true,
+        };
+        if !may {
+            return Ok(Effect::Refused(format!("the transfer {} is other sites'", heard.id)));
+        }
+        let leg = match fact {
+            Fact::TransferDispatched(sent) if !sent.from_hold => Some(Leg::Dispatch),
+            Fact::TransferReceived(_) => Some(Leg::Receipt),
+            _ => None,
+        };
+        if let Some(leg) = leg {
+            let id = heard.id.movement(leg);
+            let counted = self.once(writing, place, (id, digest::of_goods(fact)), fact)?;
+            if counted != Effect::Applied {
+                return Ok(counted);
+            }
+        }
+        self.moved.extend(transfers::take(writing, &heard, place.received_ms)?);
+        Ok(Effect::Applied)
+    }
+
+    /// Moves stock by a fact's effects, once for each identity. Another fact under an identity that is taken is set aside.
+    fn once(
+        &mut self,
+        writing: &Writing<'_>,
+        place: &Place<'_>,
+        (id, digest): (MovementId, Hash),
+        fact: &Fact,
+    ) -> Result<Effect, StorageError> {
+        match writing.movement_digest(id)? {
             Some(counted) if counted == digest => return Ok(Effect::Applied),
             Some(_) => {
-                let id = work.id;
                 return Ok(Effect::Refused(format!(
                     "another movement has the same identity {id}; this one is not counted"
                 )));
@@ -188,14 +286,16 @@ impl Stock {
         let changes = on_sale.map(|effect| {
             let change = match effect.verb {
                 Verb::Add(amount) => i64::try_from(amount.parts()).ok(),
-                Verb::Take(amount) => i64::try_from(amount.parts()).ok().and_then(i64::checked_neg),
+                Verb::Take(amount) | Verb::Spend(amount) | Verb::SellHeld { sold: amount, .. } => {
+                    i64::try_from(amount.parts()).ok().and_then(i64::checked_neg)
+                }
                 _ => Some(0),
             };
             (effect.sku, change)
         });
         let effect = self.change(writing, place.site, changes)?;
         if effect == Effect::Applied {
-            writing.add_movement(work.id, (place.origin, place.seq), digest)?;
+            writing.add_movement(id, (place.origin, place.seq), digest)?;
         }
         Ok(effect)
     }

@@ -19,6 +19,7 @@ mod registers;
 mod retired;
 mod rights;
 mod sales;
+mod site_work;
 mod stock;
 mod successors;
 mod tokens;
@@ -46,6 +47,7 @@ pub(in crate::hq) use registers::Register;
 pub(in crate::hq) use retired::RetiredReplica;
 pub use sales::SaleKind;
 pub(in crate::hq) use sales::{NewRepeat, NewSale, SalesOfDay};
+pub use site_work::KnownTransfer;
 pub use tokens::{Token, TokenRole};
 pub use totals::DailyTotal;
 use writer::Writer;
@@ -65,6 +67,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0013_retired.sql")),
     M::up(include_str!("../../../migrations/hq/0010_rights.sql")),
     M::up(include_str!("../../../migrations/hq/0014_successors.sql")),
+    M::up(include_str!("../../../migrations/hq/0015_site_work.sql")),
 ];
 
 /// How many connections wait for readers between reads.

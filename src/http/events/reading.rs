@@ -9,7 +9,7 @@ use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Refund, Sale};
-use crate::domain::stock::{Accepted, Granted};
+use crate::domain::stock::{Accepted, Granted, PickupAct, PickupStep};
 use crate::store::{IncarnationRow, Position, Snapshot, StorageError};
 
 /// The most records that are read at once.
@@ -162,7 +162,17 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Retired(retired) => retired.lines.iter().map(|line| &line.sku).collect(),
         Fact::LatePosted(posted) => posted.lines.iter().map(|line| &line.sku).collect(),
         Fact::RightsReleased(released) => released.lines.iter().map(|line| &line.sku).collect(),
+        Fact::TransferDispatched(sent) => sent.lines.iter().map(|line| &line.sku).collect(),
+        Fact::TransferReceived(received) => received.lines.iter().map(|line| &line.sku).collect(),
+        Fact::PickupStep(PickupStep {
+            act: PickupAct::Collected { in_hand, .. },
+            ..
+        }) if !in_hand.is_empty() => in_hand.iter().map(|line| &line.sku).collect(),
         Fact::Opened(_)
+        | Fact::PickupOrdered(_)
+        | Fact::PickupStep(_)
+        | Fact::TransferRequested(_)
+        | Fact::TransferCalledOff(_)
         | Fact::HoldExtended(_)
         | Fact::Rehomed(_)
         | Fact::Correction(_)

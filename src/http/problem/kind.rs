@@ -139,6 +139,33 @@ kinds! {
     NOT_ENOUGH_TO_PROMISE = CONFLICT "not-enough-to-promise" "There is not enough to promise"
         "A promise needs rights, and this node has too few for the lines that `short` lists; `promisable` says how much \
          of each it could promise. Nothing is held. Goods in a customer's hand can be sold all the same.";
+    HOLD_OF_PICKUP = CONFLICT "hold-of-pickup" "The hold belongs to a pickup"
+        "The goods wait for a customer who ordered them online. They are free again once the pickup is refused or \
+         cancelled, or its time has run out.";
+    STORE_NOT_REACHED = CONFLICT "store-not-reached" "There is no store to hand the hold over to"
+        "A kiosk's own node hands holds over to its store while the two are connected. Nothing was handed over: sell the \
+         goods here, or sell them at the till as goods in hand and release this hold.";
+    PICKUP_NOT_FOUND = NOT_FOUND "pickup-not-found" "There is no such pickup"
+        "No pickup of this identity was ordered, or it was over so long ago that it is no longer kept.";
+    PICKUP_OVER = CONFLICT "pickup-over" "The pickup is over"
+        "It was collected, refused or cancelled, or its time ran out. Nothing was decided.";
+    PICKUP_NOT_PAID = CONFLICT "pickup-not-paid" "The pickup is not paid"
+        "The customer pays here: record a sale with the pickup's identity as its `hold`.";
+    TRANSFER_NOT_FOUND = NOT_FOUND "transfer-not-found" "There is no such transfer"
+        "This site has not heard of a transfer of this identity. What arrives against a paper can be received all the same.";
+    TRANSFER_STATE = CONFLICT "transfer-state" "The transfer is further, or over"
+        "Goods leave once and arrive once, and a transfer is called off only while nothing has left. Nothing was done.";
+    TRANSFER_ELSEWHERE = CONFLICT "transfer-elsewhere" "Another site does that"
+        "The site that the goods leave dispatches them, the one that they go to receives them. Nothing was done.";
+    TRANSFER_QUANTITY = UNPROCESSABLE_ENTITY "transfer-quantity" "The quantity is not one of a transfer"
+        "What is asked for or leaves is over 0; what arrives is 0 where an item that was sent is missing.";
+    TRANSFER_DIFFERENCE = UNPROCESSABLE_ENTITY "transfer-difference" "Other goods arrived than left"
+        "`differences` lists by item what left and what arrived. Count again, or repeat with a `reason`; the difference is \
+         then kept and told.";
+    SAME_SITE = UNPROCESSABLE_ENTITY "same-site" "It is the same site"
+        "Goods go from one site to another.";
+    NOT_IN_THE_HOLD = UNPROCESSABLE_ENTITY "not-in-the-hold" "The hold does not hold that"
+        "What leaves out of a hold is at most what it holds of each item.";
     HOLD_QUANTITY = UNPROCESSABLE_ENTITY "hold-quantity" "The quantity cannot be held"
         "A line holds more than 0, and at most as much as the device's role may.";
     HOLD_LIFETIME = UNPROCESSABLE_ENTITY "hold-lifetime" "The hold would last too long"

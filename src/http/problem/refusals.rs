@@ -5,8 +5,9 @@ use crate::domain::money::Money;
 use crate::domain::sale::{RefundRefusal as RefundRuleRefusal, SaleRefusal};
 use crate::http::kept::KeptRefusal;
 use crate::operations::{
-    AcknowledgeRefusal, HoldRefusal, OpenHoldRefusal, PairRefusal, ReceiveRefusal, RedeemRefusal, RefundRefusal,
-    RetireRefusal, RevokeRefusal, SellRefusal, ThresholdRefusal, TillRefusal, WorkRefusal,
+    AcknowledgeRefusal, HoldRefusal, OpenHoldRefusal, PairRefusal, PickupRefusal, ReceiveRefusal, RedeemRefusal,
+    RefundRefusal, RetireRefusal, RevokeRefusal, SellRefusal, Short, ThresholdRefusal, TillRefusal, TransferRefusal,
+    WorkRefusal,
 };
 use crate::store::Failure;
 
@@ -154,20 +155,7 @@ impl From<HoldRefusal> for Problem {
             R::Repeated { line, .. } | R::UnknownSku { line, .. } => on_line(problem, line, "/sku"),
             R::Lifetime { .. } => problem.at("/seconds"),
             R::TooManyOpen { .. } | R::Used => problem,
-            R::NotEnough(short) => {
-                let lines: Vec<serde_json::Value> = short
-                    .into_iter()
-                    .map(|short| {
-                        serde_json::json!({
-                            "line": short.line,
-                            "sku": short.sku,
-                            "wanted": short.wanted,
-                            "promisable": short.promisable,
-                        })
-                    })
-                    .collect();
-                problem.at("/lines").with("short", lines)
-            }
+            R::NotEnough(lines) => problem.at("/lines").with("short", short(lines)),
         }
     }
 }
@@ -176,7 +164,10 @@ impl From<OpenHoldRefusal> for Problem {
     fn from(refusal: OpenHoldRefusal) -> Self {
         let (code, detail) = (refusal.code(), refusal.to_string());
         match refusal {
-            OpenHoldRefusal::NotOpen(_) | OpenHoldRefusal::OfAnother(_) => refused(code, detail),
+            OpenHoldRefusal::NotOpen(_)
+            | OpenHoldRefusal::OfAnother(_)
+            | OpenHoldRefusal::OfPickup(_)
+            | OpenHoldRefusal::NoStore => refused(code, detail),
             OpenHoldRefusal::Hold(refusal) => refusal.into(),
         }
     }
@@ -209,6 +200,44 @@ impl From<RetireRefusal> for Problem {
             | RetireRefusal::Already { .. }
             | RetireRefusal::NotRetired(_)
             | RetireRefusal::Row { .. } => problem,
+        }
+    }
+}
+
+impl From<PickupRefusal> for Problem {
+    fn from(refusal: PickupRefusal) -> Self {
+        use PickupRefusal as R;
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            R::Unknown(_) | R::Over { .. } | R::NotPaid(_) => problem,
+            R::NoteMissing | R::Note => problem.at("/note"),
+        }
+    }
+}
+
+impl From<TransferRefusal> for Problem {
+    fn from(refusal: TransferRefusal) -> Self {
+        use TransferRefusal as R;
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            R::Unknown(_) | R::NotHere { .. } | R::State { .. } | R::LongMade => problem,
+            R::NoLines | R::TooManyLines(_) => problem.at("/lines"),
+            R::Quantity { line, .. } | R::NotHeld { line, .. } => on_line(problem, line, "/quantity"),
+            R::Repeated { line, .. } => on_line(problem, line, "/sku"),
+            R::SameSite(_) => problem,
+            R::NotEnough(lines) => problem.at("/lines").with("short", short(lines)),
+            R::NotOpen(_) => problem.at("/hold"),
+            R::Unexplained(found) => {
+                let found = found.into_iter().map(|one| {
+                    serde_json::json!({
+                        "sku": one.sku.to_string(),
+                        "sent": one.sent.to_string(),
+                        "arrived": one.arrived.to_string(),
+                    })
+                });
+                problem.at("/reason").with("differences", found.collect::<Vec<_>>())
+            }
+            R::NoteMissing | R::Note => problem.at("/note"),
         }
     }
 }
@@ -246,6 +275,18 @@ impl From<RefundRuleRefusal> for Problem {
             R::RecordsInconsistent => problem,
         }
     }
+}
+
+fn short(lines: Vec<Short>) -> Vec<serde_json::Value> {
+    let body = |short: Short| {
+        serde_json::json!({
+            "line": short.line,
+            "sku": short.sku,
+            "wanted": short.wanted,
+            "promisable": short.promisable,
+        })
+    };
+    lines.into_iter().map(body).collect()
 }
 
 fn refused(code: &'static str, detail: String) -> Problem {

@@ -3,7 +3,7 @@
 use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, ReceiptNumber, ReceiptSeries, SaleId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{HoldId, MovementId};
+use crate::domain::stock::{HoldId, MovementId, TransferId};
 
 /// One thing that is not as the journal says, or a place where the journal itself is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +159,12 @@ pub enum Difference {
         /// The item.
         sku: Sku,
     },
+    /// A pickup of which more was decided here than is kept.
+    #[error("the pickup {0} is not as far as the journal says")]
+    Pickup(HoldId),
+    /// A transfer of which more was done here than is kept.
+    #[error("the transfer {0} lacks what the journal says of it")]
+    Transfer(TransferId),
     /// An item's steps in all.
     #[error("the history of {sku} does not come to its shelf")]
     StepSums {

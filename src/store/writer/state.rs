@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::domain::escrow::Row;
 use crate::domain::ids::{Incarnation, ReceiptSeries, RegisterId, Sku};
 use crate::domain::journal::{Hash, Head};
 use crate::store::catalog::Priced;
@@ -60,6 +61,8 @@ pub(in crate::store) struct State {
     pub prices_version: Option<u64>,
     /// What was read of items that were sold. Whatever writes a price or the catalog empties it.
     pub prices: HashMap<Sku, Priced>,
+    /// What is on sale, by this replica's own rows, as they were read or written last.
+    pub own_rows: HashMap<Sku, (ReplicaIx, Row)>,
     /// The random number of this process, under which versions of feeds are given out.
     pub epoch: u64,
     /// The feeds of which it has given out any.
@@ -89,6 +92,7 @@ impl State {
         self.receipt_series.clear();
         self.prices_version = None;
         self.prices.clear();
+        self.own_rows.clear();
         self.served.clear();
     }
 }

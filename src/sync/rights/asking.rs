@@ -24,9 +24,8 @@ impl Book {
         if let Some(at) = self.asks.iter().position(answers) {
             let ask = self.asks.remove(at);
             self.stock_pause_ms = 0;
-            // What settled debt came too, but does not show in the rights.
-            let settled = self.figures.owed.above(figures.owed).parts();
-            let gained = figures.rights.above(self.figures.rights).parts() + settled;
+            // The row may have been told before this word of it, and customers here may have taken of it since.
+            let gained = (self.risen + self.rises(figures)).saturating_sub(ask.risen);
             // Whoever gave all that it was asked for may have more.
             if gained < ask.needed {
                 self.note_word(from, ask.stamp);
@@ -165,6 +164,7 @@ impl Book {
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + share_ms,
             answer_ms: desk.now_ms + share_ms.saturating_sub(desk.config.answer_margin_ms).max(share_ms / 2),
+            risen: self.risen,
         };
         if self.say(desk, &mut ask) {
             *desk.next_request = desk.next_request.wrapping_add(1);

@@ -50,6 +50,8 @@ pub(super) struct Ask {
     pub until_ms: u64,
     /// By when the neighbour is to answer.
     pub answer_ms: u64,
+    /// What [`Book::risen`] was.
+    pub risen: u64,
 }
 
 /// A neighbour's last word to us: it could not give what was asked by the ask of this stamp.
@@ -95,6 +97,8 @@ pub(super) struct Round {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Book {
     pub figures: Figures,
+    /// By how much rights have grown here, and debt fallen, in all.
+    pub risen: u64,
     /// The figures are those of the row: a shelf that was forgotten has to be read before anything is said of it.
     pub is_read: bool,
     pub demand: Demand,
@@ -196,6 +200,13 @@ impl Book {
         desk.outputs.push_back(Output::LookUp {
             shelf: desk.key.clone(),
         });
+    }
+
+    /// By how much rights have grown, and debt fallen, once the row says so.
+    pub fn rises(&self, figures: Figures) -> u64 {
+        let gained = figures.rights.above(self.figures.rights).parts();
+        // What settled debt came too, but does not show in the rights.
+        gained + self.figures.owed.above(figures.owed).parts()
     }
 
     /// What may be promised or given and is not meant for anybody yet.

@@ -206,6 +206,7 @@ impl RightsEngine {
                     book.round_after_ms = 0;
                 }
             }
+            book.risen = book.risen.saturating_add(book.rises(figures));
             book.figures = figures;
             book.is_read = true;
         });

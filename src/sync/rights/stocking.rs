@@ -64,6 +64,7 @@ impl Book {
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + desk.config.wait_ms,
             answer_ms: desk.now_ms + desk.config.wait_ms,
+            risen: self.risen,
         };
         if self.say(desk, &mut ask) {
             *desk.next_request = desk.next_request.wrapping_add(1);

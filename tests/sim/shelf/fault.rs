@@ -38,6 +38,12 @@ pub enum Rule {
     Heals,
     /// The engines go quiet.
     Quiet,
+    /// What was acknowledged is on disk, whatever happened to its process. Of the full level.
+    Durable,
+    /// `verify` finds nothing. Of the full level.
+    Verifies,
+    /// The program does what it must. Of the full level.
+    Works,
 }
 
 impl fmt::Display for Rule {
@@ -59,6 +65,9 @@ impl fmt::Display for Rule {
             Self::LawfulRefusal => "P3 only lawful refusals",
             Self::Heals => "P2 all is equal and settled after healing",
             Self::Quiet => "P8 the engines go quiet",
+            Self::Durable => "P1 what was acknowledged is there",
+            Self::Verifies => "P4 verify is clean",
+            Self::Works => "P5 nothing is in the way",
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Runs ranges of seeds on every core and tells of those that broke a rule.
 
+use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::thread;
 
 use super::fault::{Fault, Rule};
 use super::options::Options;
-use super::run::{Summary, run};
+use super::run::{Failure, Summary, run};
 
 /// A seed that broke a rule, or the program.
 #[derive(Debug, Clone)]
@@ -34,9 +35,10 @@ pub struct Report {
     pub broken: Vec<Broken>,
 }
 
-/// Runs `seeds` on `threads` threads. Stops once `failures_max` of them have failed. `progress` is called after each
-/// seed with how many are done.
+/// Has `play` run `seeds` on `threads` threads. Stops once `failures_max` of them have failed. `progress` is called after
+/// each seed with how many are done.
 pub fn run_range(
+    play: impl Fn(u64, Option<Fault>) -> Result<Summary, Broken> + Sync,
     seeds: Range<u64>,
     planted: Option<Fault>,
     threads: usize,
@@ -53,7 +55,7 @@ pub fn run_range(
         if seed >= seeds.end {
             return;
         }
-        let result = run_seed(seed, planted);
+        let result = play(seed, planted);
         let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
         report.seeds += 1;
         match result {
@@ -87,15 +89,23 @@ pub fn run_seed(seed: u64, planted: Option<Fault>) -> Result<Summary, Broken> {
     let options = Options::of_seed(seed);
     match catch_unwind(AssertUnwindSafe(|| run(options, planted, false).0)) {
         Ok(Ok(summary)) => Ok(summary),
-        Ok(Err(failure)) => {
-            let (rule, what) = (Some(failure.violation.rule), failure.to_string());
-            Err(Broken { seed, rule, what })
-        }
-        Err(panic) => {
-            let what = panic.downcast_ref::<String>().cloned();
-            let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let what = format!("the program panicked: {}", what.unwrap_or_default());
-            Err(Broken { seed, rule: None, what })
-        }
+        Ok(Err(failure)) => Err(Broken::of(seed, &failure)),
+        Err(panic) => Err(Broken::of_panic(seed, panic.as_ref())),
+    }
+}
+
+impl Broken {
+    /// A rule was broken.
+    pub fn of(seed: u64, failure: &Failure) -> Self {
+        let (rule, what) = (Some(failure.violation.rule), failure.to_string());
+        Self { seed, rule, what }
+    }
+
+    /// The program panicked.
+    pub fn of_panic(seed: u64, panic: &(dyn Any + Send)) -> Self {
+        let what = panic.downcast_ref::<String>().cloned();
+        let what = what.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let what = format!("the program panicked: {}", what.unwrap_or_default());
+        Self { seed, rule: None, what }
     }
 }
