@@ -12,6 +12,7 @@ mod holds;
 mod link_engines;
 pub mod randomness;
 mod relays;
+mod rights_event;
 mod rights_loop;
 mod standby;
 mod standby_key;
