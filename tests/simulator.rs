@@ -52,6 +52,36 @@ fn seeds_that_once_failed_stay_green() {
 }
 
 #[test]
+fn seeds_of_the_shelf_level_that_once_failed_stay_green() {
+    for (seed, reason) in regressions::SHELF {
+        let result = shelf::runner::run_seed(*seed, None);
+        assert!(result.is_ok(), "shelf level, seed {seed} ({reason}): {result:?}");
+    }
+}
+
+#[test]
+fn a_red_seed_shrinks_to_the_least_that_still_breaks_the_same_rule() {
+    let fault = Some(Fault::HoldEndedTwice);
+    let found = (0..SEEDS_TO_NOTICE).find_map(|seed| {
+        let options = shelf::options::Options::of_seed(seed);
+        shelf::knobs::shrink(options, fault)
+    });
+    let shrunk = found.expect("a seed that notices");
+    let whole = shelf::options::Options::of_seed(shrunk.options.seed);
+    assert!(shrunk.options.actions < whole.actions / 2, "{shrunk:?}");
+    // What is printed plays the same again.
+    let mut again = whole.clone();
+    for turn in shelf::knobs::differences(&shrunk.options, &whole) {
+        let (name, value) = turn.split_once('=').expect("a name and a value");
+        let value = value.parse().expect("a number");
+        shelf::knobs::turn(&mut again, name, value).expect("a knob");
+    }
+    let (result, _) = shelf::run::run(again, fault, false);
+    let failure = result.expect_err("red");
+    assert_eq!(failure.to_string(), shrunk.failure.to_string());
+}
+
+#[test]
 fn a_seed_always_gives_the_same_run() {
     for (level, seeds) in [(Level::Pure, 0..5), (Level::Full, 0..3)] {
         for seed in seeds {

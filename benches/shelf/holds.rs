@@ -1,5 +1,6 @@
-//! (c) Ten thousand customers want one of a hundred scarce items at once: a running node, over HTTP. Beside it, in turns,
-//! bare SQLite does what a shop without rights, journal or repeats would do: one update with a condition, as durably.
+//! (c) Ten thousand customers want one of a hundred scarce items at once: a running node, over HTTP. Beside it, in
+//! turns, bare SQLite does what a shop without rights, journal or repeats would do: one update with a condition, as
+//! durably.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! What a shelf that many sell from costs, and what it saves: `cargo bench --bench shelf`.
 //!
-//! Times are compared within one run only, as ratios; bytes and refusals follow from seeds and are the same everywhere.
-//! Memory is measured in processes of its own. Every figure's target stands beside it; a target that is missed is told and
-//! fails nothing, but a unit promised twice does.
+//! Times are compared within one run only, as ratios; bytes and refusals follow from seeds and are the same
+//! everywhere. Memory is measured in processes of its own. Every figure's target stands beside it; a target that is
+//! missed is told and fails nothing, but a unit promised twice does.
 
 // Of what is shared with others each takes what it needs.
 #[allow(dead_code)]
@@ -42,8 +42,8 @@ pub type Outcome<T> = Result<T, Failure>;
 
 /// Measure shelves: bytes, memory, promises.
 ///
-/// Parts: (a) bytes and time for what was touched, (b) memory of headquarters, (c) concurrent holds, (d) a month of demand
-/// through this project, its baselines, Loro, Yjs and PouchDB. Needs Node and npm for (d).
+/// Parts: (a) bytes and time for what was touched, (b) memory of headquarters, (c) concurrent holds, (d) a month of
+/// demand through this project, its baselines, Loro, Yjs and PouchDB. Needs Node and npm for (d).
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Only these parts.

@@ -1,6 +1,6 @@
-//! A trace played through this project: its rows, its engine of rights and its documents, on the tree of a store. Disks
-//! and sockets are not there: what is committed stands in memory, what is sent arrives after a moment unless the link is
-//! cut.
+//! A trace played through this project: its rows, its engine of rights and its documents, on the tree of a store.
+//! Disks and sockets are not there: what is committed stands in memory, what is sent arrives after a moment unless
+//! the link is cut.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};

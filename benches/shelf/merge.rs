@@ -1,5 +1,5 @@
-//! (a) What headquarters hears of a store where 500 of 10,000 items were touched, in every bucket: bytes, and the time to
-//! take them in.
+//! (a) What headquarters hears of a store where 500 of 10,000 items were touched, in every bucket: bytes, and the
+//! time to take them in.
 
 use std::time::Instant;
 
@@ -135,8 +135,8 @@ fn stocked(skus: &[Sku]) -> Outcome<Both> {
     Ok(Both { rows, written, read })
 }
 
-/// So many sales, each out of a hold, of every twentieth item; then one sync point. The parcels, and how long writing and
-/// packing took, in milliseconds.
+/// So many sales, each out of a hold, of every twentieth item; then one sync point. The parcels, and how long writing
+/// and packing took, in milliseconds.
 fn touched(both: &mut Both, skus: &[Sku], sales: u64) -> Outcome<(Vec<Vec<u8>>, f64)> {
     let items: Vec<usize> = (0..ITEMS).step_by(ITEMS / TOUCHED).collect();
     for item in &items {

@@ -1,5 +1,5 @@
-//! (d) Libraries of others, each in a process of its own, on the same trace. They are installed from npm into the target
-//! folder the first time, in the versions that `rivals/package.json` names.
+//! (d) Libraries of others, each in a process of its own, on the same trace. They are installed from npm into the
+//! target folder the first time, in the versions that `rivals/package.json` names.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! (b) The memory of headquarters with 10,000 items on 1, 10 and 100 sites. Real processes: each site's node brings its
-//! stock, has its documents taken over and goes; then headquarters is started anew, every shelf of every site is read, and
-//! its memory is looked at.
+//! (b) The memory of headquarters with 10,000 items on 1, 10 and 100 sites. Real processes: each site's node brings
+//! its stock, has its documents taken over and goes; then headquarters is started anew, every shelf of every site is
+//! read, and its memory is looked at.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,6 @@
-//! The demand that all systems are given: who comes when to whom and wants what, when goods come in, when links are cut.
-//! It is drawn before anything plays it and written to a file, so that what a system does cannot change who comes.
+//! The demand that all systems are given: who comes when to whom and wants what, when goods come in, when links are
+//! cut. It is drawn before anything plays it and written to a file, so that what a system does cannot change who
+//! comes.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,8 +8,8 @@ use std::path::Path;
 use crate::Outcome;
 use crate::rng::Rng;
 
-/// Headquarters with the web shop, the store with its tills, the kiosks. Each but the first hangs on the link of its own
-/// number: the store on headquarters, the kiosks on the store.
+/// Headquarters with the web shop, the store with its tills, the kiosks. Each but the first hangs on the link of its
+/// own number: the store on headquarters, the kiosks on the store.
 pub const REPLICAS: usize = 5;
 pub const HEADQUARTERS: usize = 0;
 pub const STORE: usize = 1;
@@ -73,8 +74,8 @@ impl Trace {
         trace
     }
 
-    /// Customers. A few items are wanted by many, most by few (Zipf's law), and those that are wanted most are others at
-    /// each kiosk and on the web.
+    /// Customers. A few items are wanted by many, most by few (Zipf's law), and those that are wanted most are others
+    /// at each kiosk and on the web.
     fn draw_visits(&mut self, rng: &mut Rng) -> Vec<u64> {
         let Size { items, days, visits } = self.size;
         let mut wanted = vec![0; items];
@@ -135,8 +136,8 @@ impl Trace {
         }
     }
 
-    /// Links: the one to headquarters is away for minutes often and for a day sometimes, those of kiosks for minutes and
-    /// hours.
+    /// Links: the one to headquarters is away for minutes often and for a day sometimes, those of kiosks for minutes
+    /// and hours.
     fn draw_outages(&mut self, rng: &mut Rng) {
         let end_ms = self.size.days * DAY_MS;
         for link in 1..REPLICAS {

@@ -50,6 +50,9 @@ impl Server {
     }
 }
 
+/// How long connecting may take, and how long what was sent may stay unheard on the other machine.
+const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// A client with its token.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -110,6 +113,9 @@ impl Client {
         crate::node::tls::install_crypto_provider();
         let http = reqwest::Client::builder()
             .timeout(std::time::Duration::from_secs(60))
+            // Whoever has more than one to ask must hear soon that a machine is gone.
+            .connect_timeout(CONNECT_MAX)
+            .tcp_user_timeout(CONNECT_MAX)
             .pool_max_idle_per_host(256)
             .tcp_nodelay(true)
             .build()?;

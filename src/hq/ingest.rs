@@ -304,9 +304,7 @@ impl Group<'_> {
             position,
             sealed: &readable.sealed,
         })?;
-        if let (1, Some(_)) = (from, &readable.read.opened)
-            && succession::says_it_succeeds(origin)
-        {
+        if from == 1 && succession::says_it_succeeds(origin) {
             self.successions.insert(origin.node.clone());
         }
         let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);

@@ -153,7 +153,8 @@ pub(super) fn take_step(
             PickupState::Accepted | PickupState::Ready | PickupState::Collected
         );
         // What a life of the node that is over has decided is done by its next one, which has the goods.
-        let lives = writing.newest_incarnation(&by.node)? == Some(by.incarnation);
+        let newest = writing.newest_incarnation(&by.node)? == Some(by.incarnation);
+        let lives = newest && writing.retired(by)?.is_none();
         let failed = |error: RightsError| StorageError::Failed(error.to_string());
         if store_does_it && lives && !pickup.state().is_over() {
             rights::hand_over(writing, by, &hold, now_ms).map_err(failed)?;

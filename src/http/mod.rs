@@ -62,6 +62,6 @@ pub use rate::Rate;
 pub use rights::{Ready, RightsAsk, RightsDesk};
 pub use router::router;
 pub use serve::{Peer, ServeLimits, serve};
-pub use standbys::{StandbyDesk, StandbyReport, StandbyStatus};
+pub use standbys::{StandbyDesk, StandbyReport, StandbyStatus, forget_unsent_copies};
 pub use state::{ApiLimits, ApiParts, ApiState, Clock};
 pub use sync::{Link, LinkReport};

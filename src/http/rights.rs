@@ -15,13 +15,13 @@ pub enum RightsAsk {
     Wanted {
         /// What the promise needs in all, each item once.
         lines: Vec<(Sku, Amount)>,
-        /// Takes the rights.
+        /// Takes the rights, before long; dropped where there are none.
         answer: oneshot::Sender<Ready>,
     },
-    /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
-    Retired(ReplicaId),
     /// Which replica the parent is, where it can be reached.
     Parent(oneshot::Sender<ReplicaId>),
+    /// A kiosk's node was retired: it is told, where it can be reached, and nobody counts on it.
+    Retired(ReplicaId),
 }
 
 /// How long demand gathers before it is looked at.

@@ -24,6 +24,8 @@ use crate::domain::fact::{Fact, OpenedReason};
 use crate::operations::load_batch;
 use crate::store::{GateState, Snapshot, StorageError, back_up};
 
+/// How a copy is called while it is made.
+const COPY_PREFIX: &str = "standby-copy-";
 /// How much of a copy is read at once, and how many such pieces wait for a slow standby.
 const PIECE_BYTES: usize = 64 << 10;
 const PIECES_MAX: usize = 16;
@@ -183,9 +185,19 @@ pub(super) async fn base(State(api): State<ApiState>, caller: Caller) -> Result<
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
 }
 
+/// Removes copies that were being made when the process died; none is being made while it starts.
+pub fn forget_unsent_copies(folder: &std::path::Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(COPY_PREFIX)) {
+        if let Err(error) = std::fs::remove_file(entry.path()) {
+            tracing::warn!(%error, file = %entry.path().display(), "a copy that nobody fetched could not be removed");
+        }
+    }
+}
+
 fn send_copy(folder: &std::path::Path, pieces: &mpsc::Sender<std::io::Result<Bytes>>) -> std::io::Result<()> {
     let number = getrandom::u64().map_err(std::io::Error::other)?;
-    let file = folder.join(format!("standby-copy-{number:016x}"));
+    let file = folder.join(format!("{COPY_PREFIX}{number:016x}"));
     back_up(folder, &file, |_, _| {}).map_err(std::io::Error::other)?;
     let opened = std::fs::File::open(&file);
     // The name goes at once; the bytes go when they are read.

@@ -274,6 +274,19 @@ pub fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigErro
 }
 
 impl NodeConfig {
+    /// What sales follow, as operations want it.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            sale: self.sale.rules(),
+            unlisted_tax_class: self.sale.unlisted_tax_class.clone(),
+            day_starts_at: self.sale.day_starts_at,
+            backdate_days: self.sale.backdate_days,
+            holds: self.holds.settings(),
+            low_stock: self.stock.low_stock,
+        }
+    }
+
     /// Where others reach this node, which listens on `listens`.
     #[must_use]
     pub fn own_address(&self, listens: SocketAddr) -> String {

@@ -14,6 +14,7 @@ pub mod randomness;
 mod relays;
 mod rights_event;
 mod rights_loop;
+mod run;
 mod standby;
 mod standby_key;
 mod standbys;
@@ -27,5 +28,6 @@ mod uplink;
 
 pub use crate::operator;
 pub use config::NodeConfig;
+pub use run::run;
 pub(crate) use start::machine_id;
-pub use start::{Node, StartError, run};
+pub use start::{Node, StartError};

@@ -152,6 +152,13 @@ impl RightsLoop {
 
     async fn on_ask(&self, running: &mut Running, ask: RightsAsk) -> Vec<Input> {
         match ask {
+            RightsAsk::Parent(answer) => {
+                if let Some((_, parent)) = &running.parent {
+                    // Where nobody waits any more, nobody is told.
+                    let _ = answer.send(parent.clone());
+                }
+                Vec::new()
+            }
             RightsAsk::Retired(replica) => {
                 let session = running.children.iter().find(|(_, child)| **child == replica);
                 let Some(session) = session.map(|(session, _)| *session) else {
@@ -160,13 +167,6 @@ impl RightsLoop {
                 self.is_retired(session, &replica).await;
                 let gone = running.children.remove(&session);
                 gone.map(|peer| Input::Disconnected { peer }).into_iter().collect()
-            }
-            RightsAsk::Parent(answer) => {
-                if let Some((_, parent)) = &running.parent {
-                    // Where nobody waits any more, nobody is told.
-                    let _ = answer.send(parent.clone());
-                }
-                Vec::new()
             }
             RightsAsk::Wanted { lines, answer } => {
                 let need = running.next_need;

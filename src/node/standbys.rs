@@ -283,7 +283,16 @@ impl Carrier {
                 message = messages.recv() => {
                     let message = message.ok_or(Ended::Gone)?;
                     match FromStandby::decode(&message).map_err(unreadable)? {
-                        FromStandby::Engine(word) => inputs.push_back(Input::Received(Down::decode(&word).map_err(unreadable)?)),
+                        FromStandby::Engine(word) => {
+                            let word = Down::decode(&word).map_err(unreadable)?;
+                            if let Down::Welcome(welcome) = &word {
+                                // Also where nothing is left to send, so that the engine has no news of it.
+                                for status in &welcome.streams {
+                                    self.has(status.acked).await?;
+                                }
+                            }
+                            inputs.push_back(Input::Received(word));
+                        }
                         FromStandby::Here(_) => return Err(Ended::Failed("it introduces itself twice".into())),
                     }
                 }
@@ -353,9 +362,12 @@ impl Carrier {
             Output::LoadStreams => {
                 let (mut streams, _) = self.store.readers.run(operations::streams).await?;
                 // A copy is of one incarnation; whoever begins another takes a new copy.
-                let newest = streams
+                let mut newest = streams
                     .pop()
                     .ok_or_else(|| Ended::Failed("no incarnation is open".into()))?;
+                // What headquarters has acknowledged says nothing about a standby.
+                newest.acked.seq = newest.head.earliest.saturating_sub(1);
+                newest.acked.hash = newest.head.before_earliest;
                 Ok(Some(Input::Streams {
                     streams: vec![newest],
                     feeds: Vec::new(),
@@ -380,16 +392,7 @@ impl Carrier {
                 Ok(Some(Input::BatchLoaded(packed.batch)))
             }
             Output::SaveAck(head) => {
-                let at = move |snapshot: &Snapshot<'_>| {
-                    let row = snapshot.incarnation(head.incarnation)?;
-                    Ok::<_, StorageError>(row.map(|row| row.position(head.seq).get()))
-                };
-                let position = self.store.readers.run(at).await?.unwrap_or_default();
-                let has = Progress::Has {
-                    connection: self.connection,
-                    position: u64::try_from(position).unwrap_or_default(),
-                };
-                self.progress.send(has).await.map_err(|_| Ended::Gone)?;
+                self.has(head).await?;
                 Ok(None)
             }
             // A standby's word is no reason to leave a branch or to withhold a record.
@@ -399,6 +402,20 @@ impl Carrier {
             }
             Output::SaveTopAck(_) | Output::ApplyFeed(_) | Output::GiveBack { .. } => Ok(None),
         }
+    }
+
+    /// Tells that the standby has the journal up to here.
+    async fn has(&self, head: Head) -> Result<(), Ended> {
+        let at = move |snapshot: &Snapshot<'_>| {
+            let row = snapshot.incarnation(head.incarnation)?;
+            Ok::<_, StorageError>(row.map(|row| row.position(head.seq).get()))
+        };
+        let position = self.store.readers.run(at).await?.unwrap_or_default();
+        let has = Progress::Has {
+            connection: self.connection,
+            position: u64::try_from(position).unwrap_or_default(),
+        };
+        self.progress.send(has).await.map_err(|_| Ended::Gone)
     }
 
     async fn send_rows(&self, pages: Vec<RowsPage>, change: &mut u64) -> Result<(), Ended> {

@@ -20,21 +20,20 @@ use super::operator::{Operator, OperatorError};
 use super::randomness;
 use super::relays::RelayEnds;
 use super::rights_loop::RightsLoop;
-use super::standby::{self, StandbyEnd};
 use super::standbys::StandbyLoop;
 use super::sync_loop::SyncLoop;
 use super::uplink::ParentLink;
 use crate::domain::ids::{NodeId, Sku};
 use crate::http::{
-    ApiLimits, ApiParts, ApiState, AsideApi, AsideView, Children, Commits, Gathered, Link, LinkReport, RightsDesk,
-    ServeLimits, StandbyDesk, StandbyReport, aside_router,
+    ApiLimits, ApiParts, ApiState, Children, Commits, Gathered, Link, LinkReport, RightsDesk, ServeLimits, StandbyDesk,
+    StandbyReport, aside_router, forget_unsent_copies,
 };
-use crate::lan::{Door, ParentAddress, ParentConfig, read_token, token_path};
+use crate::lan::{Door, ParentConfig, read_token, token_path};
 use crate::mqtt::{LinkConfig, Role};
-use crate::operations::{PairingSeed, Settings, pair, repair};
+use crate::operations::{PairingSeed, pair, repair};
 use crate::store::{
-    AnswerGate, Change, Device, DiskState, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole,
-    Snapshot, StorageError, Store, StoreOptions, Succeeded, TokenHash, disk_state, move_succeeded_aside,
+    AnswerGate, Change, Device, Failure, Faults, NewDevice, NewNode, OpenError, Rights, Role as DeviceRole,
+    StorageError, Store, StoreOptions, TokenHash,
 };
 use crate::sync::carriage::CarrierLimits;
 use crate::sync::rights::RightsConfig;
@@ -92,7 +91,7 @@ pub struct Node {
     /// The state of its link, for people.
     pub link: watch::Receiver<LinkReport>,
     /// True once the process is to start over: the node was succeeded, or may become a standby.
-    again: watch::Receiver<bool>,
+    pub(super) again: watch::Receiver<bool>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     store: Arc<Store>,
@@ -106,56 +105,6 @@ const BETWEEN_LOOPS_MAX: usize = 256;
 const RIGHTS_ASKED_MAX: usize = 1_024;
 /// Rows that moved within this time are read together, for whoever moves rights.
 const TOUCHED_GATHERS: Duration = Duration::from_millis(20);
-
-/// Runs a node until `stop` is true.
-///
-/// # Errors
-/// Where it does not start.
-pub async fn run(config: NodeConfig, mut stop: watch::Receiver<bool>) -> Result<(), StartError> {
-    loop {
-        if let Some(of) = followed(&config).await? {
-            match standby::run(&config, &of, stop.clone()).await? {
-                StandbyEnd::Stopped => return Ok(()),
-                // The same process goes on as the node that sells.
-                StandbyEnd::Promoted => continue,
-            }
-        }
-        let mut node = Node::start(config.clone()).await?;
-        let stopped = tokio::select! {
-            // Where the sender is gone nobody could say "stop" any more: that is taken for it.
-            _ = stop.wait_for(|stop| *stop) => true,
-            again = node.again.wait_for(|again| *again) => again.is_err(),
-        };
-        node.stop().await;
-        if stopped {
-            return Ok(());
-        }
-    }
-}
-
-/// The node that this one follows, where its disk says so or it is to begin. A disk that was succeeded is moved aside
-/// first, once headquarters has everything of it.
-async fn followed(config: &NodeConfig) -> Result<Option<ParentAddress>, StartError> {
-    let (data, now) = (config.data.clone(), MachineClock::start().now());
-    let of = config.standby.of.clone();
-    let look = move || {
-        // What cannot be read is dealt with where it is opened.
-        Ok(match disk_state(&data) {
-            Ok(DiskState::Missing) => of,
-            Ok(DiskState::Follows(following)) => of.or_else(|| following.primary_address.parse().ok()),
-            Ok(DiskState::Succeeded { drained: true, .. }) if of.is_some() => {
-                let aside = move_succeeded_aside(&data, now)?;
-                tracing::warn!(aside = %aside.display(), "headquarters has all of this disk; it becomes a standby");
-                of
-            }
-            Ok(DiskState::Sells | DiskState::Succeeded { .. }) | Err(_) => None,
-        })
-    };
-    let looked: Result<Option<ParentAddress>, OpenError> = tokio::task::spawn_blocking(look)
-        .await
-        .map_err(|error| StartError::Broken(error.to_string()))?;
-    Ok(looked?)
-}
 
 impl Node {
     /// Starts a node. Tills are served when this returns.
@@ -178,7 +127,7 @@ impl Node {
         let store = open_store(&config, clock, commits.clone(), touched.clone(), gate.clone()).await?;
         let store = Arc::new(store);
         rebuild(&store, clock).await?;
-        let succeeded = succeeded(&store).await?;
+        let succeeded = super::run::succeeded(&store).await?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen {
@@ -199,6 +148,7 @@ impl Node {
         let is_parent = config.parent.is_none();
         let (children, child_events) = Children::new();
         let (standbys, standby_events) = Children::new();
+        forget_unsent_copies(&config.data);
         let (standby_report, standbys_known) = watch::channel(StandbyReport::default());
         let (again, starts_again) = watch::channel(false);
         let (succession, shown) = mpsc::channel(super::succession::SHOWN_MAX);
@@ -210,7 +160,7 @@ impl Node {
             writer: store.writer.clone(),
             readers: store.readers.clone(),
             devices: store.devices.clone(),
-            settings: settings(&config),
+            settings: config.settings(),
             receipt_header: config.receipt_header.clone(),
             clock: Arc::new(move || clock.now()),
             running: store.running,
@@ -236,7 +186,7 @@ impl Node {
                     primary = by.address,
                     "this node was succeeded and sells no more; the rest of it goes up"
                 );
-                aside_router(aside(&config, &store, by))
+                aside_router(super::run::aside(&config, &store, by))
             }
         };
         let serving = tokio::spawn(crate::http::serve(
@@ -458,35 +408,6 @@ async fn open_store(
     Ok(opened.await.map_err(|error| StartError::Broken(error.to_string()))??)
 }
 
-/// Who has succeeded this node, as it knows already or as a standby of it proves now, before anything is sold.
-async fn succeeded(store: &Store) -> Result<Option<Succeeded>, StartError> {
-    let broken = |error: StorageError| StartError::Broken(error.to_string());
-    let read = |snapshot: &Snapshot<'_>| Ok::<_, StorageError>((snapshot.following()?, snapshot.succeeded()?));
-    let (following, known) = store.readers.run(read).await.map_err(broken)?;
-    if let Some(following) = following {
-        return Err(StartError::Follows(following.primary_address));
-    }
-    Ok(match known {
-        Some(known) => Some(known),
-        None => super::succession::look(store).await,
-    })
-}
-
-/// What a node that was succeeded answers.
-fn aside(config: &NodeConfig, store: &Store, by: &Succeeded) -> AsideApi {
-    let (_, view) = watch::channel(AsideView {
-        primary: by.address.clone(),
-        succeeded: true,
-        has_seq: store.opening.head.seq,
-        ..AsideView::default()
-    });
-    AsideApi {
-        node: config.node.to_string(),
-        view,
-        promote: None,
-    }
-}
-
 /// Makes rows anew that an older version kept in another form, before anything is sold.
 async fn rebuild(store: &Store, clock: MachineClock) -> Result<(), StartError> {
     let broken = |error: StorageError| StartError::Broken(error.to_string());
@@ -516,17 +437,6 @@ pub(crate) fn machine_id() -> String {
     std::fs::read_to_string(Path::new("/etc/machine-id"))
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()
-}
-
-fn settings(config: &NodeConfig) -> Settings {
-    Settings {
-        sale: config.sale.rules(),
-        unlisted_tax_class: config.sale.unlisted_tax_class.clone(),
-        day_starts_at: config.sale.day_starts_at,
-        backdate_days: config.sale.backdate_days,
-        holds: config.holds.settings(),
-        low_stock: config.stock.low_stock,
-    }
 }
 
 fn admit_operator(config: &NodeConfig, store: &Store, listener: &TcpListener) -> Result<Operator, StartError> {

@@ -196,7 +196,7 @@ pub(super) fn hear_pickup(
     if pickup.state().is_over() {
         give_up(tx, now, id)?;
     }
-    tx.put_pickup(&pickup, now)?;
+    tx.put_pickup(&pickup, now.unix_ms)?;
     Ok(Ok(()))
 }
 
@@ -212,12 +212,12 @@ pub(super) fn pickup_gone(tx: &mut WriteTransaction<'_>, now: Now, id: HoldId) -
 }
 
 /// Makes good what the row of a pickup lacks of what the journal says, for `repair`.
-pub(super) fn restore_step(tx: &mut WriteTransaction<'_>, now: Now, step: &PickupStep) -> Result<(), StorageError> {
+pub(super) fn restore_step(tx: &mut WriteTransaction<'_>, step: &PickupStep) -> Result<(), StorageError> {
     match tx.pickup(step.id)? {
         Some(row) => {
             let mut pickup = row.pickup;
             if pickup.take(step) {
-                tx.put_pickup(&pickup, now)?;
+                tx.put_pickup(&pickup, row.changed_ms)?;
             }
             Ok(())
         }
@@ -251,7 +251,7 @@ fn take_step(
     } else if pickup.state().is_over() {
         give_up(tx, now, id)?;
     }
-    tx.put_pickup(&pickup, now)
+    tx.put_pickup(&pickup, now.unix_ms)
 }
 
 /// Ends the hold of a pickup, where it is open here.

@@ -41,7 +41,7 @@ pub fn repair(
     now: Now,
     mut progress: impl FnMut(u64),
 ) -> Result<Repaired, StorageError> {
-    let mut rebuild = Rebuild::new(tx, now)?;
+    let mut rebuild = Rebuild::new(tx)?;
     tx.clear_derived()?;
     for row in tx.incarnations()? {
         let (mut hash, mut next) = (row.before_earliest, row.earliest_seq);
@@ -80,16 +80,14 @@ pub fn repair(
 /// Makes the rows that one record gives, but for those of shelves and holds.
 pub(super) struct Rebuild {
     names: Dictionary,
-    now: Now,
     done: Repaired,
 }
 
 impl Rebuild {
     /// For records whose series this disk has.
-    pub(super) fn new(snapshot: &Snapshot<'_>, now: Now) -> Result<Self, StorageError> {
+    pub(super) fn new(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
         Ok(Self {
             names: Dictionary::read(snapshot)?,
-            now,
             done: Repaired::default(),
         })
     }
@@ -122,15 +120,15 @@ impl Rebuild {
             Fact::Refund(refund) => self.refund(tx, refund)?,
             Fact::Granted(granted) => rebuild_granted(tx, granted, position)?,
             Fact::ThresholdSet(set) => tx.put_threshold(&set.sku, set.threshold)?,
-            Fact::PickupStep(step) => restore_step(tx, self.now, step)?,
+            Fact::PickupStep(step) => restore_step(tx, step)?,
             Fact::TransferDispatched(sent) => tx.put_movement(sent.id.movement(Leg::Dispatch), position)?,
             Fact::TransferReceived(received) => {
                 tx.put_movement(received.id.movement(Leg::Receipt), position)?;
             }
             _ => {}
         }
-        if let Some(transfer) = Transfer::of(fact) {
-            restore_transfer(tx, self.now, &transfer)?;
+        if let Some(transfer) = Transfer::of(&fact) {
+            restore_transfer(tx, &transfer)?;
         }
         Ok(())
     }
@@ -151,7 +149,7 @@ impl Rebuild {
 
 /// Says again which kiosks this node has retired, and what they left: the rights from the present incarnation's records
 /// alone, because only that one may still take them over.
-fn rebuild_retired(tx: &mut WriteTransaction<'_>) -> Result<(), StorageError> {
+pub(super) fn rebuild_retired(tx: &mut WriteTransaction<'_>) -> Result<(), StorageError> {
     for life in tx.incarnations()? {
         let mut said = Vec::new();
         tx.walk_journal(

@@ -382,7 +382,7 @@ pub(super) fn hear_transfer(
         if !differed {
             tell_differences(tx, now, &transfer)?;
         }
-        tx.put_transfer(&transfer, now)?;
+        tx.put_transfer(&transfer, now.unix_ms)?;
     }
     Ok(Ok(()))
 }
@@ -396,16 +396,12 @@ pub(super) fn transfer_gone(tx: &mut WriteTransaction<'_>, id: TransferId) -> Re
 }
 
 /// Makes good what the row of a transfer lacks of what the journal says, for `repair`.
-pub(super) fn restore_transfer(
-    tx: &mut WriteTransaction<'_>,
-    now: Now,
-    recorded: &Transfer,
-) -> Result<(), StorageError> {
+pub(super) fn restore_transfer(tx: &mut WriteTransaction<'_>, recorded: &Transfer) -> Result<(), StorageError> {
     match tx.transfer(recorded.id)? {
         Some(row) => {
             let mut transfer = row.transfer;
             if transfer.merge(recorded) {
-                tx.put_transfer(&transfer, now)?;
+                tx.put_transfer(&transfer, row.changed_ms)?;
             }
             Ok(())
         }
@@ -491,7 +487,7 @@ fn known(tx: &WriteTransaction<'_>, id: TransferId) -> Result<TransferRow, Failu
 }
 
 fn keep(tx: &mut WriteTransaction<'_>, now: Now, transfer: Transfer) -> Done {
-    tx.put_transfer(&transfer, now)?;
+    tx.put_transfer(&transfer, now.unix_ms)?;
     known(tx, transfer.id)
 }
 

@@ -1,6 +1,6 @@
 //! Rows that no record gives and that a standby needs to sell: which of them changed, and how they stand.
 //!
-//! Triggers note the last change of each row, and only while a standby is admitted; nothing that a sale writes is among
+//! Triggers note the last change of each row, and only while a standby is admitted; nothing that every sale writes is among
 //! them. What a standby is told of one table with one key are all of its values, so that both must have one schema.
 
 use rusqlite::params_from_iter;
@@ -40,8 +40,14 @@ const SOURCES: &[Source] = &[
     source("price", &["sku"]),
     source("feed_cursor", &["feed"]),
     source("feed_key", &["feed", "key"]),
+    // What headquarters told this site; decisions of its staff are records, too.
+    source("pickup", &["ix"]),
+    source("transfer", &["ix"]),
     source("served_entry", &["feed", "key"]),
     source("served_epoch", &["feed", "first_version"]),
+    // What headquarters told of them; what was decided here is in the journal too.
+    source("pickup", &["ix"]),
+    source("transfer", &["ix"]),
 ];
 
 /// The most rows and about the most bytes of a page.
@@ -169,7 +175,7 @@ impl WriteTransaction<'_> {
             self.write(&sql, params_from_iter(followed.key.iter().map(value)))?;
             if let Some(row) = &followed.row {
                 let marks = vec!["?"; row.len()].join(", ");
-                let sql = format!("INSERT INTO {} VALUES ({marks})", source.table);
+                let sql = format!("INSERT OR REPLACE INTO {} VALUES ({marks})", source.table);
                 self.write(&sql, params_from_iter(row.iter().map(value)))?;
             }
             if let ("item", [Cell::Integer(ix)]) = (source.table, followed.key.as_slice()) {

@@ -3,7 +3,6 @@
 use rusqlite::Row as SqlRow;
 
 use super::changes::Change;
-use super::clock::Now;
 use super::keys::{count, row_count};
 use super::snapshot::unreadable;
 use super::{Snapshot, StorageError, WriteTransaction};
@@ -46,15 +45,15 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
-    /// Keeps a pickup.
-    pub(crate) fn put_pickup(&mut self, pickup: &Pickup, now: Now) -> Result<(), StorageError> {
+    /// Keeps a pickup that went further at that time, milliseconds since 1970.
+    pub(crate) fn put_pickup(&mut self, pickup: &Pickup, changed_ms: u64) -> Result<(), StorageError> {
         // Writing to a growing vector does not fail for these types.
         let bytes = postcard::to_allocvec(pickup).unwrap_or_default();
         let sql = "INSERT INTO pickup (id, over, pickup, changed_ms) VALUES (?1, ?2, ?3, ?4) \
             ON CONFLICT (id) DO UPDATE SET over = excluded.over, pickup = excluded.pickup, \
             changed_ms = excluded.changed_ms";
         let over = pickup.state().is_over();
-        self.write(sql, (pickup.ordered.id.0, over, bytes, row_count(now.unix_ms)))?;
+        self.write(sql, (pickup.ordered.id.0, over, bytes, row_count(changed_ms)))?;
         self.changed(Change::SiteWork);
         if over {
             let sql = "DELETE FROM pickup WHERE over = 1 AND ix <= \

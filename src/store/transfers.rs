@@ -3,7 +3,6 @@
 use rusqlite::Row as SqlRow;
 
 use super::changes::Change;
-use super::clock::Now;
 use super::keys::{count, row_count};
 use super::snapshot::unreadable;
 use super::{Snapshot, StorageError, WriteTransaction};
@@ -48,15 +47,15 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
-    /// Keeps a transfer.
-    pub(crate) fn put_transfer(&mut self, transfer: &Transfer, now: Now) -> Result<(), StorageError> {
+    /// Keeps a transfer of which something was new at that time, milliseconds since 1970.
+    pub(crate) fn put_transfer(&mut self, transfer: &Transfer, changed_ms: u64) -> Result<(), StorageError> {
         // Writing to a growing vector does not fail for these types.
         let bytes = postcard::to_allocvec(transfer).unwrap_or_default();
         let sql = "INSERT INTO transfer (id, over, transfer, heard_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?4) \
             ON CONFLICT (id) DO UPDATE SET over = excluded.over, transfer = excluded.transfer, \
             changed_ms = excluded.changed_ms";
         let over = transfer.state().is_over();
-        self.write(sql, (transfer.id.0, over, bytes, row_count(now.unix_ms)))?;
+        self.write(sql, (transfer.id.0, over, bytes, row_count(changed_ms)))?;
         self.changed(Change::SiteWork);
         if over {
             let sql = "DELETE FROM transfer WHERE over = 1 AND ix <= \

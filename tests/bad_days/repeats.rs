@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use finalmarket::domain::quantity::Quantity;
+use finalmarket::domain::stock::{HoldId, HoldLine, Pickup, PickupOrdered};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -29,6 +31,10 @@ fn every_post_is_answered_as_it_was_first() {
     // With a broker, so that there is a link to cut.
     let mut command = node(folder.path());
     command.arg("--broker").arg(format!("127.0.0.1:{}", free_port()));
+    let process = NodeProcess::spawn(&mut command);
+    process.serves(folder.path());
+    process.stop();
+    headquarters_tells_of_pickups(folder.path());
     let process = NodeProcess::spawn(&mut command);
     let reached = process.serves(folder.path());
     let mut till = Till::pair(reached.address, &reached.token, "1");
@@ -73,6 +79,8 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     let description = connection.ask(Request::get("/openapi.json")).unwrap().ok(200);
     let paths = description["paths"].as_object().unwrap();
     let posts = paths.iter().filter(|(_, methods)| methods.get("post").is_some());
+    // For kiosks' own nodes, which have a store: `tests/kiosk` repeats it.
+    let posts = posts.filter(|(path, _)| *path != "/v1/holds/{hold}/hand-over");
     let receipt = json!({"kind": "receipt", "lines": [{"sku": SKU, "change": "100"}]}).to_string();
     let request = Request::post("/v1/stock/movements", "goods", &receipt).by(&till.token);
     connection.ask(request).unwrap().ok(201);
@@ -87,6 +95,13 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
         let request = Request::post("/v1/holds", key, &wanted).by(&till.token);
         let hold = connection.ask(request).unwrap().ok(201);
         hold["id"].as_str().unwrap().to_owned()
+    });
+    let planned = json!({"to": "store-2", "lines": [{"sku": SKU, "quantity": "1"}]});
+    let [called_off, sent] = ["to-call-off", "to-send"].map(|key| {
+        let text = planned.to_string();
+        let request = Request::post("/v1/transfers", key, &text).by(&till.token);
+        let transfer = connection.ask(request).unwrap().ok(201);
+        transfer["id"].as_str().unwrap().to_owned()
     });
     let mut case = |path: &String| {
         let (token, body) = match path.as_str() {
@@ -122,6 +137,15 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
                 )
             }
             "/v1/stock/counts" => (&till.token, json!({})),
+            "/v1/pickups/{pickup}/refuse" => (&till.token, json!({"reason": "not_there"})),
+            "/v1/pickups/{pickup}/accept" | "/v1/pickups/{pickup}/ready" | "/v1/pickups/{pickup}/collect" => {
+                (&till.token, json!({}))
+            }
+            "/v1/transfers" => (&till.token, planned.clone()),
+            "/v1/transfers/{transfer}/call-off" => (&till.token, json!({})),
+            "/v1/transfers/{transfer}/dispatch" | "/v1/transfers/{transfer}/receive" => {
+                (&till.token, json!({"lines": [{"sku": SKU, "quantity": "1"}]}))
+            }
             "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
             "/v1/nodes/{node}/retire" | "/v1/nodes/{node}/release" => (&operator.to_owned(), json!({"reason": "r"})),
             other => panic!("a new call: {other}. What would a client send?"),
@@ -132,9 +156,21 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
             alerts.unwrap().ok(200)["alerts"][0]["id"].to_string()
         };
         let of = if path.ends_with("extend") { &held[0] } else { &held[1] };
+        let pickup = PICKUPS.iter().find(|(what, _)| path.ends_with(what));
+        let transfer = match path.rsplit('/').next() {
+            Some("call-off") => called_off.as_str(),
+            Some("dispatch") => sent.as_str(),
+            // Against a paper.
+            _ => "00000000000000aa",
+        };
         Case {
             path: path
                 .replace("{hold}", of)
+                .replace(
+                    "{pickup}",
+                    &pickup.map_or_else(String::new, |(_, id)| HoldId(*id).to_string()),
+                )
+                .replace("{transfer}", transfer)
                 .replace("{sku}", SKU)
                 .replace("{alert}", &alert())
                 .replace("{node}", "kiosk-1"),
@@ -184,6 +220,38 @@ fn kiosk_was_here(address: SocketAddr, operator: &str, folder: &Path) {
         assert!(Instant::now() < until, "the kiosk never came");
     }
     kiosk.kill();
+}
+
+/// A pickup for each thing that is decided of one.
+const PICKUPS: [(&str, [u8; 8]); 4] = [
+    ("accept", [1; 8]),
+    ("ready", [2; 8]),
+    ("collect", [3; 8]),
+    ("refuse", [4; 8]),
+];
+
+/// Writes pickups on the disk of a node that does not run, as if headquarters had told of them.
+fn headquarters_tells_of_pickups(folder: &Path) {
+    let db = rusqlite::Connection::open(finalmarket::store::database_path(folder)).unwrap();
+    for (_, id) in PICKUPS {
+        let line = HoldLine {
+            sku: SKU.parse().unwrap(),
+            quantity: Quantity::ONE,
+        };
+        let ordered = PickupOrdered {
+            id: HoldId(id),
+            site: "store-1".parse().unwrap(),
+            channel: "web".parse().unwrap(),
+            customer: None,
+            reference: None,
+            paid: true,
+            lines: vec![line],
+            ordered_ms: 1,
+        };
+        let bytes = postcard::to_allocvec(&Pickup { ordered, last: None }).unwrap();
+        let sql = "INSERT INTO pickup (id, over, pickup, changed_ms) VALUES (?1, 0, ?2, 1)";
+        db.execute(sql, (id, bytes)).unwrap();
+    }
 }
 
 fn wish(register: &str) -> Value {

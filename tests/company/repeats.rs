@@ -55,6 +55,23 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
     );
     let held = company.get("/v1/holds")["holds"][0]["id"].as_str().unwrap().to_owned();
 
+    let order = json!({"site": "store-1", "channel": "web", "paid": true,
+        "lines": [{"sku": SKU, "quantity": "1"}]});
+    let text = order.to_string();
+    eventually(
+        "the web shop takes an order",
+        || format!("{:#}", company.get("/v1/pickups")),
+        || company.ask(Request::post("/v1/pickups", "ordered", &text)).status == 201,
+    );
+    let ordered = company.get("/v1/pickups")["pickups"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let wanted = json!({"from": "store-1", "to": "store-9", "lines": [{"sku": SKU, "quantity": "1"}]});
+    let text = wanted.to_string();
+    let asked = company.ask(Request::post("/v1/transfers", "asked", &text)).ok(201);
+    let asked = asked["id"].as_str().unwrap().to_owned();
+
     let item = json!({"sku": "7", "gtin": null, "name": "Tea", "department": "", "brand": "", "size": "",
         "price": "2.50", "tax_class": "standard"});
     let description = company.get("/openapi.json");
@@ -76,6 +93,10 @@ fn every_post_of_headquarters_is_answered_as_it_was_first() {
             }
             "/v1/holds" => (path.clone(), cart.clone()),
             "/v1/holds/{hold}/release" => (format!("/v1/holds/{held}/release"), json!({})),
+            "/v1/pickups" => (path.clone(), order.clone()),
+            "/v1/pickups/{pickup}/cancel" => (format!("/v1/pickups/{ordered}/cancel"), json!({})),
+            "/v1/transfers" => (path.clone(), wanted.clone()),
+            "/v1/transfers/{transfer}/call-off" => (format!("/v1/transfers/{asked}/call-off"), json!({})),
             "/v1/tokens" => (path.clone(), json!({"name": "screen", "role": "read"})),
             "/v1/nodes/{node}/retire" | "/v1/nodes/{node}/release" => {
                 let body = json!({"incarnation": first.name, "reason": "r"});

@@ -69,23 +69,25 @@ class Processes:
         self.binary, self.folder = binary, folder
         self.running, self.calls = {}, {}
 
-    def start(self, name: str, *arguments) -> None:
+    def start(self, name: str, *arguments, path: str = "/v1/status") -> None:
+        """Starts a process of that name and waits until it answers at that path."""
         (self.folder / name).mkdir(exist_ok=True)
-        self.calls[name] = [str(argument) for argument in (self.binary, *arguments)]
+        self.calls[name] = ([str(argument) for argument in (self.binary, *arguments)], path)
         self.spawn(name)
 
     def spawn(self, name: str) -> None:
         (self.folder / name / "operator.json").unlink(missing_ok=True)
         log = open(self.folder / f"{name}.log", "ab")
-        self.running[name] = subprocess.Popen(self.calls[name], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        call, path = self.calls[name]
+        self.running[name] = subprocess.Popen(call, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         api = Api(self.folder / name)
-        until(f"{name} answers", lambda: self.answers(name, api))
+        until(f"{name} answers", lambda: self.answers(name, api, path))
 
-    def answers(self, name: str, api: Api) -> bool:
+    def answers(self, name: str, api: Api, path: str) -> bool:
         if self.running[name].poll() is not None:
             raise Wrong(f"{name} ended with {self.running[name].returncode}")
         try:
-            api.get("/v1/status")
+            api.get(path)
             return True
         except (OSError, ValueError):
             return False

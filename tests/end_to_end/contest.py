@@ -1,17 +1,22 @@
 #!/usr/bin/env python3
-"""Eight tills, two kiosks and a web shop fight for a hundred scarce items while links go up and down and nodes are killed.
+"""Eight tills, two kiosks and a web shop fight for a hundred scarce items while links are cut and nodes are killed.
 
-Starts mosquitto, headquarters, two stores' nodes and a kiosk's node at each. Sellers hold, sell from holds, release,
-let carts run out, and sell goods in hand (of ten of the items; the others are sold from holds alone and may never be owed).
-Meanwhile every process is killed with SIGKILL and started again, the broker among them, and every link is cut, by a plan
-that follows from the seed. At every promise and at the end the script's own books are checked against the product:
+Starts mosquitto, headquarters, two stores' nodes and a kiosk's node at each. Sellers hold, sell from holds, release, let
+carts run out, and sell goods in hand (of ten of the items; the others are sold from holds alone and may never be owed).
+Meanwhile every process is killed with SIGKILL and started again, the broker among them, and every link is cut, by a
+plan that follows from the seed. At every promise and at the end the script's own books are checked:
 
-  - no promise beyond what there is: units promised and sold, as customers were told, never exceed those that came in (and
-    what sales in hand were told to be debt);
+  - no promise beyond what there is: units promised and sold, as customers were told, never exceed those that came in
+    (and what sales in hand were told to be debt);
   - no promise is broken: each is open until it is sold, released or runs out, and sells without debt;
-  - once all is mended: sold + held + left is what came in, item by item, at headquarters, both stores and both kiosks; every
-    sale is at headquarters once; what is left can be promised, to the last unit, and nothing beyond;
+  - once all is mended: sold + held + left is what came in, item by item, at headquarters, both stores and both kiosks;
+    every sale is at headquarters once; what is left can be promised, to the last unit, and nothing beyond;
   - `verify` finds every disk sound.
+
+With --standby the first store has a second node on its LAN that follows, and "ok" waits for both disks. In the middle
+the store's node is killed for good and the other one promoted; its tills find it, and the kiosk does. What the dead node
+had promised is kept for its customers: they are served without it, and what it left is released by an operator at the
+end.
 
 Everything listens on 127.0.0.1. Needs: mosquitto; the binary in the variable FINALMARKET.
 """
@@ -44,7 +49,7 @@ def main() -> int:
     processes = Processes(options.binary, folder)
     print(f"seed {options.seed} (--seed {options.seed} plays the same plan)")
     try:
-        Contest(options.seed, folder, processes).run(options.rounds)
+        Contest(options.seed, folder, processes, options.standby).run(options.rounds)
         return 0
     except Wrong as wrong:
         print(f"FAILED: {wrong}\nseed {options.seed}; logs are in {folder}", file=sys.stderr)
@@ -60,6 +65,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--rounds", type=int, default=3, help="how often each process is killed and each link cut")
+    parser.add_argument("--standby", action="store_true", help="a store's node dies for good, and its standby goes on")
     parser.add_argument("--keep", action="store_true", help="leave the working folder behind")
     options = parser.parse_args()
     options.binary = os.environ.get("FINALMARKET") or str(ROOT / "target" / "release" / "finalmarket")
@@ -67,14 +73,19 @@ def parse_arguments() -> argparse.Namespace:
 
 
 class Contest:
-    def __init__(self, seed: int, folder: pathlib.Path, processes: Processes):
+    def __init__(self, seed: int, folder: pathlib.Path, processes: Processes, standby: bool):
         self.seed, self.folder, self.processes = seed, folder, processes
+        # The store that has a standby, whose name is here; and how often it was promoted.
+        self.standbys, self.promotions = ({"store-1": "store-1-second"} if standby else {}), 0
         self.rng = random.Random(seed)
         self.skus = [f"item-{number:03}" for number in range(ITEMS)]
         self.skus_in_hand = self.skus[::ITEMS // ITEMS_IN_HAND]
         self.books = Books({(store, sku): self.rng.randint(2, 9) for store in STORES for sku in self.skus})
         self.over = threading.Event()
         self.ports = {name: free_port() for name in ["hq", *STORES, *STORES.values()]}
+        self.second_ports = {store: free_port() for store in self.standbys}
+        # Who is which process: a store's node, until its standby has taken its place.
+        self.process = {name: name for name in self.ports}
         self.apis = {name: Api(folder / name) for name in self.ports}
 
     def run(self, rounds: int) -> None:
@@ -98,6 +109,8 @@ class Contest:
         print("  " + ", ".join(f"{count} {what}" for what, count in sorted(self.books.done.items())))
         print(f"  {repeats} requests repeated; debt said at tills: {sum(self.books.oversold.values())} units")
 
+        if self.promotions:
+            self.release_what_was_left(sellers)
         self.books.forget_abandoned()
         check = Check(self)
         check.settled()
@@ -119,7 +132,7 @@ class Contest:
         for store in STORES:
             processes.start(store, "node", "--data", folder / store, "--node", store, "--site", store,
                             "--listen", self.listen(store), "--broker", f"127.0.0.1:{self.links[store].port}",
-                            *accounts[store])
+                            *(["--standby-wait"] if store in self.standbys else []), *accounts[store])
         catalog = folder / "catalog.csv"
         items = [f"{sku},,Item {sku},,,,1.00" for sku in self.skus]
         catalog.write_text("\n".join(["sku,gtin,name,department,brand,size,price", *items, ""]))
@@ -130,14 +143,64 @@ class Contest:
             rows = [f"{store},{sku},{self.books.stock[(store, sku)]}" for sku in self.skus]
             stock.write_text("\n".join(["site,sku,quantity", *rows, ""]))
             processes.command("import", "stock", stock, "--to", folder / store)
-            # Two people pair a kiosk's node, one at each machine.
-            code = subprocess.run([processes.binary, "pair", "--with", folder / store, "--name", kiosk, "node"],
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout.strip()
             parent = f"http://127.0.0.1:{self.links[kiosk].port}"
-            processes.command("join", "--data", folder / kiosk, "--parent", parent, "--code", code)
+            self.join(kiosk, store, parent, "node")
             processes.start(kiosk, "node", "--data", folder / kiosk, "--node", kiosk, "--site", store,
                             "--listen", self.listen(kiosk), "--parent", parent)
             self.has_goods(kiosk)
+        for store, standby in self.standbys.items():
+            address = f"http://{self.listen(store)}"
+            self.join(standby, store, address, "standby")
+            processes.start(standby, "node", "--data", folder / standby, "--node", store, "--site", store,
+                            "--listen", f"127.0.0.1:{self.second_ports[store]}", "--standby-of", address,
+                            "--broker", f"127.0.0.1:{self.links[store].port}", *accounts[store], path="/v1/role")
+            self.has_two_disks(store)
+
+    def join(self, name: str, store: str, address: str, role: str) -> None:
+        """Pairs a node with a store's, as two people do it, one at each machine."""
+        call = [self.processes.binary, "pair", "--with", self.folder / store, "--name", name, role]
+        code = subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout.strip()
+        self.processes.command("join", "--data", self.folder / name, "--parent", address, "--code", code)
+
+    def has_two_disks(self, store: str) -> None:
+        until(f"the standby of {store} has everything",
+              lambda: answered(lambda: self.apis[store].get("/v1/sync").get("disks") == "two_disks"))
+
+    def promote(self, store: str) -> None:
+        """Kills a store's node for good and has its standby take its place."""
+        self.has_two_disks(store)
+        standby = self.standbys[store]
+        print(f"  {store} is killed for good, and {standby} promoted")
+        self.processes.kill(store)
+        self.processes.command("promote", "--at", self.folder / standby)
+        self.process[store], self.apis[store] = standby, Api(self.folder / standby)
+        self.ports[store] = self.second_ports[store]
+        self.links[STORES[store]].to = self.ports[store]
+        self.links[STORES[store]].cut()
+        self.links[STORES[store]].mend()
+        self.promotions += 1
+
+    def life(self, seller) -> int:
+        """Of the node that a seller asks, how many have died for good."""
+        return self.promotions if seller.kind == "till" and seller.sites[0] in self.standbys else 0
+
+    def release_what_was_left(self, sellers: list) -> None:
+        for seller in sellers:
+            seller.serve_left()
+        self.books.forget_left(self.promotions, self.standbys)
+        for store in self.standbys:
+            until(f"headquarters has everything of {store}", lambda: answered(
+                lambda: not self.apis[store].get("/v1/sync")["pending"]
+                and complete(self.apis["hq"].get("/v1/status"))))
+            dead = min(self.lives(store))
+            self.processes.command("retire", "--at", self.folder / "hq", store, "--incarnation", dead,
+                                   "--reason", "it burned down")
+            self.processes.command("release", "--at", self.folder / "hq", store, "--incarnation", dead,
+                                   "--reason", "what it had promised was served")
+
+    def lives(self, store: str) -> list:
+        nodes = self.apis["hq"].get("/v1/status")["nodes"]
+        return [life["incarnation"] for node in nodes if node["node"] == store for life in node["incarnations"]]
 
     def listen(self, name: str) -> str:
         return f"127.0.0.1:{self.ports[name]}"
@@ -153,26 +216,27 @@ class Contest:
                 sellers.append(Seller(self, till, "till", [store]))
             sellers.append(Seller(self, self.paired(f"{kiosk}-screen", kiosk, {"role": "kiosk", "register": "1"}),
                                   "kiosk", [store]))
-        operator = Device("operator", self.ports["hq"], self.apis["hq"].token())
+        operator = Device("operator", [self.ports["hq"]], self.apis["hq"].token())
         status, issued = operator.ask("POST", "/v1/tokens", {"name": "web shop", "role": "operate"}, "web-shop")
         if status != 201:
             raise Wrong(f"no token for the web shop: {status} {issued}")
-        sellers.append(Seller(self, Device("web-shop", self.ports["hq"], issued["token"]), "web", list(STORES)))
+        sellers.append(Seller(self, Device("web-shop", [self.ports["hq"]], issued["token"]), "web", list(STORES)))
         return sellers
 
     def paired(self, name: str, at: str, wish: dict) -> Device:
-        operator = Device("operator", self.ports[at], self.apis[at].token())
+        operator = Device("operator", [self.ports[at]], self.apis[at].token())
         status, offered = operator.ask("POST", "/v1/pairing-codes", {"name": name, **wish}, f"code-{name}")
         if status != 201:
             raise Wrong(f"no code for {name}: {status} {offered}")
         status, paired = operator.ask("POST", "/v1/pair", {"code": offered["code"]}, f"pair-{name}")
         if status != 201:
             raise Wrong(f"{name} is not paired: {status} {paired}")
-        return Device(name, self.ports[at], paired["token"])
+        second = [self.second_ports[at]] if at in self.standbys else []
+        return Device(name, [self.ports[at], *second], paired["token"])
 
     def close(self) -> None:
         self.processes.stop_all()
-        for name in self.ports:
+        for name in self.process.values():
             self.processes.command("verify", "--data", self.folder / name)
         print("every promise was kept; every disk is sound")
 
@@ -193,9 +257,13 @@ class Trouble:
     def play(self) -> None:
         cutting = threading.Thread(target=self.play_cuts, daemon=True)
         cutting.start()
-        for pause_s, name, down_s in self.kills:
+        for number, (pause_s, name, down_s) in enumerate(self.kills):
             if self.contest.over.wait(pause_s):
                 break
+            if number == len(self.kills) // 2:
+                for store in self.contest.standbys:
+                    self.contest.promote(store)
+            name = self.contest.process.get(name, name)
             print(f"  {name} is killed")
             processes = self.contest.processes
             (self.contest.broker.kill if name == "broker" else lambda: processes.kill(name))()
@@ -336,6 +404,14 @@ def figures(shelf: dict) -> dict:
     if any(found[name] != stated[name] for name in stated):
         raise Wrong(f"{shelf['sku']}: the registers sum up to {found}, it says {stated}")
     return found
+
+
+def answered(holds) -> bool:
+    """What holds, where it was answered at all."""
+    try:
+        return holds()
+    except OSError:
+        return False
 
 
 def complete(status: dict) -> bool:

@@ -1,7 +1,7 @@
 """Those who fight for the last units, and the books about them that share nothing with the product.
 
-A seller asks a node or headquarters until it is answered, under the same key, like a till does. What it was answered goes
-into the books, which know only what customers were told: what they were promised, what they have, what came in.
+A seller asks a node or headquarters until it is answered, under the same key, like a till does. What it was answered
+goes into the books, which know only what customers were told: what they were promised, what they have, what came in.
 """
 
 import collections
@@ -21,10 +21,10 @@ LONG_S = 900
 
 
 class Device:
-    """Something with a token, and the address where it is known."""
+    """Something with a token, and the addresses where it is known: the next is tried where one does not answer."""
 
-    def __init__(self, name: str, port: int, token: str):
-        self.name, self.port, self.token = name, port, token
+    def __init__(self, name: str, ports: list, token: str):
+        self.name, self.ports, self.token = name, ports, token
         self.connection, self.keys, self.repeats = None, 0, 0
 
     def key(self) -> str:
@@ -41,7 +41,8 @@ class Device:
                     return status, answer
                 last = f"{status} {answer}"
             except (OSError, http.client.HTTPException, ValueError) as error:
-                self.connection, last = None, repr(error)
+                last = repr(error)
+            self.connection, self.ports = None, self.ports[1:] + self.ports[:1]
             if time.monotonic() > ends:
                 raise Wrong(f"{self.name}: no answer to {method} {path} within {ANSWER_S} s, at last {last}")
             self.repeats += 1
@@ -49,7 +50,7 @@ class Device:
 
     def once(self, method: str, path: str, body, key) -> tuple:
         if self.connection is None:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.ports[0], timeout=30)
             self.connection.connect()
             self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
@@ -63,8 +64,11 @@ class Device:
 class Hold:
     """A promise that a customer was given."""
 
-    def __init__(self, identity: str, site: str, lines: dict, ends: float, abandoned: bool):
+    def __init__(self, identity: str, site: str, lines: dict, ends: float, abandoned: bool, life: int,
+                 by_till: bool):
         self.identity, self.site, self.lines, self.ends, self.abandoned = identity, site, lines, ends, abandoned
+        # In which of its node's lives it was asked for: those before are over for good.
+        self.life, self.by_till = life, by_till
 
 
 class Books:
@@ -138,6 +142,12 @@ class Books:
             holds = {hold.identity: hold for shelf in self.open.values() for hold in shelf.values()}
             return [hold for hold in holds.values() if not hold.abandoned]
 
+    def forget_left(self, lives: int, sites) -> None:
+        """The promises of nodes that are gone for good: whoever still wants the goods was served without them."""
+        for hold in self.kept():
+            if hold.life < lives and hold.site in sites and hold.by_till:
+                self.ended(hold, "left by a dead node")
+
     def forget_abandoned(self) -> None:
         with self.lock:
             holds = {hold.identity: hold for shelf in self.open.values() for hold in shelf.values()}
@@ -197,20 +207,21 @@ class Seller(threading.Thread):
             body["seconds"] = seconds
         if self.kind == "web":
             body.update(site=site, channel="web", purpose="pickup")
-        asked = time.monotonic()
+        asked, life = time.monotonic(), self.contest.life(self)
         status, answer = self.device.ask("POST", "/v1/holds", body, self.device.key())
         if status == 409 and answer["type"] == "/problems/not-enough-to-promise":
             self.books.refused(site, lines)
             return None
         if status != 201:
             raise Wrong(f"{self.device.name}: a hold was answered {status} {answer}")
-        hold = Hold(answer["id"], site, lines, asked + (seconds or LONG_S), abandoned)
+        hold = Hold(answer["id"], site, lines, asked + (seconds or LONG_S), abandoned, life,
+                    self.kind == "till")
         self.books.promised(hold)
         return hold
 
     def finish(self, hold: Hold) -> None:
         choice = self.rng.random()
-        if self.kind != "kiosk" and choice < 0.1:
+        if self.kind != "kiosk" and choice < 0.1 and not self.is_left(hold):
             return  # the goods stay put aside, to the end
         # The web shop's goods leave through the store.
         if self.kind != "web" and choice < 0.6 and self.books.carried_out(hold.site, hold.lines):
@@ -218,8 +229,19 @@ class Seller(threading.Thread):
             return
         self.books.ended(hold, "released")
         status, answer = self.device.ask("POST", f"/v1/holds/{hold.identity}/release", {}, self.device.key())
-        if status != 200:
+        if status != 200 and not self.is_left(hold):
             raise Wrong(f"{self.device.name}: {hold.identity} cannot be released: {status} {answer}")
+
+    def is_left(self, hold: Hold) -> bool:
+        """Whether the node that made the promise is gone for good. The goods are there and are kept for the customer,
+        who is served without it: a sale in hand, whose debt is settled by what that node left."""
+        return hold.life < self.contest.life(self)
+
+    def serve_left(self) -> None:
+        """Customers come for what a node promised that is gone."""
+        for hold in [hold for hold in self.holds if self.is_left(hold)]:
+            self.holds.remove(hold)
+            self.finish(hold)
 
     def sell_in_hand(self) -> None:
         site, lines = self.sites[0], self.basket(self.contest.skus_in_hand)
@@ -238,6 +260,7 @@ class Seller(threading.Thread):
         if status != 201:
             raise Wrong(f"{self.device.name}: a sale was answered {status} {sale}")
         oversold = {line["sku"]: int(line["oversold"]) for line in sale["lines"] if "oversold" in line}
-        if hold and (oversold or any(line.get("hold") != hold.identity for line in sale["lines"])):
+        from_hold = all(line.get("hold") == hold.identity for line in sale["lines"]) if hold else True
+        if hold and not self.is_left(hold) and (oversold or not from_hold):
             raise Wrong(f"{self.device.name}: the promise {hold.identity} was broken: {sale}")
         self.books.paid((sale["series"], sale["counter"]), site, lines, oversold, hold)

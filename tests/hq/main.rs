@@ -11,6 +11,8 @@ mod operations;
 mod relayed;
 mod retiring;
 mod shelves;
+mod site_work;
+mod succession;
 
 use std::path::Path;
 

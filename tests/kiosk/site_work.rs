@@ -193,8 +193,9 @@ fn a_kiosk_s_order_is_handed_over_and_paid_at_the_till() {
         (no_store.status, no_store.json()["type"].clone()),
         (409, json!("/problems/store-not-reached"))
     );
-    kiosk.ask(Request::post(&path, "over", "{}")).ok(200);
-    kiosk.ask(Request::post(&path, "over", "{}")).ok(200);
+    let first = kiosk.ask(Request::post(&path, "over", "{}")).ok(200);
+    let again = kiosk.ask(Request::post(&path, "over", "{}"));
+    assert_eq!((again.ok(200), again.replayed()), (first, true));
     assert_eq!(kiosk.ask(Request::post(&path, "again", "{}")).status, 404);
     let path = format!("/v1/holds/{hold}");
     let state = || format!("{:#}", tree.store().get("/v1/holds"));

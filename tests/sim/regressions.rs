@@ -45,3 +45,41 @@ pub const FULL: &[(u64, &str)] = &[
         "the model took a copy for counted whose original came under an incarnation that does not count",
     ),
 ];
+
+/// Of the shelf level.
+pub const SHELF: &[(u64, &str)] = &[
+    (
+        5053,
+        "the last record of a retired life came before anybody knew that it was the last, and its holds never ended",
+    ),
+    (6015, "the same, where the life ended by hearing that it was retired"),
+    (
+        35,
+        "what a retired replica owed was settled by nobody: its parent takes it over now",
+    ),
+    (1026, "the same, after two restores"),
+    (
+        29,
+        "an engine that had less than a grain to send home was woken a thousand times a second",
+    ),
+    (
+        26,
+        "an engine that lacked stock, and knew of nobody who had any, was woken a thousand times a second",
+    ),
+    (
+        184,
+        "a neighbour that had died was counted on until its link was known to be cut, and nobody else was asked",
+    ),
+    (
+        419,
+        "less was missing than had been asked for, and a neighbour that had too little for the whole was not asked again",
+    ),
+    (
+        28,
+        "those who were not known to have rights were asked only once all the others had answered",
+    ),
+    (
+        1131,
+        "a grant stood behind the journal of a long cut, which the simulator sent up too slowly for a customer's wait",
+    ),
+];

@@ -4,8 +4,8 @@ use finalmarket::domain::ids::Sku;
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::stock::{AlertKind, HoldLine, HoldPurpose, MovementKind};
 use finalmarket::operations::{
-    HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, acknowledge_alert, follow_history, hold, judge_alerts,
-    receive, repair, set_threshold, verify,
+    HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, acknowledge_alert, hold, judge_alerts, receive, repair,
+    set_threshold, verify,
 };
 use finalmarket::store::{AlertRow, Device, TokenHash};
 
@@ -30,13 +30,7 @@ fn goods_in(shop: &mut Shop, change: &str) {
 }
 
 fn judged_by(shop: &mut Shop, low_stock: Quantity) -> Vec<AlertKind> {
-    while shop
-        .write(|tx, _| {
-            let last = tx.last_position()?;
-            follow_history(tx, last)
-        })
-        .unwrap()
-    {}
+    shop.follow();
     while shop.write(|tx, now| judge_alerts(tx, now, low_stock)).unwrap() {}
     let open = shop.core.read(|snapshot| snapshot.alerts(false, None, 50)).unwrap();
     open.iter().map(|alert| alert.kind).collect()

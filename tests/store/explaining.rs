@@ -4,8 +4,8 @@ use finalmarket::domain::fact::OpenedReason;
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::stock::{HoldLine, HoldPurpose, MovementKind, Place, StepKind};
 use finalmarket::operations::{
-    Explanation, HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, StatementHead, explain, follow_history, hold,
-    prune_before, receive, reincarnate, release_hold, repair, save_ack, statement, verify,
+    Explanation, HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, StatementHead, explain, hold, prune_before,
+    receive, reincarnate, release_hold, repair, save_ack, statement, verify,
 };
 use finalmarket::store::{Device, HoldRow, TokenHash};
 
@@ -46,13 +46,7 @@ fn held(shop: &mut Shop, till: &Device, key: &str, quantity: &str) -> HoldRow {
 }
 
 fn follow(shop: &mut Shop) {
-    while shop
-        .write(|tx, _| {
-            let last = tx.last_position()?;
-            follow_history(tx, last)
-        })
-        .unwrap()
-    {}
+    shop.follow();
 }
 
 fn explained(shop: &Shop, sku: &str) -> Explanation {

@@ -10,8 +10,8 @@ use finalmarket::domain::money::{Currency, Rounding};
 use finalmarket::domain::sale::{SaleRules, TenderKind};
 use finalmarket::domain::tax::{TaxBasis, TaxPolicy, TaxRoundingBy};
 use finalmarket::operations::{
-    PairingSeed, Request, SellCommand, SellLine, SellRefusal, Settings, Sold, StatedTender, import_catalog, pair,
-    redeem, sell,
+    PairingSeed, Request, SellCommand, SellLine, SellRefusal, Settings, Sold, StatedTender, follow_history,
+    import_catalog, pair, redeem, sell,
 };
 use finalmarket::store::{
     Device, Failure, Faults, Fingerprint, IncarnationSeed, NewDevice, NewNode, Now, Opening, Rights, Role,
@@ -117,6 +117,15 @@ impl Shop {
         let request = request(till, command, key);
         let settings = self.settings.clone();
         self.core.run(|tx| sell(tx, &settings, now, till, &request, command))
+    }
+
+    /// Lets the history follow the journal to its end.
+    pub fn follow(&mut self) {
+        let follow = |tx: &mut WriteTransaction<'_>, _| {
+            let last = tx.last_position()?;
+            follow_history(tx, last)
+        };
+        while self.write(follow).unwrap() {}
     }
 
     /// How many thousandths of an item there are.

@@ -5,8 +5,7 @@ use finalmarket::domain::money::Currency;
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::stock::{HoldLine, HoldPurpose, Place, StepKind, WorkKind, WorkReason};
 use finalmarket::operations::{
-    HoldCommand, WorkCommand, WorkEntry, WorkRefusal, count_mark, explain, follow_history, hold, repair, stock_work,
-    verify,
+    HoldCommand, WorkCommand, WorkEntry, WorkRefusal, count_mark, explain, hold, repair, stock_work, verify,
 };
 use finalmarket::store::{Device, Failure};
 
@@ -68,13 +67,7 @@ fn each_kind_of_work_moves_its_place_and_says_who_and_why() {
     let (reason, place) = (WorkReason::EntryError, Place::Sellable);
     done(&mut shop, &till, "e", &work(WorkKind::Correction { reason, place }, -1)).unwrap();
     assert_eq!(shop.stock("1001"), 5_000);
-    while shop
-        .write(|tx, _| {
-            let last = tx.last_position()?;
-            follow_history(tx, last)
-        })
-        .unwrap()
-    {}
+    shop.follow();
     clean(&shop);
     let sku: Sku = "1001".parse().unwrap();
     let explained = shop.core.read(|snapshot| explain(snapshot, &sku, 20)).unwrap().unwrap();
@@ -93,13 +86,7 @@ fn each_kind_of_work_moves_its_place_and_says_who_and_why() {
     assert_eq!(lost.who.as_deref(), Some("device \"till 1\", staff ann"));
     assert_eq!(lost.why.as_deref(), Some("stolen, on sale"));
     shop.write(|tx, now| repair(tx, now, |_| {})).unwrap();
-    while shop
-        .write(|tx, _| {
-            let last = tx.last_position()?;
-            follow_history(tx, last)
-        })
-        .unwrap()
-    {}
+    shop.follow();
     clean(&shop);
 }
 

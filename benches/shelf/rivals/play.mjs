@@ -1,9 +1,9 @@
 // Plays a trace through a library: node play.mjs LIBRARY TRACE SAVED
 //
-// Every replica (headquarters, the store, kiosks) keeps the stock in the library's own way and promises an item while its
-// own copy says that there is enough: that is all that a library without rights can do. While a link is up each change goes
-// over it at once; when a link comes back both ends bring each other up to date, and the news goes on. A promise that turns
-// out to have nothing behind it is taken back when its customer comes for the goods.
+// Every replica (headquarters, the store, kiosks) keeps the stock in the library's own way and promises an item while
+// its own copy says that there is enough: that is all that a library without rights can do. While a link is up each
+// change goes over it at once; when a link comes back both ends bring each other up to date, and the news goes on. A
+// promise that turns out to have nothing behind it is taken back when its customer comes for the goods.
 //
 // What really is there is counted beside it, by this script alone.
 import { readFileSync, writeFileSync } from "node:fs";
@@ -16,8 +16,9 @@ const STORE = 1;
 const parent = (at) => (at === 0 ? -1 : at === STORE ? 0 : STORE);
 const stock = await create(head.replicas, head.items);
 const up = Array(head.replicas).fill(true);
-const neighbours = (at) =>
-  [...Array(head.replicas).keys()].filter((other) => (parent(other) === at || parent(at) === other) && up[Math.max(at, other)]);
+const all = [...Array(head.replicas).keys()];
+const linked = (at, other) => (parent(other) === at || parent(at) === other) && up[Math.max(at, other)];
+const neighbours = (at) => all.filter((other) => linked(at, other));
 
 async function change(at, item, units) {
   const update = await stock.change(at, item, units);
@@ -35,7 +36,7 @@ async function mend(link) {
   up[link] = true;
   await stock.meet(parent(link), link);
   // Up to headquarters first, then down to all who can be reached.
-  for (const each of [1, 1, 2, 3, 4].filter((each) => each < head.replicas && up[each])) await stock.meet(parent(each), each);
+  for (const each of [STORE, ...all.slice(STORE)]) if (up[each]) await stock.meet(parent(each), each);
 }
 
 const free = Array(head.items).fill(0);
@@ -66,14 +67,21 @@ async function leave({ at, item, units, there }, buys) {
 const leaving = [];
 function put(entry) {
   let at = leaving.push(entry) - 1;
-  for (let above = (at - 1) >> 1; at > 0 && before(leaving[at], leaving[above]); at = above, above = (at - 1) >> 1) swap(at, above);
+  while (at > 0) {
+    const above = (at - 1) >> 1;
+    if (!before(leaving[at], leaving[above])) return;
+    swap(at, above);
+    at = above;
+  }
 }
 function take() {
   swap(0, leaving.length - 1);
   const first = leaving.pop();
   for (let at = 0; ; ) {
     let least = at;
-    for (const below of [2 * at + 1, 2 * at + 2]) if (below < leaving.length && before(leaving[below], leaving[least])) least = below;
+    for (const below of [2 * at + 1, 2 * at + 2]) {
+      if (below < leaving.length && before(leaving[below], leaving[least])) least = below;
+    }
     if (least === at) return first;
     swap(at, least);
     at = least;
@@ -110,7 +118,7 @@ for (let link = 1; link < head.replicas; link++) await mend(link);
 for (let item = 0; item < head.items; item++) {
   for (let at = 0; at < head.replicas; at++) {
     const read = await stock.read(at, item);
-    if (read !== free[item]) throw new Error(`item ${item}: replica ${at} ends with ${read}, and ${free[item]} are there`);
+    if (read !== free[item]) throw new Error(`item ${item}: ${free[item]} are there, and replica ${at} has ${read}`);
   }
 }
 writeFileSync(savedFile, await stock.save(0));

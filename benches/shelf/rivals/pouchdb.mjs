@@ -1,6 +1,6 @@
-// PouchDB with its memory adapter: a document for each item, with the sum of each replica's changes, so that conflicting
-// revisions can be merged without losing a sale: entry by entry the revision that knows more of that replica. The upper
-// end of a link merges conflicts when the link comes back; the losing revisions are removed.
+// PouchDB with its memory adapter: a document for each item, with the sum of each replica's changes, so that
+// conflicting revisions can be merged without losing a sale: entry by entry the revision that knows more of that
+// replica. The upper end of a link merges conflicts when the link comes back; the losing revisions are removed.
 //
 // Revisions go over a link as CouchDB's replication protocol has it (changes since the last checkpoint, which revisions
 // are missing, those with their history, written as they are); while a link is up each one at once. What is counted are
@@ -29,7 +29,8 @@ export async function create(replicas) {
     const key = `${from}-${to}`;
     const changes = await dbs[from].changes({ since: checkpoints.get(key) ?? 0, style: "all_docs" });
     if (changes.results.length === 0) return [];
-    const revisions = Object.fromEntries(changes.results.map((row) => [row.id, row.changes.map((change) => change.rev)]));
+    const leaves = (row) => row.changes.map((change) => change.rev);
+    const revisions = Object.fromEntries(changes.results.map((row) => [row.id, leaves(row)]));
     const missing = await dbs[to].revsDiff(revisions);
     const wanted = Object.entries(missing).flatMap(([id, { missing }]) => missing.map((rev) => ({ id, rev })));
     bytes += size(changes.results) + size(revisions) + size(missing);

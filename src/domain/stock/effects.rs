@@ -154,6 +154,15 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
         Fact::HoldEnded(ended) => of_end(ended),
         Fact::Granted(granted) => of_granted(granted),
         Fact::Accepted(accepted) => of_accepted(accepted),
+        Fact::PickupStep(step) => of_pickup(step),
+        Fact::TransferDispatched(dispatched) if !dispatched.from_hold => {
+            let left = |line| of_line(Some(&dispatched.way.from), line, Verb::Spend);
+            dispatched.lines.iter().map(left).collect()
+        }
+        Fact::TransferReceived(received) => {
+            let arrived = |line| of_line(Some(&received.to), line, Verb::Add);
+            received.lines.iter().map(arrived).collect()
+        }
         Fact::Retired(retired) => {
             let drawn = Amount::ZERO;
             let owed = retired.lines.iter().filter(|line| !line.debt.is_zero());
@@ -176,15 +185,6 @@ pub fn effects(fact: &Fact) -> Vec<Effect<'_>> {
             let verb = |amount| Verb::Accept { from, amount };
             let lines = released.lines.iter();
             lines.map(|line| of_grant(&released.site, line, &verb)).collect()
-        }
-        Fact::PickupStep(step) => of_pickup(step),
-        Fact::TransferDispatched(dispatched) if !dispatched.from_hold => {
-            let left = |line| of_line(Some(&dispatched.way.from), line, Verb::Spend);
-            dispatched.lines.iter().map(left).collect()
-        }
-        Fact::TransferReceived(received) => {
-            let arrived = |line| of_line(Some(&received.to), line, Verb::Add);
-            received.lines.iter().map(arrived).collect()
         }
         Fact::Opened(_)
         | Fact::HoldExtended(_)

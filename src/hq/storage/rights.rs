@@ -9,6 +9,9 @@ use crate::domain::escrow::{Amount, Registers, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{Granted, Hold, HoldId};
 
+/// How many bytes of grants go into one message.
+const GRANTS_BYTES_MAX: usize = 32 << 10;
+
 /// A shelf, what was handed on of it in all, and the request of the last step.
 pub(in crate::hq) type GrantedInAll = (SiteId, Sku, Amount, Option<u64>);
 
@@ -61,7 +64,8 @@ impl Reading<'_> {
         ))?)
     }
 
-    /// What was handed on to a replica of a shelf behind a total and it has not taken over, oldest first.
+    /// What was handed on to a replica of a shelf behind a total and it has not taken over, oldest first; no more than fits
+    /// a message.
     pub(in crate::hq) fn grants_behind(
         &self,
         to: &ReplicaId,
@@ -83,9 +87,19 @@ impl Reading<'_> {
                 number(total.parts())?,
                 limit,
             ),
-            |row| unpacked(row, 0),
+            |row| Ok((row.get_ref(0)?.as_blob()?.len(), unpacked(row, 0)?)),
         )?;
-        Ok(grants.collect::<Result<_, _>>()?)
+        let (mut steps, mut bytes) = (Vec::new(), 0);
+        for grant in grants {
+            let (size, granted) = grant?;
+            bytes += size;
+            // What comes with a hold is as large as that.
+            if bytes > GRANTS_BYTES_MAX && !steps.is_empty() {
+                break;
+            }
+            steps.push(granted);
+        }
+        Ok(steps)
     }
 
     /// The shelves on which a replica has not taken over all that was handed on to it, with the total and the request of

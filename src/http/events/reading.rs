@@ -159,15 +159,15 @@ fn tell(snapshot: &Snapshot<'_>, place: Place, fact: Fact) -> Result<Option<Happ
         Fact::Granted(Granted { lines, .. }) | Fact::Accepted(Accepted { lines, .. }) => {
             lines.iter().map(|line| &line.sku).collect()
         }
-        Fact::Retired(retired) => retired.lines.iter().map(|line| &line.sku).collect(),
-        Fact::LatePosted(posted) => posted.lines.iter().map(|line| &line.sku).collect(),
-        Fact::RightsReleased(released) => released.lines.iter().map(|line| &line.sku).collect(),
         Fact::TransferDispatched(sent) => sent.lines.iter().map(|line| &line.sku).collect(),
         Fact::TransferReceived(received) => received.lines.iter().map(|line| &line.sku).collect(),
         Fact::PickupStep(PickupStep {
             act: PickupAct::Collected { in_hand, .. },
             ..
         }) if !in_hand.is_empty() => in_hand.iter().map(|line| &line.sku).collect(),
+        Fact::Retired(retired) => retired.lines.iter().map(|line| &line.sku).collect(),
+        Fact::LatePosted(posted) => posted.lines.iter().map(|line| &line.sku).collect(),
+        Fact::RightsReleased(released) => released.lines.iter().map(|line| &line.sku).collect(),
         Fact::Opened(_)
         | Fact::PickupOrdered(_)
         | Fact::PickupStep(_)

@@ -190,20 +190,6 @@ impl From<WorkRefusal> for Problem {
     }
 }
 
-impl From<RetireRefusal> for Problem {
-    fn from(refusal: RetireRefusal) -> Self {
-        let problem = refused(refusal.code(), refusal.to_string());
-        match refusal {
-            RetireRefusal::Words(_) => problem.at("/reason"),
-            RetireRefusal::UnknownIncarnation { .. } => problem.at("/incarnation"),
-            RetireRefusal::UnknownNode(_)
-            | RetireRefusal::Already { .. }
-            | RetireRefusal::NotRetired(_)
-            | RetireRefusal::Row { .. } => problem,
-        }
-    }
-}
-
 impl From<PickupRefusal> for Problem {
     fn from(refusal: PickupRefusal) -> Self {
         use PickupRefusal as R;
@@ -238,6 +224,20 @@ impl From<TransferRefusal> for Problem {
                 problem.at("/reason").with("differences", found.collect::<Vec<_>>())
             }
             R::NoteMissing | R::Note => problem.at("/note"),
+        }
+    }
+}
+
+impl From<RetireRefusal> for Problem {
+    fn from(refusal: RetireRefusal) -> Self {
+        let problem = refused(refusal.code(), refusal.to_string());
+        match refusal {
+            RetireRefusal::Words(_) => problem.at("/reason"),
+            RetireRefusal::UnknownIncarnation { .. } => problem.at("/incarnation"),
+            RetireRefusal::UnknownNode(_)
+            | RetireRefusal::Already { .. }
+            | RetireRefusal::NotRetired(_)
+            | RetireRefusal::Row { .. } => problem,
         }
     }
 }

@@ -113,9 +113,9 @@ impl Follow {
                         let outcome = match read {
                             Err(outcome) => outcome,
                             Ok(readable) => {
-                                let (through, now) = (readable.batch.header.last(), self.clock.now());
+                                let through = readable.batch.header.last();
                                 let work =
-                                    move |tx: &mut crate::store::WriteTransaction<'_>| follow_batch(tx, now, &readable);
+                                    move |tx: &mut crate::store::WriteTransaction<'_>| follow_batch(tx, &readable);
                                 let outcome = store.writer.run(work).await.map_err(told)?;
                                 word = Word::Has(through);
                                 outcome

@@ -6,7 +6,7 @@ use crate::domain::journal::Hash;
 use crate::domain::stock::{Effect, effects, effects_of_copy};
 use crate::operations::repair::Rebuild;
 use crate::operations::shelves::Shelves;
-use crate::store::{Failure, IncarnationRow, Now, Position, Snapshot, StorageError, WriteTransaction};
+use crate::store::{Failure, IncarnationRow, Position, Snapshot, StorageError, WriteTransaction};
 use crate::sync::hub::{Introduction, Outcome};
 use crate::sync::hub_judge::{self, HeadVerdict, Verdict};
 use crate::sync::hub_read::{self, Known, Readable};
@@ -75,7 +75,7 @@ pub fn read_followed(snapshot: &Snapshot<'_>, sealed: &[u8]) -> Result<Result<Re
 ///
 /// # Errors
 /// Why the store could not keep it.
-pub fn follow_batch(tx: &mut WriteTransaction<'_>, now: Now, read: &Readable) -> Result<Outcome, Failure<FollowError>> {
+pub fn follow_batch(tx: &mut WriteTransaction<'_>, read: &Readable) -> Result<Outcome, Failure<FollowError>> {
     if tx.following()?.is_none() {
         return Err(Failure::Refused(FollowError::NotAStandby));
     }
@@ -96,7 +96,7 @@ pub fn follow_batch(tx: &mut WriteTransaction<'_>, now: Now, read: &Readable) ->
     };
     let new = usize::try_from(from.saturating_sub(header.first)).unwrap_or(usize::MAX);
     let mut hash = row.head.hash;
-    let mut rebuild = Rebuild::new(tx, now)?;
+    let mut rebuild = Rebuild::new(tx)?;
     for slot in read.slots.iter().skip(new) {
         hash = slot.chain(hash);
         match slot {
@@ -133,6 +133,10 @@ fn take(tx: &mut WriteTransaction<'_>, rebuild: &mut Rebuild, record: &[u8], has
         return Ok(());
     };
     rebuild.fact(tx, &entry.fact, position)?;
+    if let Fact::Retired(retired) = &entry.fact {
+        let replica = tx.known_replica(&retired.replica)?;
+        tx.put_retired(replica, retired.seq, Some(position))?;
+    }
     match &entry.fact {
         Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
             Ok(copied) => move_rows(tx, effects_of_copy(&copied.fact), position),

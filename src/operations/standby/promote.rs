@@ -2,6 +2,7 @@
 
 use crate::domain::fact::OpenedReason;
 use crate::domain::journal::Head;
+use crate::operations::repair::rebuild_retired;
 use crate::store::{Failure, IncarnationSeed, Now, WriteTransaction};
 use crate::sync::wire::SigningKey;
 
@@ -36,11 +37,13 @@ pub fn promote(
         return Err(Failure::Refused(PromoteRefusal::NotAStandby));
     }
     let succeeds = tx.head()?;
+    if !tx.retired_here()?.is_empty() {
+        // Few, and what they left follows from more than the record that retired them.
+        rebuild_retired(tx)?;
+    }
     let head = tx.open_incarnation(now, seed, OpenedReason::Promoted)?;
     tx.end_following()?;
     // It is no standby of itself.
     tx.remove_standby(SigningKey::from_bytes(&seed.secret_key).verifying_key().to_bytes())?;
-    // The history of shelves follows the journal by itself from here.
-    tx.restart_history()?;
     Ok(Promoted { succeeds, head })
 }

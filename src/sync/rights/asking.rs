@@ -13,9 +13,11 @@ impl Book {
             let ask = self.asks.remove(at);
             if ask.purpose == Purpose::Stock {
                 self.no_stock(now_ms, config);
-            } else {
+            } else if self.least_that_helps(ask.least) >= ask.least {
                 self.note_word(from, ask.stamp);
             }
+            // Else rights have come from elsewhere since it was asked: it had too little for the whole, and may have the
+            // rest. It is asked again, for less each time.
         }
     }
 
@@ -130,11 +132,9 @@ impl Book {
         for (rights, child) in children.iter().filter(|(rights, _)| *rights > 0) {
             self.ask_one(desk, child, *rights);
         }
-        // What is known may be old: before anybody is refused, all the others are asked too, at once.
-        if self.believed() == 0 {
-            for (_, child) in children.iter().filter(|(rights, _)| *rights == 0) {
-                self.ask_one(desk, child, 0);
-            }
+        // What is known may be old: for what those have not, all the others are asked too, at once.
+        for (_, child) in children.iter().filter(|(rights, _)| *rights == 0) {
+            self.ask_one(desk, child, 0);
         }
     }
 

@@ -147,12 +147,8 @@ impl Desk<'_> {
     }
 
     pub fn children(&self) -> impl Iterator<Item = &ReplicaId> {
-        let child = |(id, place): &(ReplicaId, Place)| (*place == Place::Child).then_some(id.clone());
-        let children: Vec<ReplicaId> = self.peers.iter().filter_map(child).collect();
-        self.peers
-            .iter()
-            .map(|(id, _)| id)
-            .filter(move |id| children.contains(id))
+        let children = self.peers.iter().filter(|(_, place)| *place == Place::Child);
+        children.map(|(id, _)| id)
     }
 
     pub fn next_stamp(&mut self) -> u64 {

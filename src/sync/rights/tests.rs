@@ -143,6 +143,28 @@ fn a_need_asks_the_parent_repeats_under_the_same_number_and_is_ready_when_the_gr
 }
 
 #[test]
+fn a_neighbour_that_gave_all_it_was_asked_for_is_asked_again_also_where_the_row_was_told_before_the_grant() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 0);
+    bench.want(0, 1, 3);
+    assert_eq!(bench.want(10, 2, 2), []);
+    let (shelf, figures) = (shelf(1), rights(3));
+    let row = Input::Row {
+        shelf: shelf.clone(),
+        figures,
+    };
+    assert_eq!(bench.after(50, row), [resolved(1, Resolution::Ready)]);
+    let accepted = Input::Accepted {
+        from: replica("parent"),
+        shelf,
+        request: Some(100),
+        figures,
+    };
+    let outputs = bench.after(50, accepted);
+    assert!(!outputs.contains(&resolved(2, Resolution::Refused)), "{outputs:?}");
+    assert_eq!(requests(&outputs), [("parent".to_owned(), 101, units(2))]);
+}
+
+#[test]
 fn whoever_is_alone_is_refused_at_once_and_whoever_waits_after_two_seconds() {
     let mut alone = Bench::new(RightsConfig::kiosk(), 0, 2);
     let peer = replica("parent");

@@ -1,12 +1,14 @@
 //! Customers and people: what they ask for, one action at a time.
 
+use std::rc::Rc;
+
 use finalmarket::domain::escrow::Refusal;
 use finalmarket::sync::rights::Input;
 
 use super::facts::{Fact, HandedHold, HoldId, Item, Line, Step, amount};
 use super::fault::Fault;
 use super::machine::{Role, Stop, Waiting};
-use super::world::World;
+use super::world::{Event, Transfer, World};
 
 impl World {
     /// The next action of somebody.
@@ -23,6 +25,7 @@ impl World {
             (options.counts, Self::count),
             (options.movements, Self::move_goods),
             (options.hand_overs, Self::hand_over),
+            (if options.items > 1 { options.transfers } else { 0 }, Self::transfer),
             (60, Self::extend),
             (200, Self::release),
             (250, Self::sell_held),
@@ -93,6 +96,7 @@ impl World {
                     lifetime_ms,
                     since_ms: self.now_ms,
                     spare,
+                    own: vec![(self.now_ms, self.rights_at(at))],
                 };
                 if matches!(refusal, Refusal::NoRights { .. } | Refusal::OwnDebt { .. }) {
                     let wanted = lines
@@ -231,6 +235,69 @@ impl World {
         } else {
             self.do_simple(at, Fact::Dispatched { item, n });
         }
+    }
+
+    /// Goods go from a shelf of one site to that of another.
+    fn transfer(&mut self) {
+        let stores = self.options.stores as u64;
+        let [at, to] = [0, 1].map(|_| 1 + self.rng.below(stores) as usize);
+        let item = self.rng.below(self.options.items as u64) as usize;
+        let to_item = (item + 1) % self.options.items;
+        let n = self.any_parts();
+        let transfer = self.next_transfer;
+        self.next_transfer += 1;
+        if self.machines[at].is_running() {
+            let sent = Fact::Sent {
+                transfer,
+                item,
+                n,
+                to_item,
+                to,
+            };
+            self.do_simple(at, sent);
+        }
+    }
+
+    /// What was dispatched is under way, whether the process that wrote it lives on or not.
+    pub fn send_goods(&mut self, fact: &Fact) {
+        if let Fact::Sent {
+            transfer,
+            n,
+            to_item,
+            to,
+            ..
+        } = fact
+        {
+            let (id, item, to, sent) = (*transfer, *to_item, *to, *n);
+            let arrives_ms = self.now_ms + self.rng.between(500, 20_000);
+            self.at(arrives_ms, Event::Arrive(Transfer { id, item, to, sent }));
+        }
+    }
+
+    /// Somebody scans what stands at the door; some scan it twice. The journal knows what has come.
+    pub fn arrive(&mut self, transfer: Transfer) {
+        let Transfer { id, item, to, sent } = transfer;
+        let came = |fact: &Rc<Fact>| matches!(**fact, Fact::Received { transfer, .. } if transfer == id);
+        if self.machines[to].journal.iter().any(came) {
+            return;
+        }
+        self.steps += 1;
+        // Something broke on the way, or was counted wrongly: the difference between both facts says so.
+        let lost = if self.rng.chance(200) {
+            self.rng.below(sent / 2)
+        } else {
+            0
+        };
+        self.do_simple(
+            to,
+            Fact::Received {
+                transfer: id,
+                item,
+                n: sent - lost,
+            },
+        );
+        let again_ms = self.now_ms + self.rng.between(500, 3_000);
+        self.at(again_ms, Event::Arrive(transfer));
     }
 
     /// A pickup is accepted by a store, or a kiosk's order paid at a till.

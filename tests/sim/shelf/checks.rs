@@ -10,6 +10,8 @@ use super::fault::Rule;
 use super::machine::{Role, Waiting};
 use super::world::{World, covers};
 
+/// Asking once more, with the repetition of what was not answered: from a kiosk over the store to another and back.
+const ROUND_MS_MAX: u64 = 400 + 4 * DELAY_MS_MAX;
 /// A link that takes longer than this from end to end cannot be counted on within a wait.
 const DELAY_MS_MAX: u64 = 100;
 
@@ -175,6 +177,16 @@ impl World {
         memory.rows.own.iter().enumerate().map(spare).collect()
     }
 
+    /// What a machine can promise, by item.
+    pub fn rights_at(&self, at: usize) -> Vec<u64> {
+        let rights = |item| {
+            self.machines[at]
+                .row(item)
+                .map_or(0, |row| Figures::from(row).rights.parts())
+        };
+        (0..self.options.items).map(rights).collect()
+    }
+
     fn note_spares(&mut self, changed: &std::collections::BTreeSet<usize>) {
         let waiting = self
             .machines
@@ -184,6 +196,14 @@ impl World {
             return;
         }
         for at in changed {
+            let (now_ms, rights) = (self.now_ms, self.rights_at(*at));
+            for waiting in self.machines[*at]
+                .memory
+                .iter_mut()
+                .flat_map(|memory| &mut memory.waiting)
+            {
+                waiting.own.push((now_ms, rights.clone()));
+            }
             let spares = self.spares(*at);
             for machine in &mut self.machines {
                 for waiting in machine.memory.iter_mut().flat_map(|memory| &mut memory.waiting) {
@@ -228,8 +248,14 @@ impl World {
             _ => false,
         };
         if !lawful {
+            let reached = self.reached_since(at, waiting.since_ms);
+            let others = reached.into_iter().filter(|other| *other != at);
+            let spared: Vec<_> = others
+                .filter_map(|other| Some((self.name(other), waiting.spare.get(other)?)))
+                .filter(|(_, spare)| spare.iter().any(|n| *n > 0))
+                .collect();
             let what = format!(
-                "{} refused hold {} of {:?} after {} ms: {refusal}",
+                "{} refused hold {} of {:?} after {} ms: {refusal}; others could have spared throughout {spared:?}",
                 self.name(at),
                 waiting.need,
                 waiting.lines,
@@ -245,9 +271,7 @@ impl World {
         }
         let reached = self.reached_since(at, waiting.since_ms);
         waiting.lines.iter().any(|(item, wanted)| {
-            let own = self.machines[at]
-                .row(*item)
-                .map_or(0, |row| Figures::from(row).rights.parts());
+            let own = self.own_in_time(at, waiting, *item);
             let owed = self.machines[at].row(*item).map_or(0, |row| row.owed().parts());
             let others = reached.iter().filter(|other| **other != at);
             let spare: u64 = others
@@ -258,12 +282,35 @@ impl World {
         })
     }
 
+    /// What a machine could promise, and early enough to ask for the rest: what came when the wait was all but over was
+    /// too late for that.
+    fn own_in_time(&self, at: usize, waiting: &Waiting, item: Item) -> u64 {
+        let now = self.rights_at(at)[item];
+        let wait_ms = self.config_of(self.machines[at].role).wait_ms;
+        if self.now_ms + ROUND_MS_MAX < waiting.since_ms + wait_ms {
+            return now;
+        }
+        let until_ms = self.now_ms.saturating_sub(ROUND_MS_MAX);
+        let before = waiting.own.iter().rfind(|(ms, _)| *ms <= until_ms);
+        let since = waiting.own.iter().filter(|(ms, _)| *ms > until_ms);
+        let least = since.chain(before).map(|(_, rights)| rights[item]).min();
+        least.unwrap_or(now).min(now)
+    }
+
     /// Holds are open, customers wait, or debt that could be settled.
     pub fn is_awaited(&self) -> bool {
         let waits =
             |machine: &super::machine::Machine| machine.memory.as_ref().is_none_or(|memory| !memory.waiting.is_empty());
         let unsettled = (0..self.options.items).any(|item| self.unsettled(item).is_some());
-        unsettled || self.model.promises() > 0 || self.machines.iter().any(waits)
+        unsettled || self.model.promises() > 0 || self.model.transfers() > 0 || self.machines.iter().any(waits)
+    }
+
+    /// Machines that owe something that nobody has rights for.
+    pub fn debtors(&self) -> u64 {
+        let owes = |machine: &&super::machine::Machine| {
+            (0..self.options.items).any(|item| self.model.account(machine.life, item).iou > 0)
+        };
+        self.machines.iter().filter(owes).count() as u64
     }
 
     /// What is waited for, for people.
@@ -326,6 +373,9 @@ impl World {
         }
         if self.model.parcels() > 0 {
             wrong.push(format!("{} grants are not taken over", self.model.parcels()));
+        }
+        if self.model.transfers() > 0 {
+            wrong.push(format!("{} transfers have not arrived", self.model.transfers()));
         }
         if self.model.promises() > 0 {
             wrong.push(format!("{} holds have no end", self.model.promises()));

@@ -14,6 +14,9 @@ pub type Line = (Item, u64);
 /// A hold's identity, which it keeps when it is handed over.
 pub type HoldId = u64;
 
+/// A transfer's number: it comes once, whoever scans it how often.
+pub type TransferId = u64;
+
 /// A step of `given[to]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
@@ -69,6 +72,20 @@ pub enum Fact {
     },
     /// Sent to another site.
     Dispatched {
+        item: Item,
+        n: u64,
+    },
+    /// Sent to the shelf of another site, under a number.
+    Sent {
+        transfer: TransferId,
+        item: Item,
+        n: u64,
+        to_item: Item,
+        to: usize,
+    },
+    /// It came there: so much of it.
+    Received {
+        transfer: TransferId,
         item: Item,
         n: u64,
     },
@@ -165,6 +182,8 @@ impl Fact {
             Self::GoodsIn { item, .. }
             | Self::Taken { item, .. }
             | Self::Dispatched { item, .. }
+            | Self::Sent { item, .. }
+            | Self::Received { item, .. }
             | Self::Counted { item, .. }
             | Self::LateTaken { item, .. }
             | Self::LateAdded { item, .. }
@@ -184,7 +203,9 @@ impl Fact {
     pub fn apply(&self, me: Life, ids: &[ReplicaId], rows: &mut Rows) -> Result<(), Refusal> {
         let alone = finalmarket::domain::escrow::Shelf::default();
         match self {
-            Self::GoodsIn { item, n } | Self::LateAdded { item, n, .. } => rows.own(*item).add(amount(*n))?,
+            Self::GoodsIn { item, n } | Self::LateAdded { item, n, .. } | Self::Received { item, n, .. } => {
+                rows.own(*item).add(amount(*n))?
+            }
             Self::HoldOpened { lines, .. } => {
                 for (item, n) in lines {
                     rows.own(*item).hold(amount(*n), &alone)?;
@@ -207,7 +228,7 @@ impl Fact {
             Self::Taken { item, n } => {
                 rows.own(*item).take(amount(*n))?;
             }
-            Self::Dispatched { item, n } => rows.own(*item).spend(amount(*n))?,
+            Self::Dispatched { item, n } | Self::Sent { item, n, .. } => rows.own(*item).spend(amount(*n))?,
             Self::Counted { item, missing, surplus } => {
                 rows.own(*item).take(amount(*missing))?;
                 rows.own(*item).add(amount(*surplus))?;

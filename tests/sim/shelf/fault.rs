@@ -24,6 +24,8 @@ pub enum Rule {
     NeverFalls,
     /// Nobody takes over what was not given.
     AcceptedIsGiven,
+    /// What was sent to another site comes there once.
+    ArrivesOnce,
     /// One writer writes a row.
     OneWriter,
     /// What is known of a row elsewhere, its writer has written.
@@ -58,6 +60,7 @@ impl fmt::Display for Rule {
             Self::RowIsSound => "P4 a row is sound",
             Self::NeverFalls => "P4 no register falls",
             Self::AcceptedIsGiven => "P3 what is accepted was given",
+            Self::ArrivesOnce => "P2 a transfer arrives once",
             Self::OneWriter => "P4 one writer a row",
             Self::CopiesAreBehind => "P4 no copy is ahead of its row",
             Self::RowIsFold => "P4 a row is the fold of its journal",

@@ -40,6 +40,7 @@ pub const KNOBS: &[Knob] = knobs! {
     losses, 0;
     in_hand, 0;
     movements, 0;
+    transfers, 0;
     hand_overs, 0;
     stores, 1;
     items, 1;

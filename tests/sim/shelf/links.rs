@@ -10,8 +10,9 @@ use super::machine::{ChildBook, Stop};
 use super::network::Message;
 use super::world::{Event, World};
 
-/// Records in a message.
-const RECORDS_MAX: usize = 20;
+/// Records in a message: few enough that a journal goes up in several, and so many that one that was cut off for long has
+/// caught up within a customer's wait, as the product's batches of 64 KiB have.
+const RECORDS_MAX: usize = 200;
 /// After so long records are sent again.
 const RESEND_MS: u64 = 400;
 

@@ -48,6 +48,8 @@ pub struct Waiting {
     pub since_ms: u64,
     /// The least that each machine could have spared since, by item; none where it could not be reached throughout.
     pub spare: Vec<Vec<u64>>,
+    /// What there was here, by item, and since when.
+    pub own: Vec<(u64, Vec<u64>)>,
 }
 
 /// What a process holds in memory.
@@ -178,6 +180,7 @@ impl World {
         if let Err(violation) = self.model.commit(self.now_ms, me, seq, &fact) {
             self.violate(violation);
         }
+        self.send_goods(&fact);
         if let Some(memory) = self.machines[at].memory.as_mut() {
             memory.rows = rows;
             fact.apply_to_holds(&mut memory.holds);

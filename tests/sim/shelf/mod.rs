@@ -15,7 +15,6 @@ pub mod engines;
 pub mod facts;
 pub mod fault;
 pub mod full;
-#[allow(dead_code, reason = "the command line's")]
 pub mod knobs;
 pub mod links;
 pub mod machine;

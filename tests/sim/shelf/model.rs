@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Fact, HandedHold, HoldId, Item, Life, Step};
+use super::facts::{Fact, HandedHold, HoldId, Item, Life, Step, TransferId};
 use super::fault::{Rule, Violation};
 
 /// A life and one item.
@@ -68,6 +68,8 @@ pub struct Model {
     promises: BTreeMap<HoldId, Promise>,
     parcels: Vec<Parcel>,
     retired: BTreeMap<Life, Retired>,
+    /// Goods between two sites: where they are to arrive.
+    transfers: BTreeMap<TransferId, Item>,
     /// What each life ever took over, also what its disk has forgotten.
     ever_taken: Vec<Vec<i64>>,
     /// Units on the shelf.
@@ -156,6 +158,11 @@ impl Model {
         self.retired.iter().map(late).sum()
     }
 
+    /// Transfers that have not arrived.
+    pub fn transfers(&self) -> usize {
+        self.transfers.len()
+    }
+
     pub fn parcels(&self) -> usize {
         self.parcels.len()
     }
@@ -224,6 +231,26 @@ impl Model {
             Fact::Dispatched { item, n } => {
                 self.units[*item] -= signed(*n);
                 self.goes(life, *item, signed(*n));
+            }
+            Fact::Sent {
+                transfer,
+                item,
+                n,
+                to_item,
+                ..
+            } => {
+                self.units[*item] -= signed(*n);
+                self.goes(life, *item, signed(*n));
+                self.transfers.insert(*transfer, *to_item);
+            }
+            Fact::Received { transfer, item, n } => {
+                if self.transfers.remove(transfer) != Some(*item) {
+                    let what =
+                        format!("life {life} received transfer {transfer} of item {item}, which is not under way");
+                    return broken(Rule::ArrivesOnce, what);
+                }
+                self.units[*item] += signed(*n);
+                self.comes(life, *item, signed(*n));
             }
             Fact::HoldOpened { id, lines, lifetime_ms } => {
                 for (item, n) in lines {

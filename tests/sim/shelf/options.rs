@@ -41,6 +41,8 @@ pub struct Options {
     pub counts: u64,
     /// Goods in, returns and dispatches.
     pub movements: u64,
+    /// Transfers from a shelf of one site to that of another; only where there are several.
+    pub transfers: u64,
     /// Holds handed over.
     pub hand_overs: u64,
     /// A link's shortest and longest delay.
@@ -124,6 +126,7 @@ impl Options {
             retirements: rarely(rng, 40),
             clock_jumps: rarely(rng, 30),
             gossip_ms: rng.between(500, 4_000),
+            transfers: rarely(rng, 60),
             headquarters,
             store,
             kiosk,

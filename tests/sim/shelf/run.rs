@@ -14,6 +14,9 @@ const ROUNDS_MAX: u64 = 6;
 const MESSAGES_MAX: u64 = 10;
 /// An engine has no reason to be woken more often than this by time, by replica and item.
 const WAKE_PAUSE_MS: u64 = 100;
+/// Rounds of asking, everybody asked and everybody answering, that a debtor makes in that time before it has learned
+/// that nobody has rights for its debt.
+const DEBT_ROUNDS_MAX: u64 = 4;
 /// How often operators look after what is left, in peace.
 const TIDY_MS: u64 = 10_000;
 
@@ -112,7 +115,8 @@ fn play(world: &mut World) {
         world.check();
     }
     let shelves = (world.machines.len() * world.options.items) as u64;
-    if world.messages > said + MESSAGES_MAX * shelves {
+    let of_debt = DEBT_ROUNDS_MAX * 2 * shelves * world.debtors();
+    if world.messages > said + MESSAGES_MAX * shelves + of_debt {
         world.fail(
             Rule::Quiet,
             format!("{} messages in {} s of silence", world.messages - said, TIDY_MS / 1_000),

@@ -9,7 +9,7 @@ use finalmarket::sync::rights::{Place, ShelfKey};
 
 use super::super::rng::Rng;
 use super::calamities::CountJob;
-use super::facts::{Fact, HoldId, Item, Life};
+use super::facts::{Fact, HoldId, Item, Life, TransferId};
 use super::fault::{Fault, Rule, Violation};
 use super::machine::{Machine, Role, Stream};
 use super::model::Model;
@@ -52,6 +52,8 @@ pub enum Event {
         era: u64,
     },
     Action,
+    /// Goods from another site stand at the door of a store.
+    Arrive(Transfer),
     /// Of a trace that policies are measured by.
     Visit(Visit),
     Leave {
@@ -64,6 +66,16 @@ pub enum Event {
     Mend {
         link: usize,
     },
+}
+
+/// Goods on their way from one site to another.
+#[derive(Debug, Clone, Copy)]
+pub struct Transfer {
+    pub id: TransferId,
+    /// What they are where they arrive.
+    pub item: Item,
+    pub to: usize,
+    pub sent: u64,
 }
 
 /// An incarnation, as nobody but the simulator sees it.
@@ -110,6 +122,7 @@ pub struct World {
     pub counts: Vec<CountJob>,
     pub requests_done: BTreeSet<(usize, Life, u64)>,
     pub next_hold: HoldId,
+    pub next_transfer: TransferId,
     pub held: u64,
     pub refused: u64,
     pub visits: BTreeMap<HoldId, Visit>,
@@ -185,6 +198,7 @@ impl World {
             counts: Vec::new(),
             requests_done: BTreeSet::new(),
             next_hold: 1,
+            next_transfer: 1,
             held: 0,
             refused: 0,
             visits: BTreeMap::new(),
@@ -331,6 +345,7 @@ impl World {
             Event::Resend { at } => self.resend(at),
             Event::Gossip { link } => self.gossip(link),
             Event::Notice { at, other, era } => self.notice(at, other, era),
+            Event::Arrive(transfer) => self.arrive(transfer),
             Event::Visit(visit) => self.visit(&visit),
             Event::Leave { id } => self.leave(id),
             Event::Look => self.look(),

@@ -309,12 +309,13 @@ impl World {
         if process.is_none_or(|process| !process.waiting.is_empty()) {
             return Some(format!("{name} does not run, or customers wait there"));
         }
+        // What is said of an earlier life may name records that this disk has lost: it cannot note that.
         let behind = self.reads(at, |snapshot| {
-            let lives = snapshot.incarnations()?;
-            Ok(lives
-                .into_iter()
-                .find(|row| row.acked.seq != row.offered())
-                .map(|row| (row.incarnation, row.acked.seq)))
+            let newest = snapshot
+                .incarnations()?
+                .pop()
+                .filter(|row| row.acked.seq != row.offered());
+            Ok(newest.map(|row| (row.incarnation, row.acked.seq)))
         });
         if let Some((incarnation, seq)) = behind? {
             return Some(format!("{name}: {incarnation} is acknowledged up to {seq} only"));
