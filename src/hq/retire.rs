@@ -4,22 +4,24 @@
 //! Promises: whatever a retired node recorded takes effect on shelves once, under its own name up to the head that it was
 //! retired at, on headquarters' row behind that. Must never: promise what it left before somebody says that it is there.
 
-use std::collections::BTreeMap;
+mod closing;
+mod late;
 
 use super::happenings::{Happening, RightsMoved};
 use super::headquarters::Headquarters;
 use super::introduce::counts;
-use super::projection::{Content, Projection, slot_content, unpack};
+use super::projection::Projection;
 use super::rights::{self, RightsError};
 use super::storage::{Origin, Reading, RetiredReplica, StorageError, Writing};
-use crate::domain::escrow::{Amount, Grant, GrantStep, Refusal, ReplicaId, Row, Shelf};
-use crate::domain::fact::{Entry, Fact, OpenedReason};
+use crate::domain::escrow::{Amount, Grant, Refusal, ReplicaId, Row};
+use crate::domain::fact::{Fact, OpenedReason};
 use crate::domain::ids::{Incarnation, NodeId, SiteId, Sku};
 use crate::domain::stock::{
-    Closed, GrantLine, Granted, LateLine, LateMove, LatePosted, LeftLine, LookLine, Place, ReleaseCause, Retired,
-    RetirementLook, RightsReleased, close, effects, effects_of_copy, late_moves, says_something,
+    Closed, GrantLine, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased, says_something,
 };
-use crate::sync::wire::StreamState;
+use crate::sync::wire::{RetiredWord, StreamState};
+use closing::closings;
+pub(in crate::hq) use late::{came_late, post_late};
 
 /// How many items one record names.
 const LINES_MAX: usize = 500;
@@ -146,12 +148,19 @@ impl Headquarters {
         Ok(released)
     }
 
-    /// Whether and how a replica was retired.
+    /// What a node is told in its session that was retired in this incarnation; nothing where it was not.
     ///
     /// # Errors
     /// Where storage fails.
-    pub(super) fn retired(&self, replica: &ReplicaId) -> Result<Option<RetiredReplica>, StorageError> {
-        self.database.read(|reading| reading.retired(replica))
+    pub(super) fn retired_word(&self, replica: &ReplicaId, session: u64) -> Result<Option<RetiredWord>, StorageError> {
+        let retired = self.database.read(|reading| reading.retired(replica))?;
+        Ok(retired.map(|retired| RetiredWord {
+            session,
+            incarnation: replica.incarnation,
+            seq: retired.seq,
+            by: retired.by,
+            reason: retired.reason,
+        }))
     }
 
     /// Tells whoever moves rights, and whoever watches, after the commit.
@@ -317,72 +326,6 @@ pub(super) fn release_left(
     Ok((retired.site, left))
 }
 
-/// Posts what one record of a retired node did behind the head that it was retired at, once. Gives the items that moved.
-pub(super) fn post_late(
-    writing: &Writing<'_>,
-    retired: &RetiredReplica,
-    (origin, seq): (super::storage::OriginId, u64),
-    fact: &Fact,
-    now_ms: u64,
-) -> Result<Vec<Sku>, StorageError> {
-    let own = rights::replica(writing)?;
-    let mut left: BTreeMap<Sku, Amount> = BTreeMap::new();
-    let mut lines = Vec::new();
-    for (sku, moved) in late(writing, retired, &own, fact)? {
-        let shelf = (&retired.site, &sku);
-        let left = match left.get_mut(&sku) {
-            Some(left) => left,
-            None => left
-                .entry(sku.clone())
-                .or_insert(writing.unpromised(shelf, &retired.replica)?),
-        };
-        let wanted = match &moved {
-            LateMove::Out(n) => *n,
-            LateMove::Gave { grant, .. } => grant.amount(),
-            LateMove::In(_) | LateMove::Came { .. } => Amount::ZERO,
-        };
-        let drawn = wanted.min(*left);
-        *left = left.above(drawn);
-        lines.push(LateLine { sku, moved, drawn });
-    }
-    if lines.is_empty() || !writing.note_late_posted(origin, seq)? {
-        return Ok(Vec::new());
-    }
-    post(writing, retired, &own, (seq, lines), now_ms)
-}
-
-/// Another replica has handed rights on to a retired one: they join what that left. Met again, they are known by their
-/// totals.
-pub(super) fn came_late(
-    writing: &Writing<'_>,
-    from: &ReplicaId,
-    granted: &Granted,
-    now_ms: u64,
-) -> Result<Vec<Sku>, StorageError> {
-    let own = rights::replica(writing)?;
-    let retired = writing.retired(&granted.to)?.filter(|retired| retired.here.is_some());
-    let Some(retired) = retired.filter(|_| *from != own) else {
-        return Ok(Vec::new());
-    };
-    let mut lines = Vec::new();
-    for line in &granted.lines {
-        let row = writing.register_by((&retired.site, &line.sku), &retired.replica)?;
-        if matches!(line.grant.step(&row, from), GrantStep::Take(_)) {
-            let (from, grant) = (from.clone(), line.grant);
-            lines.push(LateLine {
-                sku: line.sku.clone(),
-                moved: LateMove::Came { from, grant },
-                drawn: Amount::ZERO,
-            });
-        }
-    }
-    if lines.is_empty() {
-        return Ok(Vec::new());
-    }
-    let seq = retired.seq;
-    post(writing, &retired, &own, (seq, lines), now_ms)
-}
-
 /// A store has retired its kiosk, as the store's journal says.
 pub(super) fn retired_elsewhere(writing: &Writing<'_>, retired: &Retired) -> Result<(), StorageError> {
     writing.put_retired(&RetiredReplica {
@@ -423,69 +366,6 @@ pub(super) fn succeeds_retired(reading: &Reading<'_>, origin: &Origin) -> Result
         other.node == origin.node && counts(other.state) && after == Some((OpenedReason::Retired, before.incarnation))
     };
     Ok(!reading.origins()?.iter().any(same))
-}
-
-fn post(
-    writing: &Writing<'_>,
-    retired: &RetiredReplica,
-    own: &ReplicaId,
-    (seq, lines): (u64, Vec<LateLine>),
-    now_ms: u64,
-) -> Result<Vec<Sku>, StorageError> {
-    let failed = |error: &dyn std::fmt::Display| StorageError::Failed(error.to_string());
-    let posted = LatePosted {
-        of: retired.replica.clone(),
-        seq,
-        site: retired.site.clone(),
-        lines: lines.clone(),
-    };
-    let record = rights::record(writing, Fact::LatePosted(posted), now_ms).map_err(|error| failed(&error))?;
-    for line in &lines {
-        let shelf = (&retired.site, &line.sku);
-        let left = writing.unpromised(shelf, &retired.replica)?.above(line.drawn);
-        let mut row = writing.register_by(shelf, &retired.replica)?;
-        let left = match &line.moved {
-            LateMove::Out(_) | LateMove::In(_) => left,
-            LateMove::Gave { to, grant } => {
-                row.give_late(own, to, grant.amount()).map_err(|error| failed(&error))?;
-                writing.save_kept_row(shelf, retired, &row, record.seq)?;
-                left
-            }
-            LateMove::Came { from, grant } => {
-                row.come_late(from, own, grant.amount())
-                    .map_err(|error| failed(&error))?;
-                writing.save_kept_row(shelf, retired, &row, record.seq)?;
-                left.checked_add(grant.amount()).unwrap_or(Amount::MAX)
-            }
-        };
-        writing.set_unpromised(shelf, &retired.replica, left)?;
-    }
-    Ok(lines.into_iter().map(|line| line.sku).collect())
-}
-
-/// What a late record did, item by item. What it handed back to headquarters it had no right to any more.
-fn late(
-    reading: &Reading<'_>,
-    retired: &RetiredReplica,
-    own: &ReplicaId,
-    fact: &Fact,
-) -> Result<Vec<(Sku, LateMove)>, StorageError> {
-    let mut moves: Vec<(Sku, LateMove)> = late_moves(fact)
-        .into_iter()
-        .map(|(sku, moved)| (sku.clone(), moved))
-        .collect();
-    if let Fact::Granted(granted) = fact
-        && granted.to != *own
-    {
-        for line in &granted.lines {
-            let row = reading.register_by((&retired.site, &line.sku), &retired.replica)?;
-            if line.grant.after > row.given(&granted.to) {
-                let (to, grant) = (granted.to.clone(), line.grant);
-                moves.push((line.sku.clone(), LateMove::Gave { to, grant }));
-            }
-        }
-    }
-    Ok(moves)
 }
 
 fn said(ask: &RetireAsk) -> Result<(), RetireError> {
@@ -534,90 +414,4 @@ fn known(reading: &Reading<'_>, node: &NodeId, incarnation: Option<Incarnation>)
         return Err(RetireError::NotCounted(replica_of(&origin)));
     }
     Ok(origin)
-}
-
-/// A node's rows on sale at the last of its records that is here, and what closing each comes to.
-fn closings(reading: &Reading<'_>, origin: &Origin) -> Result<Vec<(Sku, Row, Closed)>, RetireError> {
-    let (own, replica) = (rights::replica(reading)?, replica_of(origin));
-    let mut rows = rows_at_head(reading, origin)?;
-    for (site, sku, ..) in reading.grants_outstanding(&replica)? {
-        if site == origin.site {
-            rows.entry(sku).or_default();
-        }
-    }
-    // What its kiosks had handed on to it is on its way to it still.
-    for kiosk in reading.origins()? {
-        let parent = reading.node(&kiosk.node)?.and_then(|node| node.parent);
-        if parent.as_ref() != Some(&origin.node) || !counts(kiosk.state) {
-            continue;
-        }
-        let from = replica_of(&kiosk);
-        for (sku, theirs) in rows_at_head(reading, &kiosk)? {
-            let given = theirs.given(&replica);
-            if !given.is_zero() {
-                let row = rows.entry(sku.clone()).or_default();
-                let under_way = given.above(row.accepted(&from));
-                row.accept(&from, under_way)
-                    .map_err(|refusal| RetireError::Row { sku, refusal })?;
-            }
-        }
-    }
-    let closed = rows.into_iter().map(|(sku, row)| {
-        let parents = reading.own_row(&origin.site, &sku)?;
-        match close(&replica, &row, (&own, &parents)) {
-            Ok(closed) => Ok((sku, row, closed)),
-            Err(refusal) => Err(RetireError::Row { sku, refusal }),
-        }
-    });
-    closed.collect()
-}
-
-/// A replica's rows on sale, from its journal in the ledger. What the ledger has lost of it its documents bring: each of
-/// their rows is exact at the record that it names.
-fn rows_at_head(reading: &Reading<'_>, origin: &Origin) -> Result<BTreeMap<Sku, Row>, StorageError> {
-    let replica = replica_of(origin);
-    let mut rows: BTreeMap<Sku, (Row, u64)> = BTreeMap::new();
-    for (sku, row, through) in reading.registers_by(&origin.site, &replica)? {
-        rows.insert(sku, (row, through));
-    }
-    let lost = reading.holes()?.into_iter();
-    let holes: BTreeMap<u64, u64> = lost
-        .filter(|hole| hole.origin == origin.id)
-        .map(|hole| (hole.first, hole.last))
-        .collect();
-    let mut seq = 1;
-    while seq <= origin.acked.seq {
-        let unpacked = reading.batch_with(origin.id, seq)?.map(|kept| unpack(&kept));
-        let Some(Ok((header, slots))) = unpacked else {
-            seq = holes.get(&seq).map_or(seq, |last| *last).saturating_add(1);
-            continue;
-        };
-        for (at, slot) in (header.first..).zip(&slots).filter(|(at, _)| *at >= seq) {
-            if let Content::Fact(_, fact) = slot_content(slot) {
-                go_on(&mut rows, (&replica, at), &fact);
-            }
-        }
-        seq = header.last().max(seq).saturating_add(1);
-    }
-    Ok(rows.into_iter().map(|(sku, (row, _))| (sku, row)).collect())
-}
-
-/// Goes on with a record, on the rows that do not contain it yet.
-fn go_on(rows: &mut BTreeMap<Sku, (Row, u64)>, (replica, seq): (&ReplicaId, u64), fact: &Fact) {
-    let copied = match fact {
-        Fact::Rehomed(copy) => Entry::decode(&copy.record).ok(),
-        _ => None,
-    };
-    let moved = match &copied {
-        Some(entry) => effects_of_copy(&entry.fact),
-        None => effects(fact),
-    };
-    for effect in moved.iter().filter(|effect| effect.place == Place::Sellable) {
-        let (row, through) = rows.entry(effect.sku.clone()).or_default();
-        if seq > *through
-            && let Err(refusal) = effect.verb.apply(row, &Shelf::default())
-        {
-            tracing::warn!(%replica, seq, sku = %effect.sku, %refusal, "a record does not fit its row");
-        }
-    }
 }

@@ -57,9 +57,11 @@ impl Running {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn session_of(&self, replica: &ReplicaId) -> Option<u64> {
-        let found = self.peers.iter().find(|(_, peer)| peer.replica == *replica);
-        found.map(|(session, _)| *session)
+    fn session_of(&self, of: &ReplicaId) -> Option<u64> {
+        self.peers
+            .iter()
+            .find(|(_, peer)| peer.replica == *of)
+            .map(|(at, _)| *at)
     }
 }
 
@@ -237,15 +239,8 @@ impl RightsLoop {
 
     /// What a node is told that was retired in this incarnation; nothing where it was not.
     async fn retired_word(&self, session: u64, replica: ReplicaId) -> Option<RetiredWord> {
-        let incarnation = replica.incarnation;
-        let retired = self.ask(move |headquarters| headquarters.retired(&replica)).await??;
-        Some(RetiredWord {
-            session,
-            incarnation,
-            seq: retired.seq,
-            by: retired.by,
-            reason: retired.reason,
-        })
+        let word = self.ask(move |headquarters| headquarters.retired_word(&replica, session));
+        word.await?
     }
 
     async fn on_moved(&self, running: &mut Running, moved: RightsMoved) -> Vec<(SiteId, Input)> {

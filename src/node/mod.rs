@@ -12,6 +12,7 @@ mod holds;
 mod link_engines;
 pub mod randomness;
 mod relays;
+mod rights_event;
 mod rights_loop;
 mod run;
 mod standby;

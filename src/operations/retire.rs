@@ -1,7 +1,13 @@
 //! Retire: a manager decides that a kiosk's node will not come back, or must not count on what it had. What it left is
 //! unpromised until a count or an override; what it still did is posted here when it comes.
 
+mod fold;
+mod late;
+
 use std::collections::BTreeMap;
+
+pub(super) use fold::RetiredFold;
+pub(super) use late::post_late;
 
 use super::retired_myself::Retirement;
 use super::rights::{own_replica, own_row};
@@ -10,8 +16,8 @@ use crate::domain::escrow::{Amount, Grant, Refusal, ReplicaId, Row};
 use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{Incarnation, NodeId, Sku};
 use crate::domain::stock::{
-    Closed, GrantLine, LateLine, LateMove, LatePosted, LeftLine, LookLine, Place, ReleaseCause, Retired,
-    RetirementLook, RightsReleased, close, late_moves, says_something,
+    Closed, GrantLine, LeftLine, LookLine, Place, ReleaseCause, Retired, RetirementLook, RightsReleased, close,
+    says_something,
 };
 use crate::store::{
     Failure, Now, Position, RelayOrigin, ReplicaIx, RetiredRow, Rows, Snapshot, StorageError, WriteTransaction,
@@ -257,100 +263,6 @@ pub(super) fn release_counted<'s>(
     Ok(())
 }
 
-/// Posts what one record of a retired kiosk did behind the head that it was retired at.
-pub(super) fn post_late(
-    tx: &mut WriteTransaction<'_>,
-    now: Now,
-    retired: &RetiredRow,
-    seq: u64,
-    fact: &Fact,
-) -> Result<Vec<Sku>, StorageError> {
-    let own = own_replica(tx)?;
-    let mut left: BTreeMap<Sku, Amount> = BTreeMap::new();
-    let mut lines = Vec::new();
-    for (sku, moved) in late(tx, retired, &own, fact)? {
-        let left = match left.get_mut(&sku) {
-            Some(left) => left,
-            None => left.entry(sku.clone()).or_insert(tx.unpromised(&sku, retired.ix)?),
-        };
-        let wanted = match &moved {
-            LateMove::Out(n) => *n,
-            LateMove::Gave { grant, .. } => grant.amount(),
-            LateMove::In(_) | LateMove::Came { .. } => Amount::ZERO,
-        };
-        let drawn = wanted.min(*left);
-        *left = left.above(drawn);
-        lines.push(LateLine { sku, moved, drawn });
-    }
-    if lines.is_empty() {
-        return Ok(Vec::new());
-    }
-    let site = tx.known_identity()?.site;
-    let posted = LatePosted {
-        of: retired.replica.clone(),
-        seq,
-        site,
-        lines,
-    };
-    let position = record(tx, now, Fact::LatePosted(posted.clone()))?;
-    for (sku, left) in &left {
-        tx.set_unpromised(sku, retired.ix, *left)?;
-    }
-    for line in &posted.lines {
-        if let LateMove::Gave { to, grant } = &line.moved {
-            let row = tx.shelf_row(Rows::Now, Place::Sellable, &line.sku, retired.ix)?;
-            let mut row = row.unwrap_or_default();
-            row.give_late(&own, to, grant.amount())
-                .map_err(|refusal| StorageError::Inconsistent(format!("the row of {}: {refusal}", retired.replica)))?;
-            tx.put_shelf_row(Rows::Now, (Place::Sellable, &line.sku, retired.ix), &row, position)?;
-        }
-    }
-    Ok(posted.lines.into_iter().map(|line| line.sku).collect())
-}
-
-/// What this node's own journal says of the replicas that it has retired, record by record: for `verify` and `repair`.
-#[derive(Debug, Default)]
-pub(super) struct RetiredFold {
-    /// By replica: its last record that was here.
-    pub retired: BTreeMap<ReplicaId, u64>,
-    /// By item and replica: what nobody may promise.
-    pub unpromised: BTreeMap<(Sku, ReplicaId), u64>,
-}
-
-impl RetiredFold {
-    /// Goes on with a record.
-    pub(super) fn add_fact(&mut self, fact: &Fact) {
-        match fact {
-            Fact::Retired(retired) => {
-                self.retired.entry(retired.replica.clone()).or_insert(retired.seq);
-                for line in &retired.lines {
-                    *self.left(&line.sku, &retired.replica) += line.left.amount().parts();
-                }
-            }
-            Fact::LatePosted(posted) => {
-                for line in &posted.lines {
-                    let left = self.left(&line.sku, &posted.of);
-                    *left = left.saturating_sub(line.drawn.parts());
-                    if let LateMove::Came { grant, .. } = &line.moved {
-                        *left += grant.amount().parts();
-                    }
-                }
-            }
-            Fact::RightsReleased(released) => {
-                for line in &released.lines {
-                    let left = self.left(&line.sku, &released.of);
-                    *left = left.saturating_sub(line.grant.amount().parts());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn left(&mut self, sku: &Sku, replica: &ReplicaId) -> &mut u64 {
-        self.unpromised.entry((sku.clone(), replica.clone())).or_default()
-    }
-}
-
 fn said(decision: &Decision) -> Result<(), Failure<RetireRefusal>> {
     if !says_something(&decision.by) {
         return Err(Failure::Refused(RetireRefusal::Words("who decides")));
@@ -478,42 +390,4 @@ fn release(
         }
     }
     Ok(())
-}
-
-/// What a late record did, item by item. What the kiosk handed back to this node behind its head it had no right to any
-/// more: this node has that already.
-fn late(
-    snapshot: &Snapshot<'_>,
-    retired: &RetiredRow,
-    own: &ReplicaId,
-    fact: &Fact,
-) -> Result<Vec<(Sku, LateMove)>, StorageError> {
-    let copied;
-    let fact = match fact {
-        Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
-            Ok(entry) => {
-                copied = entry.fact;
-                &copied
-            }
-            // What cannot be read moved nothing that is known.
-            Err(_) => return Ok(Vec::new()),
-        },
-        fact => fact,
-    };
-    let mut moves: Vec<(Sku, LateMove)> = late_moves(fact)
-        .into_iter()
-        .map(|(sku, moved)| (sku.clone(), moved))
-        .collect();
-    if let Fact::Granted(granted) = fact
-        && granted.to != *own
-    {
-        for line in &granted.lines {
-            let row = snapshot.shelf_row(Rows::Now, Place::Sellable, &line.sku, retired.ix)?;
-            if line.grant.after > row.unwrap_or_default().given(&granted.to) {
-                let (to, grant) = (granted.to.clone(), line.grant);
-                moves.push((line.sku.clone(), LateMove::Gave { to, grant }));
-            }
-        }
-    }
-    Ok(moves)
 }

@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::stock::{HoldId, HoldLine, Pickup, PickupOrdered};
@@ -12,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::at_once::{at_once, first_of, is_the_first_again};
 use crate::http::{Connection, Request};
-use crate::node_process::{NodeProcess, node};
+use crate::node_process::{DEADLINE, NodeProcess, PROGRAM, node};
 use crate::ports::free_port;
 use crate::till::{SKU, Till, sale};
 
@@ -37,6 +39,7 @@ fn every_post_is_answered_as_it_was_first() {
     let reached = process.serves(folder.path());
     let mut till = Till::pair(reached.address, &reached.token, "1");
     assert_eq!(till.sold(1), 1);
+    kiosk_was_here(reached.address, &reached.token, &folder.path().join("kiosk"));
     let cases = cases(reached.address, &reached.token, &till);
 
     let mut answered = Vec::new();
@@ -144,6 +147,7 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
                 (&till.token, json!({"lines": [{"sku": SKU, "quantity": "1"}]}))
             }
             "/v1/link" => (&operator.to_owned(), json!({"cut": true})),
+            "/v1/nodes/{node}/retire" | "/v1/nodes/{node}/release" => (&operator.to_owned(), json!({"reason": "r"})),
             other => panic!("a new call: {other}. What would a client send?"),
         };
         let alert = || {
@@ -168,12 +172,54 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
                 )
                 .replace("{transfer}", transfer)
                 .replace("{sku}", SKU)
-                .replace("{alert}", &alert()),
+                .replace("{alert}", &alert())
+                .replace("{node}", "kiosk-1"),
             token: token.clone(),
             body: body.to_string(),
         }
     };
-    posts.map(|(path, _)| case(path)).collect()
+    let mut cases: Vec<Case> = posts.map(|(path, _)| case(path)).collect();
+    // What a node left is released once it is retired.
+    cases.sort_by_key(|case| case.path == "/v1/nodes/kiosk-1/release");
+    cases
+}
+
+/// A kiosk's node has been here once.
+fn kiosk_was_here(address: SocketAddr, operator: &str, folder: &Path) {
+    let mut connection = Connection::open(address).unwrap();
+    let mut post = |path: &str, body: Value| {
+        let request = body.to_string();
+        let reply = connection.ask(Request::post(path, &format!("kiosk{path}"), &request).by(operator));
+        reply.unwrap().ok(201)
+    };
+    let offered = post("/v1/pairing-codes", json!({"role": "node", "name": "kiosk-1"}));
+    let (parent, data) = (format!("http://{address}"), folder.display().to_string());
+    let code = offered["code"].as_str().unwrap();
+    let joined = Command::new(PROGRAM)
+        .args(["join", "--data", &data, "--parent", &parent, "--code", code])
+        .output();
+    assert!(joined.unwrap().status.success());
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "node",
+        "--node",
+        "kiosk-1",
+        "--site",
+        "store-1",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    let kiosk = NodeProcess::spawn(command.args(["--data", &data, "--parent", &parent]));
+    kiosk.serves(folder);
+    let until = Instant::now() + DEADLINE;
+    let known = |connection: &mut Connection| {
+        let look = Request::get("/v1/nodes/kiosk-1/retire").by(operator);
+        connection.ask(look).unwrap().status == 200
+    };
+    while !known(&mut connection) {
+        assert!(Instant::now() < until, "the kiosk never came");
+    }
+    kiosk.kill();
 }
 
 /// A pickup for each thing that is decided of one.

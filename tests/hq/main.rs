@@ -11,6 +11,7 @@ mod keeping;
 mod ledger;
 mod operations;
 mod relayed;
+mod retiring;
 mod shelves;
 mod site_work;
 mod succession;

@@ -21,6 +21,7 @@ mod disks;
 mod killed;
 mod pairing;
 mod relayed;
+mod retired;
 mod rights;
 mod shelves;
 mod site_work;

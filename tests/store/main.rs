@@ -17,6 +17,7 @@ mod pairing;
 mod receiving;
 mod refunding;
 mod relaying;
+mod retiring;
 mod searching;
 mod selling;
 mod sending;

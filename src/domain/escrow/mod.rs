@@ -23,6 +23,8 @@ mod verbs;
 mod model;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod steps;
 
 pub use amount::Amount;
 pub use grant::{Grant, GrantStep};

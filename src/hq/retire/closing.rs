@@ -1,0 +1,99 @@
+//! What closing a node's rows comes to, at the last of its records that is in the ledger.
+
+use std::collections::BTreeMap;
+
+use super::{RetireError, replica_of};
+use crate::domain::escrow::{ReplicaId, Row, Shelf};
+use crate::domain::fact::{Entry, Fact};
+use crate::domain::ids::Sku;
+use crate::domain::stock::{Closed, Place, close, effects, effects_of_copy};
+use crate::hq::introduce::counts;
+use crate::hq::projection::{Content, slot_content, unpack};
+use crate::hq::rights;
+use crate::hq::storage::{Origin, Reading, StorageError};
+
+/// A node's rows on sale at the last of its records that is here, and what closing each comes to.
+pub(super) fn closings(reading: &Reading<'_>, origin: &Origin) -> Result<Vec<(Sku, Row, Closed)>, RetireError> {
+    let (own, replica) = (rights::replica(reading)?, replica_of(origin));
+    let mut rows = rows_at_head(reading, origin)?;
+    for (site, sku, ..) in reading.grants_outstanding(&replica)? {
+        if site == origin.site {
+            rows.entry(sku).or_default();
+        }
+    }
+    // What its kiosks had handed on to it is on its way to it still.
+    for kiosk in reading.origins()? {
+        let parent = reading.node(&kiosk.node)?.and_then(|node| node.parent);
+        if parent.as_ref() != Some(&origin.node) || !counts(kiosk.state) {
+            continue;
+        }
+        let from = replica_of(&kiosk);
+        for (sku, theirs) in rows_at_head(reading, &kiosk)? {
+            let given = theirs.given(&replica);
+            if !given.is_zero() {
+                let row = rows.entry(sku.clone()).or_default();
+                let under_way = given.above(row.accepted(&from));
+                row.accept(&from, under_way)
+                    .map_err(|refusal| RetireError::Row { sku, refusal })?;
+            }
+        }
+    }
+    let closed = rows.into_iter().map(|(sku, row)| {
+        let parents = reading.own_row(&origin.site, &sku)?;
+        match close(&replica, &row, (&own, &parents)) {
+            Ok(closed) => Ok((sku, row, closed)),
+            Err(refusal) => Err(RetireError::Row { sku, refusal }),
+        }
+    });
+    closed.collect()
+}
+
+/// A replica's rows on sale, from its journal in the ledger. What the ledger has lost of it its documents bring: each of
+/// their rows is exact at the record that it names.
+fn rows_at_head(reading: &Reading<'_>, origin: &Origin) -> Result<BTreeMap<Sku, Row>, StorageError> {
+    let replica = replica_of(origin);
+    let mut rows: BTreeMap<Sku, (Row, u64)> = BTreeMap::new();
+    for (sku, row, through) in reading.registers_by(&origin.site, &replica)? {
+        rows.insert(sku, (row, through));
+    }
+    let lost = reading.holes()?.into_iter();
+    let holes: BTreeMap<u64, u64> = lost
+        .filter(|hole| hole.origin == origin.id)
+        .map(|hole| (hole.first, hole.last))
+        .collect();
+    let mut seq = 1;
+    while seq <= origin.acked.seq {
+        let unpacked = reading.batch_with(origin.id, seq)?.map(|kept| unpack(&kept));
+        let Some(Ok((header, slots))) = unpacked else {
+            seq = holes.get(&seq).map_or(seq, |last| *last).saturating_add(1);
+            continue;
+        };
+        for (at, slot) in (header.first..).zip(&slots).filter(|(at, _)| *at >= seq) {
+            if let Content::Fact(_, fact) = slot_content(slot) {
+                go_on(&mut rows, (&replica, at), &fact);
+            }
+        }
+        seq = header.last().max(seq).saturating_add(1);
+    }
+    Ok(rows.into_iter().map(|(sku, (row, _))| (sku, row)).collect())
+}
+
+/// Goes on with a record, on the rows that do not contain it yet.
+fn go_on(rows: &mut BTreeMap<Sku, (Row, u64)>, (replica, seq): (&ReplicaId, u64), fact: &Fact) {
+    let copied = match fact {
+        Fact::Rehomed(copy) => Entry::decode(&copy.record).ok(),
+        _ => None,
+    };
+    let moved = match &copied {
+        Some(entry) => effects_of_copy(&entry.fact),
+        None => effects(fact),
+    };
+    for effect in moved.iter().filter(|effect| effect.place == Place::Sellable) {
+        let (row, through) = rows.entry(effect.sku.clone()).or_default();
+        if seq > *through
+            && let Err(refusal) = effect.verb.apply(row, &Shelf::default())
+        {
+            tracing::warn!(%replica, seq, sku = %effect.sku, %refusal, "a record does not fit its row");
+        }
+    }
+}
