@@ -14,6 +14,7 @@ const PEACE_MS_MAX: u64 = 3_600_000;
 const LOOK_MS: u64 = 10_000;
 
 /// The faults of the shelf that can be planted here.
+#[allow(dead_code, reason = "the command line's")]
 pub const FAULTS: &[Fault] = &[
     Fault::GrantBeforeCommit,
     Fault::HoldEndedTwice,
