@@ -153,7 +153,7 @@ fn node(disk: &Path, clients: usize, wishes: &[u64]) -> Outcome<(f64, Answers)> 
         let path = format!("/v1/stock/{}", sku(item));
         let stock: Json = serde_json::from_str(&connection.ask(Request::get(&path).by(&reached.token))?.body)?;
         let held = answers.held.get(&item).copied().unwrap_or_default();
-        if stock["reserved"] != held.to_string() {
+        if stock["reserved"].as_str() != Some(held.to_string().as_str()) {
             return Err(format!("clients hold {held} of {}, and the node says {stock}", sku(item)).into());
         }
     }

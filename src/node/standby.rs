@@ -19,7 +19,7 @@ use super::config::NodeConfig;
 use super::operator::Operator;
 use super::randomness;
 use super::standby_key::StandbyKey;
-use super::start::StartError;
+use super::start_error::StartError;
 use crate::http::{AsideApi, AsideView, PromoteAsk, ServeLimits, aside_router};
 use crate::lan::{self, Door, LinkEvent, ParentAddress, ParentConfig, read_token, token_path};
 use crate::operations::standby::{Promoted, promote};

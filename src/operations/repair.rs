@@ -129,7 +129,7 @@ impl Rebuild {
             }
             _ => {}
         }
-        if let Some(transfer) = Transfer::of(&fact) {
+        if let Some(transfer) = Transfer::of(fact) {
             restore_transfer(tx, &transfer)?;
         }
         Ok(())

@@ -134,10 +134,7 @@ fn what_a_retired_kiosk_left_covers_what_it_still_did_and_the_rest_is_debt() {
         node: "kiosk-2".parse().unwrap(),
         incarnation: Incarnation { counter: 1, random: 5 },
     };
-    let own = shop
-        .core
-        .read(|snapshot| finalmarket::operations::own_replica(snapshot))
-        .unwrap();
+    let own = shop.core.read(finalmarket::operations::own_replica).unwrap();
     for to in [&other, &own] {
         let grant = Grant {
             before: amount(0),
@@ -207,7 +204,13 @@ fn an_operator_s_word_lets_it_be_promised_and_repair_brings_back_what_was_lost()
     let database = finalmarket::store::database_path(shop.directory.path());
     let tamper = rusqlite::Connection::open(database).unwrap();
     tamper
-        .execute_batch("DELETE FROM unpromised; UPDATE shelf SET held = held + 1000, freed = freed + 500;")
+        .execute_batch(
+            "DELETE FROM unpromised;
+             UPDATE shelf SET held = held + 1000, freed = freed + 500 WHERE replica IN
+                 (SELECT ix FROM replica JOIN node ON node.node = replica.node);
+             UPDATE shelf SET added = 0 WHERE replica NOT IN
+                 (SELECT ix FROM replica JOIN node ON node.node = replica.node);",
+        )
         .unwrap();
     drop(tamper);
     let found = shop.core.read(|snapshot| verify(snapshot, |_, _| {})).unwrap();
@@ -277,10 +280,7 @@ fn row(added: u64, removed: u64) -> Row {
 #[test]
 fn what_a_restored_disk_has_lost_of_its_own_earlier_life_comes_back() {
     let mut shop = Shop::new();
-    let old = shop
-        .core
-        .read(|snapshot| finalmarket::operations::own_replica(snapshot))
-        .unwrap();
+    let old = shop.core.read(finalmarket::operations::own_replica).unwrap();
     let now = shop.now();
     let seed = incarnation_seed(77);
     shop.core
@@ -302,10 +302,7 @@ fn what_a_restored_disk_has_lost_of_its_own_earlier_life_comes_back() {
 #[test]
 fn a_node_that_was_retired_goes_on_and_its_parent_writes_its_old_rows() {
     let mut shop = Shop::new();
-    let old = shop
-        .core
-        .read(|snapshot| finalmarket::operations::own_replica(snapshot))
-        .unwrap();
+    let old = shop.core.read(finalmarket::operations::own_replica).unwrap();
     let (now, seed) = (shop.now(), incarnation_seed(78));
     let word = finalmarket::operations::Retirement {
         incarnation: old.incarnation,

@@ -8,7 +8,8 @@ use tokio::io::AsyncWriteExt as _;
 use crate::lan::ParentConfig;
 use crate::node::clock::MachineClock;
 use crate::node::config::NodeConfig;
-use crate::node::start::{StartError, machine_id};
+use crate::node::start::machine_id;
+use crate::node::start_error::StartError;
 use crate::node::{randomness, tls};
 use crate::store::{Faults, NewNode, Store, StoreOptions, install_copy};
 

@@ -40,7 +40,7 @@ pub struct DocumentId {
     pub writer: ReplicaId,
     /// The writer's own count of its documents of this site.
     pub bucket: u32,
-    /// How often it was started anew. From [`KEPT`] on: the writer is retired, and its parent writes this document for it,
+    /// How often it was started anew. From `KEPT` on: the writer is retired, and its parent writes this document for it,
     /// under a number that the parent's incarnation gives.
     pub generation: u32,
 }

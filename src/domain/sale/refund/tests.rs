@@ -246,7 +246,7 @@ fn a_part_of_a_line_may_go_to_what_is_damaged_and_the_amounts_still_add_up() {
     let Err(RefundRefusal::TendersDiffer { total, .. }) = whole else {
         panic!("it says what is to be paid back")
     };
-    let mut draft = asks(&[(0, 1_000), (0, 500)], total.minor().0);
+    let mut draft = asks(&[(0, 1_000), (0, 500)], total.minor());
     let damaged = ReturnedLine {
         place: Place::Damaged,
         ..ReturnedLine::on_sale(0, Quantity::from_thousandths(500))
@@ -260,8 +260,8 @@ fn a_part_of_a_line_may_go_to_what_is_damaged_and_the_amounts_still_add_up() {
         .collect();
     assert_eq!(lines, [(0, 1_500, Place::Sellable), (0, 500, Place::Damaged)]);
     let paid: i64 = refund.lines.iter().map(|line| line.amount.0).sum();
-    assert_eq!(paid, total.minor().0);
-    let mut more = asks(&[(0, 2_000)], 0);
+    assert_eq!(paid, total.minor());
+    let mut more = asks(&[(0, 3_000)], 0);
     more.lines.push(damaged);
     refused(&[], more, "more-than-was-sold");
 }

@@ -150,8 +150,8 @@ impl World {
         }
         let mut rng = Rng::new(options.seed, 22);
         let mut nodes: Vec<Node> = Vec::new();
-        for site in 0..sites.len() {
-            nodes.push(Node::new(&format!("store-{}", site + 1), site, &sites[site], None));
+        for (site, id) in sites.iter().enumerate() {
+            nodes.push(Node::new(&format!("store-{}", site + 1), site, id, None));
         }
         for kiosk in 0..options.kiosks {
             let site = rng.below(sites.len() as u64) as usize;
