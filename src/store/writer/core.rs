@@ -212,15 +212,16 @@ impl WriterCore {
         } else {
             self.devices.apply(&changes);
         }
-        let told = committed.is_ok();
+        let kept = committed.is_ok();
+        // Before the answers: who is answered and then asks finds what was told.
+        if kept {
+            self.tell(&changes);
+        }
         let answer = move || replies.into_iter().for_each(|reply| reply(committed.clone()));
         match (&self.gate, self.state.tip) {
             // What was not kept needs no second disk.
-            (Some(gate), Some(tip)) if told => gate.answer(tip.position.get(), Box::new(answer)),
+            (Some(gate), Some(tip)) if kept => gate.answer(tip.position.get(), Box::new(answer)),
             _ => answer(),
-        }
-        if told {
-            self.tell(&changes);
         }
     }
 
