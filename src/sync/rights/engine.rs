@@ -111,7 +111,7 @@ impl RightsEngine {
                 figures,
             } => {
                 if self.open(&shelf) {
-                    self.change(shelf.clone(), |book| book.on_accepted(&from, request, figures));
+                    self.change(shelf.clone(), |book| book.on_accepted(now_ms, &from, request, figures));
                     self.note_row(shelf, figures);
                 }
             }

@@ -52,6 +52,7 @@ impl Book {
         let Some(peer) = parent.or_else(|| self.richest_child(desk)) else {
             return;
         };
+        let stamp = desk.next_stamp();
         let mut ask = Ask {
             to: peer,
             id: *desk.next_request,
@@ -60,7 +61,8 @@ impl Book {
             least: 0,
             extra: policy::whole_grains(missing, desk.config.stock.grain.parts()).max(1),
             believed: 0,
-            stamp: desk.next_stamp(),
+            stamp,
+            covers: stamp,
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + desk.config.wait_ms,
             answer_ms: desk.now_ms + desk.config.wait_ms,
