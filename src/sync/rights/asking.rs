@@ -158,7 +158,7 @@ impl Book {
             purpose: self.purpose(),
             needed,
             least,
-            extra: self.target(desk.now_ms, desk.config),
+            extra: self.target(desk.now_ms, desk.terms),
             believed: needed.min(has),
             stamp: desk.next_stamp(),
             repeat_ms: desk.now_ms,
@@ -247,7 +247,7 @@ impl Book {
         let floor = if self.purpose() == Purpose::Debt {
             0
         } else {
-            desk.config.floor.parts()
+            desk.terms.floor.parts()
         };
         let spare = left.saturating_sub(floor);
         own.saturating_sub(self.available()) + theirs.saturating_sub(spare)
