@@ -172,7 +172,7 @@ impl Book {
             purpose: self.purpose(),
             needed,
             least,
-            extra: self.target(desk.now_ms, desk.config),
+            extra: self.target(desk.now_ms, desk.terms),
             believed: needed.min(has),
             stamp,
             covers: covers.unwrap_or(stamp),
@@ -262,7 +262,7 @@ impl Book {
         let floor = if self.purpose() == Purpose::Debt {
             0
         } else {
-            desk.config.floor.parts()
+            desk.terms.floor.parts()
         };
         let spare = left.saturating_sub(floor);
         own.saturating_sub(self.available()) + theirs.saturating_sub(spare)

@@ -1,6 +1,6 @@
 //! What the engine remembers of one shelf while it is in use. All of it may be lost.
 
-use super::config::RightsConfig;
+use super::config::{RightsConfig, ShelfTerms};
 use super::demand::Demand;
 use super::inputs::{Figures, Place};
 use super::message::{Purpose, RightsMessage, ShelfKey};
@@ -134,6 +134,8 @@ pub(super) struct Desk<'a> {
     pub now_ms: u64,
     pub key: &'a ShelfKey,
     pub config: &'a RightsConfig,
+    /// What holds for this shelf.
+    pub terms: &'a ShelfTerms,
     pub peers: &'a [(ReplicaId, Place)],
     pub traffic: &'a mut Traffic,
     pub outputs: &'a mut std::collections::VecDeque<Output>,
@@ -231,11 +233,11 @@ impl Book {
         waiting.map(|line| line.wanted).fold(0, u64::saturating_add)
     }
 
-    /// What is kept for customers that are expected.
-    pub fn target(&self, now_ms: u64, config: &RightsConfig) -> u64 {
-        let stock = &config.stock;
+    /// What is kept for customers that are expected, and in any case.
+    pub fn target(&self, now_ms: u64, terms: &ShelfTerms) -> u64 {
+        let stock = &terms.stock;
         let expected = self.demand.expected(now_ms, stock.half_life_ms, stock.horizon_ms);
-        policy::target(expected, stock)
+        policy::target(expected, stock).max(terms.floor.parts())
     }
 
     /// Nothing is under way that anybody waits for.
@@ -249,10 +251,11 @@ impl Book {
     }
 
     /// Nothing is lost by forgetting it.
-    pub fn is_idle(&self, now_ms: u64, config: &RightsConfig) -> bool {
-        let stock = &config.stock;
+    pub fn is_idle(&self, now_ms: u64, terms: &ShelfTerms) -> bool {
+        let stock = &terms.stock;
         self.is_quiet()
             && self.surplus_since_ms.is_none()
+            && !self.lacks_stock(now_ms, terms)
             && self.demand.expected(now_ms, stock.half_life_ms, stock.half_life_ms) == 0
     }
 
@@ -260,7 +263,7 @@ impl Book {
     pub fn next_due(&self, desk: &Desk<'_>) -> u64 {
         let config = desk.config;
         let connected = !desk.peers.is_empty();
-        let mut due_ms = desk.now_ms + config.stock.half_life_ms.max(1_000);
+        let mut due_ms = desk.now_ms + desk.terms.stock.half_life_ms.max(1_000);
         // What is due and could not be done now waits for something to happen: looking again at once would do nothing
         // else, a thousand times a second.
         let again_ms = desk.now_ms + config.repeat_ms.max(1);
@@ -284,7 +287,7 @@ impl Book {
         if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected && self.giving.is_empty()) {
             at(since_ms + config.return_after_ms);
         }
-        if connected && self.may_ask_for_stock(config) && self.lacks_stock(desk.now_ms, config) {
+        if connected && self.may_ask_for_stock() && self.lacks_stock(desk.now_ms, desk.terms) {
             at(self.stock_after_ms);
         }
         if self.held_back {

@@ -128,7 +128,7 @@ impl Book {
             let extra = if pressed {
                 0
             } else {
-                claim.extra.min(self.spare_for_stock(desk, claim.needed))
+                self.spare_for_stock(desk, claim.needed, claim.extra)
             };
             if claim.purpose == Purpose::Stock {
                 self.answer(desk, claim, extra);
@@ -168,21 +168,21 @@ impl Book {
         let floor = if claim.purpose == Purpose::Debt {
             0
         } else {
-            desk.config.floor.parts()
+            desk.terms.floor.parts()
         };
         policy::spare_for_customer(self.available().saturating_sub(self.wanted()), floor)
     }
 
     /// What is left for stock of others once `needed` is given.
-    fn spare_for_stock(&self, desk: &Desk<'_>, needed: u64) -> u64 {
+    fn spare_for_stock(&self, desk: &Desk<'_>, needed: u64, wanted: u64) -> u64 {
         if !self.figures.owed.is_zero() {
             return 0;
         }
-        let config = desk.config;
+        let terms = desk.terms;
         let left = self.available().saturating_sub(self.wanted()).saturating_sub(needed);
-        let target = self.target(desk.now_ms, config);
-        let grain = config.stock.grain.parts();
-        policy::spare_for_stock(left, target, config.floor.parts(), config.share_per_mille, grain)
+        let (floor, grain) = (terms.floor.parts(), terms.stock.grain.parts());
+        let target = self.target(desk.now_ms, terms).saturating_sub(floor);
+        policy::spare_for_stock(left.saturating_sub(floor), target, wanted, terms.share_per_mille, grain)
     }
 
     fn answer(&mut self, desk: &mut Desk<'_>, claim: Claim, parts: u64) {

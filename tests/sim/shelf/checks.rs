@@ -154,9 +154,9 @@ impl World {
             return vec![0; self.options.items];
         };
         let floor = match machine.role {
-            Role::Headquarters => self.options.headquarters.floor,
-            Role::Store => self.options.store.floor,
-            Role::Kiosk => self.options.kiosk.floor,
+            Role::Headquarters => self.options.headquarters.shelf.floor,
+            Role::Store => self.options.store.shelf.floor,
+            Role::Kiosk => self.options.kiosk.shelf.floor,
         };
         let spare = |(item, row): (Item, &Rc<Row>)| {
             let figures = Figures::from(&**row);
