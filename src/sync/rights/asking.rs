@@ -13,11 +13,12 @@ impl Book {
             let ask = self.asks.remove(at);
             if ask.purpose == Purpose::Stock {
                 self.no_stock(now_ms, config);
-            } else if self.least_that_helps(ask.least) >= ask.least {
+            } else if self.least_that_helps(ask.least) >= ask.least_at_first {
                 self.note_word(from, ask.word_at(now_ms));
             }
             // Else rights have come from elsewhere since it was asked: it had too little for the whole, and may have the
-            // rest. It is asked again, for less each time.
+            // rest. It is asked again, for less each time; also where it was told of that, because its answer may have
+            // crossed that word.
         }
     }
 
@@ -172,6 +173,7 @@ impl Book {
             purpose: self.purpose(),
             needed,
             least,
+            least_at_first: least,
             extra: self.target(desk.now_ms, desk.terms),
             believed: needed.min(has),
             stamp,

@@ -44,6 +44,8 @@ pub(super) struct Ask {
     pub purpose: Purpose,
     pub needed: u64,
     pub least: u64,
+    /// What `least` was when it was asked first: an answer may be to that.
+    pub least_at_first: u64,
     pub extra: u64,
     /// How much of it is believed to come.
     pub believed: u64,

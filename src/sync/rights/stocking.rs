@@ -59,6 +59,7 @@ impl Book {
             purpose: Purpose::Stock,
             needed: 0,
             least: 0,
+            least_at_first: 0,
             extra: policy::whole_grains(missing, desk.terms.stock.grain.parts()).max(1),
             believed: 0,
             stamp,

@@ -56,12 +56,14 @@ fn a_request_for_several_customers_ends_with_the_first_of_them_and_is_made_again
     bench.want(600, 2, 4);
     bench.want(1_000, 3, 5);
     // What the parent cannot do for the first in time it may still do for the second, and then for the third.
-    assert_eq!(waits(&bench.nothing(1_810, "parent", 100)), [(101, units(12), 95)]);
+    assert_eq!(waits(&bench.nothing(1_810, "parent", 100)), [(101, units(12), 590)]);
     let refused = bench.after(2_000, Input::Timeout);
     assert!(refused.contains(&resolved(1, Resolution::Refused)), "{refused:?}");
-    assert_eq!(waits(&refused), [(102, units(9), 400)]);
-    let again = bench.nothing(2_410, "parent", 102);
-    assert!(!again.contains(&resolved(2, Resolution::Refused)), "{again:?}");
+    let again = bench.nothing(2_410, "parent", 101);
+    assert_eq!(waits(&again), [(102, units(9), 390)]);
+    let refused = bench.after(2_600, Input::Timeout);
+    assert!(refused.contains(&resolved(2, Resolution::Refused)), "{refused:?}");
+    assert!(!refused.contains(&resolved(3, Resolution::Refused)), "{refused:?}");
 }
 
 #[test]
@@ -73,6 +75,11 @@ fn a_neighbour_is_told_at_once_that_less_helps() {
     let less = bench.after(10, Input::Row { shelf, figures });
     assert_eq!(requests(&less), [("parent".to_owned(), 100, units(2))]);
     assert_eq!(requests(&bench.after(11, Input::Timeout)), []);
+    // Its answer may have crossed that.
+    let again = bench.nothing(12, "parent", 100);
+    assert_eq!(requests(&again), [("parent".to_owned(), 101, units(2))]);
+    let refused = bench.nothing(30, "parent", 101);
+    assert_eq!(refused, [resolved(1, Resolution::Refused)]);
 }
 
 #[test]
