@@ -32,6 +32,8 @@ pub(super) struct Claim {
     pub extra: u64,
     pub stamp: u64,
     pub until_ms: u64,
+    /// From then on, half of its time, whoever came later waits for it.
+    pub elder_ms: u64,
 }
 
 /// A neighbour was asked.
@@ -46,6 +48,9 @@ pub(super) struct Ask {
     /// How much of it is believed to come.
     pub believed: u64,
     pub stamp: u64,
+    /// Up to which stamp an answer that comes at its end is a word about: those that it was asked for and that have more
+    /// time may ask again.
+    pub covers: u64,
     pub repeat_ms: u64,
     pub until_ms: u64,
     /// By when the neighbour is to answer.
@@ -160,7 +165,10 @@ impl Desk<'_> {
 
     /// Says something, where there is room for it.
     pub fn send(&mut self, to: &ReplicaId, message: RightsMessage) -> bool {
-        let may = self.traffic.take(self.now_ms);
+        let may = match message {
+            RightsMessage::Request(_) => self.traffic.take_what_is_left(self.now_ms),
+            RightsMessage::Nothing(_) => self.traffic.take(self.now_ms),
+        };
         if may {
             self.outputs.push_back(Output::Send {
                 to: to.clone(),

@@ -57,6 +57,7 @@ impl Book {
             extra: request.extra.parts(),
             stamp,
             until_ms,
+            elder_ms: now_ms + u64::from(request.wait_ms) / 2,
         });
     }
 
@@ -115,8 +116,12 @@ impl Book {
                 id: claim.id,
             })
             .collect();
+        // What comes in little by little would always go to those who want little, and who wants much would see nothing
+        // of it: whoever has waited for half of their time goes before all that came later. Debt waits for nobody.
+        let mut kept = 0_u64;
         for claim in std::mem::take(&mut self.claims) {
-            let spare = self.spare(desk, &claim);
+            let elders = if claim.purpose == Purpose::Debt { 0 } else { kept };
+            let spare = self.spare(desk, &claim).saturating_sub(elders);
             // While customers of one neighbour wait nobody gets stock.
             let pressing = |other: &Pressing| other.from != claim.from || other.id != claim.id;
             let pressed = waiting.iter().any(pressing);
@@ -131,6 +136,9 @@ impl Book {
                 let amount = claim.needed + extra;
                 self.answer(desk, claim, amount);
             } else {
+                if desk.now_ms >= claim.elder_ms {
+                    kept = kept.saturating_add(claim.needed);
+                }
                 self.claims.push(claim);
             }
         }

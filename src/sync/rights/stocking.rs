@@ -53,6 +53,7 @@ impl Book {
         let Some(peer) = parent.or_else(|| self.richest_child(desk)) else {
             return;
         };
+        let stamp = desk.next_stamp();
         let mut ask = Ask {
             to: peer,
             id: *desk.next_request,
@@ -61,7 +62,8 @@ impl Book {
             least: 0,
             extra: policy::whole_grains(missing, desk.terms.stock.grain.parts()).max(1),
             believed: 0,
-            stamp: desk.next_stamp(),
+            stamp,
+            covers: stamp,
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + desk.config.wait_ms,
             answer_ms: desk.now_ms + desk.config.wait_ms,

@@ -6,6 +6,8 @@ use super::*;
 use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::Incarnation;
 
+mod turns;
+
 fn replica(name: &str) -> ReplicaId {
     ReplicaId {
         node: name.parse().unwrap(),
