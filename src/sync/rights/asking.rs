@@ -22,11 +22,20 @@ impl Book {
         }
     }
 
-    pub(super) fn on_accepted(&mut self, now_ms: u64, from: &ReplicaId, request: Option<u64>, figures: Figures) {
+    pub(super) fn on_accepted(
+        &mut self,
+        now_ms: u64,
+        from: &ReplicaId,
+        request: Option<u64>,
+        figures: Figures,
+        stock_retry_ms: u64,
+    ) {
         let answers = |ask: &Ask| ask.to == *from && Some(ask.id) == request;
         if let Some(at) = self.asks.iter().position(answers) {
             let ask = self.asks.remove(at);
+            // Whoever gave a part gave what is fair: more is not asked for at once.
             self.stock_pause_ms = 0;
+            self.stock_after_ms = now_ms + stock_retry_ms;
             // The row may have been told before this word of it, and customers here may have taken of it since.
             let gained = (self.risen + self.rises(figures)).saturating_sub(ask.risen);
             // Whoever gave all that it was asked for may have more.
@@ -174,7 +183,7 @@ impl Book {
             needed,
             least,
             least_at_first: least,
-            extra: self.target(desk.now_ms, desk.terms),
+            extra: self.stock_wanted(desk.now_ms, desk.config, desk.terms),
             believed: needed.min(has),
             stamp,
             covers: covers.unwrap_or(stamp),

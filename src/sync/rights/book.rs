@@ -1,6 +1,6 @@
 //! What the engine remembers of one shelf while it is in use. All of it may be lost.
 
-use super::config::{RightsConfig, ShelfTerms};
+use super::config::{RightsConfig, ShelfTerms, Surplus};
 use super::demand::Demand;
 use super::inputs::{Figures, Place};
 use super::message::{Purpose, RightsMessage, ShelfKey};
@@ -242,6 +242,15 @@ impl Book {
         policy::target(expected, stock).max(terms.floor.parts())
     }
 
+    /// What there is to be in stock here. A home has what others leave it, and asks them for no more than its floor: else,
+    /// where there is too little for both, both would ask each other in turns.
+    pub fn stock_wanted(&self, now_ms: u64, config: &RightsConfig, terms: &ShelfTerms) -> u64 {
+        match config.surplus {
+            Surplus::Keep => terms.floor.parts(),
+            Surplus::ToParent | Surplus::ToChildren => self.target(now_ms, terms),
+        }
+    }
+
     /// Nothing is under way that anybody waits for.
     pub fn is_quiet(&self) -> bool {
         self.needs.is_empty()
@@ -253,11 +262,11 @@ impl Book {
     }
 
     /// Nothing is lost by forgetting it.
-    pub fn is_idle(&self, now_ms: u64, terms: &ShelfTerms) -> bool {
+    pub fn is_idle(&self, now_ms: u64, config: &RightsConfig, terms: &ShelfTerms) -> bool {
         let stock = &terms.stock;
         self.is_quiet()
             && self.surplus_since_ms.is_none()
-            && !self.lacks_stock(now_ms, terms)
+            && !self.lacks_stock(now_ms, config, terms)
             && self.demand.expected(now_ms, stock.half_life_ms, stock.half_life_ms) == 0
     }
 
@@ -289,7 +298,7 @@ impl Book {
         if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected && self.giving.is_empty()) {
             at(since_ms + config.return_after_ms);
         }
-        if connected && self.may_ask_for_stock() && self.lacks_stock(desk.now_ms, desk.terms) {
+        if connected && self.may_ask_for_stock() && self.lacks_stock(desk.now_ms, config, desk.terms) {
             at(self.stock_after_ms);
         }
         if self.held_back {

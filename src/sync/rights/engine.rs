@@ -107,7 +107,10 @@ impl RightsEngine {
                 figures,
             } => {
                 if self.open(&shelf) {
-                    self.change(shelf.clone(), |book| book.on_accepted(now_ms, &from, request, figures));
+                    let stock_retry_ms = self.config.stock_retry_ms;
+                    self.change(shelf.clone(), |book| {
+                        book.on_accepted(now_ms, &from, request, figures, stock_retry_ms)
+                    });
                     self.note_row(shelf, figures);
                 }
             }
@@ -278,7 +281,7 @@ impl RightsEngine {
             };
             let refused = book.work(desk);
             let due_ms = book.next_due(desk);
-            let idle = book.is_idle(now_ms, desk.terms);
+            let idle = book.is_idle(now_ms, desk.config, desk.terms);
             if let Some(old_ms) = book.due_ms.take() {
                 self.calendar.remove(&(old_ms, key.clone()));
             }

@@ -62,7 +62,7 @@ mod tests {
     fn stock_is_the_mean_and_its_root() {
         let stock = RightsConfig::kiosk().shelf.stock;
         let targets = [0, 100, 250, 1_000, 4_000, 9_000, 900_000].map(|expected| target(expected, &stock));
-        assert_eq!(targets, [0, 0, 1_000, 2_000, 6_000, 12_000, 20_000]);
+        assert_eq!(targets, [0, 1_000, 1_000, 3_000, 8_000, 15_000, 20_000]);
     }
 
     #[test]

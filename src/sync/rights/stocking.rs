@@ -14,9 +14,10 @@ impl Book {
         }
         let target = self.target(desk.now_ms, desk.terms);
         let available = self.available();
-        if self.lacks_stock(desk.now_ms, desk.terms) {
+        if self.lacks_stock(desk.now_ms, desk.config, desk.terms) {
             self.surplus_since_ms = None;
-            self.ask_for_stock(desk, target.saturating_sub(available));
+            let wanted = self.stock_wanted(desk.now_ms, desk.config, desk.terms);
+            self.ask_for_stock(desk, wanted.saturating_sub(available));
         } else if available > policy::high(target) && desk.config.surplus != Surplus::Keep {
             self.send_home(desk, available - target);
         } else {
@@ -36,8 +37,8 @@ impl Book {
         !self.figures.owed.is_zero() || !self.claims.is_empty() || self.needs.iter().any(|line| !line.ready)
     }
 
-    pub(super) fn lacks_stock(&self, now_ms: u64, terms: &ShelfTerms) -> bool {
-        self.available() < policy::low(self.target(now_ms, terms))
+    pub(super) fn lacks_stock(&self, now_ms: u64, config: &RightsConfig, terms: &ShelfTerms) -> bool {
+        self.available() < policy::low(self.stock_wanted(now_ms, config, terms))
     }
 
     pub(super) fn may_ask_for_stock(&self) -> bool {
