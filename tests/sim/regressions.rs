@@ -122,4 +122,8 @@ pub const SHELF: &[(u64, &str)] = &[
         9056,
         "the same: a retired kiosk that had not heard of it asked its parent, which gives it nothing",
     ),
+    (
+        374,
+        "a store asked its kiosks one after the other, each for what was believed to be there, until the time was over",
+    ),
 ];

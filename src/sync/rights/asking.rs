@@ -127,7 +127,7 @@ impl Book {
         if let Some(parent) = desk.parent().cloned() {
             self.ask_one(desk, &parent, u64::MAX);
         }
-        if desk.children().next().is_some() && self.missing(desk, None) > self.believed() {
+        if desk.children().next().is_some() && self.missing(desk, None) > self.believed(desk) {
             self.ask_children(desk);
         }
         if let Some(round) = self.round
@@ -163,7 +163,7 @@ impl Book {
     /// Asks one neighbour for what is still missing, where it has not said since that it has nothing. It is believed to
     /// have so much.
     fn ask_one(&mut self, desk: &mut Desk<'_>, peer: &ReplicaId, has: u64) {
-        let missing = self.missing(desk, Some(peer)).saturating_sub(self.believed());
+        let missing = self.missing(desk, Some(peer)).saturating_sub(self.believed(desk));
         if missing == 0 || !self.may_ask(peer) {
             return;
         }
@@ -290,10 +290,21 @@ impl Book {
         wanted.saturating_add(debt)
     }
 
-    /// What is believed to come.
-    fn believed(&self) -> u64 {
+    /// What is believed to come. Where somebody has waited for half of their time nobody is counted on any more who has
+    /// not given: all are asked, since those who are asked one after the other may be asked too late.
+    fn believed(&self, desk: &Desk<'_>) -> u64 {
+        if self.is_late(desk) {
+            return 0;
+        }
         let pressing = self.asks.iter().filter(|ask| ask.purpose != Purpose::Stock);
         pressing.map(|ask| ask.believed).fold(0, u64::saturating_add)
+    }
+
+    /// Somebody has waited for half of their time.
+    fn is_late(&self, desk: &Desk<'_>) -> bool {
+        let mut claims = self.claims.iter().filter(|claim| claim.purpose != Purpose::Stock);
+        let mut needs = self.needs.iter().filter(|line| !line.ready);
+        claims.any(|claim| desk.now_ms >= claim.elder_ms) || needs.any(|line| desk.now_ms >= line.half_ms(desk.config))
     }
 
     fn least_that_helps(&self, needed: u64) -> u64 {

@@ -21,6 +21,13 @@ pub(super) struct NeedLine {
     pub ready: bool,
 }
 
+impl NeedLine {
+    /// When half of its time is over.
+    pub fn half_ms(&self, config: &RightsConfig) -> u64 {
+        self.until_ms.saturating_sub(config.wait_ms / 2)
+    }
+}
+
 /// A neighbour waits for rights.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
@@ -284,6 +291,10 @@ impl Book {
             .filter(|line| !line.ready)
             .for_each(|line| at(line.until_ms));
         self.claims.iter().for_each(|claim| at(claim.until_ms));
+        let needs = self.needs.iter().filter(|line| !line.ready);
+        let halves = needs.map(|line| line.half_ms(config));
+        let halves = halves.chain(self.claims.iter().map(|claim| claim.elder_ms));
+        halves.filter(|ms| *ms > desk.now_ms).for_each(&mut at);
         self.asks.iter().for_each(|ask| at(ask.repeat_ms.min(ask.until_ms)));
         let waiting = self
             .deliveries

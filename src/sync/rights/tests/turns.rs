@@ -103,3 +103,26 @@ fn whoever_asks_much_still_sends_what_it_gave() {
     let sent = bench.after(2, granted);
     assert!(matches!(&sent[..], [Output::SendGrants { .. }]), "{sent:?}");
 }
+
+#[test]
+fn where_half_of_the_time_is_over_all_are_asked_at_once() {
+    let mut bench = Bench::new(RightsConfig::store(), 4, 0);
+    bench.known = (0..3).map(|n| (replica(&format!("child-{n}")), units(9))).collect();
+    bench.want(0, 1, 5);
+    assert_eq!(
+        requests(&bench.nothing(10, "parent", 100)).len(),
+        1,
+        "the first has enough"
+    );
+    let repeated = bench.after(410, Input::Timeout);
+    assert_eq!(
+        requests(&repeated).len(),
+        2,
+        "the first is silent: a second is asked beside it"
+    );
+    let all = bench.after(1_000, Input::Timeout);
+    let asked: Vec<String> = requests(&all).into_iter().map(|(to, _, _)| to).collect();
+    for child in ["child-2", "child-3"] {
+        assert!(asked.contains(&child.to_owned()), "{asked:?}");
+    }
+}
