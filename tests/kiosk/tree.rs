@@ -290,7 +290,8 @@ impl Tree {
 }
 
 impl Node {
-    fn start(name: &str, command: &mut Command, disk: &Path) -> Self {
+    /// Starts a node over a disk and waits until it answers.
+    pub fn start(name: &str, command: &mut Command, disk: &Path) -> Self {
         let process = NodeProcess::spawn(command);
         let reached = process.serves(disk);
         let name = name.to_owned();
