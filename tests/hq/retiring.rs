@@ -168,10 +168,14 @@ fn the_life_that_follows_a_retired_one_counts_and_a_second_copy_waits_for_a_pers
     let mut journal = Journal::open("store-1");
     journal.record(moved("3"));
     ingest(&hq, vec![journal.batch(1, 2)]);
+    let awaited = |hq: &Headquarters| hq.nodes().unwrap()[0].is_awaited();
+    assert!(awaited(&hq));
     hq.retire(ask("it burned"), NOW_MS).unwrap();
+    assert!(!awaited(&hq), "its silence is no news");
     let next = |counter| Journal::reopen("store-1", counter, OpenedReason::Retired, Some(journal.head()));
     let (first, second) = (next(2), next(3));
     ingest(&hq, vec![first.batch(1, 1)]);
+    assert!(awaited(&hq), "it has gone on");
     ingest(&hq, vec![second.batch(1, 1)]);
     assert_eq!(
         states(&hq),
@@ -280,4 +284,32 @@ fn a_count_frees_what_a_retired_node_left_and_what_it_had_done_before_is_taken_b
     ingest(&hq, vec![journal.batch(3, 6)]);
     hq.rebuild(Projection::Stock).unwrap();
     assert_eq!((figure(&hq), hq.own_row(&site(), &sku()).unwrap()), (units(5), row));
+}
+
+#[test]
+fn what_is_kept_of_what_retired_nodes_left_is_checked_against_the_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = finalmarket::hq::database_path(folder.path());
+    let hq = super::open_file(&file);
+    let mut journal = Journal::open("store-1");
+    journal.record(moved("10"));
+    ingest(&hq, vec![journal.batch(1, 2)]);
+    hq.retire(ask("it burned"), NOW_MS).unwrap();
+    journal.record(moved("-3"));
+    ingest(&hq, vec![journal.batch(3, 3)]);
+    hq.project().unwrap();
+    let differs = || {
+        let found = finalmarket::hq::verify(folder.path()).unwrap().differences;
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    drop(hq);
+    assert_eq!(differs(), Vec::<String>::new());
+    let database = rusqlite::Connection::open(&file).unwrap();
+    database.execute("UPDATE unpromised SET amount = 9000", ()).unwrap();
+    drop(database);
+    let found = differs();
+    assert!(
+        found.len() == 1 && found[0].contains("nobody may promise is 9, and 7 by"),
+        "{found:?}"
+    );
 }
