@@ -180,6 +180,7 @@ impl WriteTransaction<'_> {
         let sql = "INSERT OR REPLACE INTO followed_change (source, key) SELECT ?1, json_array(?2, ?3) \
             WHERE EXISTS (SELECT 1 FROM standby)";
         self.write(sql, (ANSWERS, device.0, key.as_str()))?;
+        self.changed(Change::Recorded);
         Ok(())
     }
 
