@@ -16,9 +16,11 @@ const LOOK_MS: u64 = 10_000;
 /// The faults of the shelf that can be planted here.
 #[allow(dead_code, reason = "the command line's")]
 pub const FAULTS: &[Fault] = &[
+    Fault::ExpiryByWallClock,
     Fault::GrantBeforeCommit,
     Fault::HoldEndedTwice,
     Fault::IncarnationReused,
+    Fault::RetiredRightsReused,
 ];
 
 /// Plays a seed.
@@ -79,6 +81,7 @@ fn play(world: &mut World) {
             }
         }
         world.settle();
+        world.retire_over();
         world.work();
         world.check();
         if world.violation.is_some() {
