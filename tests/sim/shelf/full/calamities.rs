@@ -138,6 +138,8 @@ impl World {
             .map_or(0, |(_, seq)| seq);
         let head = own.max(self.received(at, life));
         self.ends_life(life, head);
+        // Of sales that the backup does not have this node knows nothing: their customers are sent to headquarters.
+        self.nodes[at].sold.clear();
         let (seed, now) = (self.new_seed(), self.now_at(at));
         if let Err(error) = self.nodes[at].disk.restore(seed, now) {
             self.fail(Rule::Durable, format!("a backup cannot be restored: {error}"));

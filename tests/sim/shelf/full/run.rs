@@ -47,7 +47,7 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
 
 /// Runs one seed; a panic is a failure like any other.
 pub fn run_seed(seed: u64, planted: Option<Fault>) -> Result<Summary, Broken> {
-    let options = Options::of_seed(seed);
+    let options = Options::with_room_for(seed, planted);
     match catch_unwind(AssertUnwindSafe(|| run(options, planted, false).0)) {
         Ok(Ok(summary)) => Ok(summary),
         Ok(Err(failure)) => Err(Broken::of(seed, &failure)),
