@@ -74,6 +74,8 @@ pub struct Plan {
     pub hold_rounds: usize,
     /// (d) The month.
     pub month: trace::Size,
+    /// (d) Traces on which the policies alone are compared, beside the one that everybody plays.
+    pub month_seeds: std::ops::Range<u64>,
 }
 
 impl Plan {
@@ -90,6 +92,7 @@ impl Plan {
                 days: 30,
                 visits: 60_000,
             },
+            month_seeds: 31..36,
         }
     }
 
@@ -106,6 +109,7 @@ impl Plan {
                 days: 3,
                 visits: 1_500,
             },
+            month_seeds: 31..33,
         }
     }
 }

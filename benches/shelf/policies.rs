@@ -27,13 +27,8 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     trace.write(&file)?;
     note(&format!("(d) {}", trace.summary()));
 
-    let ours = [
-        RightsConfig::headquarters(),
-        RightsConfig::store(),
-        RightsConfig::kiosk(),
-    ];
     let started = Instant::now();
-    let (result, papers) = Market::new(&trace, ours.clone(), true)?.play()?;
+    let (result, papers) = Market::new(&trace, ours(), true)?.play()?;
     let saved = papers.ok_or("no documents")?.saved();
     note(&format!("(d) this project: {:.1} s", started.elapsed().as_secs_f64()));
     let documents = folder.path("documents");
@@ -46,101 +41,160 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     }
     let loaded = loaded_by_another_process(&documents)?;
 
-    report.part(&format!(
-        "(d) {}: refusals, out of {} customers",
-        trace.summary(),
-        result.asked
-    ));
-    line(report, "this project, rights follow demand", &result, None);
-    for (what, config) in [
-        ("everything at the store", at_the_store as fn(&mut RightsConfig)),
-        ("exact shortfall (Antidote)", exact_shortfall),
-    ] {
-        let mut theirs = ours.clone();
-        theirs.iter_mut().for_each(config);
-        let (other, _) = Market::new(&trace, theirs, false)?.play()?;
-        line(report, what, &other, Some(&result));
+    let mut systems = vec![System {
+        name: "this project, rights follow demand".to_owned(),
+        result,
+        bytes: Some(result.document_bytes + result.rights_bytes),
+        loaded: Some(loaded),
+    }];
+    for (name, config) in BASELINES {
+        systems.push(System {
+            name: name.to_owned(),
+            result: play(&trace, config)?,
+            bytes: None,
+            loaded: None,
+        });
     }
-    let rivals = rivals::play(&file, &folder)?;
-    for rival in &rivals {
-        line(report, &rival.name, &rival.result, None);
+    for rival in rivals::play(&file, &folder)? {
+        systems.push(System {
+            name: rival.name,
+            result: rival.result,
+            bytes: Some(rival.bytes),
+            loaded: Some(rival.loaded),
+        });
     }
-
-    report.part("(d) the same trace: units promised that were not there");
-    report.line(
-        "this project",
-        format!("{} units sold", result.sold),
-        Value::Of(result.oversold as f64, "oversold"),
-        Target::AtMost(0.0),
-    );
-    for rival in &rivals {
-        report.line(
-            &rival.name,
-            format!("{} units sold", rival.result.sold),
-            Value::Of(rival.result.oversold as f64, "oversold"),
-            Target::None,
+    folder.remove()?;
+    report.part(&format!("(d) {}\n{}", trace.summary(), table(&systems)));
+    let fewer = systems.iter().skip(1).take(BASELINES.len());
+    for baseline in fewer {
+        compare(
+            report,
+            &format!("fewer refused than {}", baseline.name),
+            &result,
+            &baseline.result,
         );
     }
-
-    report.part(
-        "(d) the same trace: bytes over four links, and what headquarters has at the end, loaded by a new process",
-    );
-    let bytes = result.document_bytes + result.rights_bytes;
-    cost(report, "this project", bytes, &loaded, &loaded);
     report.line(
-        "  of them requests, grants and their answers",
+        "promised beyond what was there",
+        format!("{} units sold", number(result.sold as f64)),
+        Value::Of(result.oversold as f64, "units"),
+        Target::AtMost(0.0),
+    );
+    report.line(
+        "requests, grants and their answers",
         format!("{} kB", number(result.rights_bytes as f64 / 1e3)),
         Value::Nothing,
         Target::None,
     );
-    for rival in &rivals {
-        cost(report, &rival.name, rival.bytes, &rival.loaded, &loaded);
+    let mut oversold = result.oversold;
+    report.part("(d) the same policies on other traces: another seed each, so other customers, goods and outages");
+    for seed in plan.month_seeds.clone() {
+        let trace = Trace::draw(seed, plan.month);
+        let ours = play(&trace, |_| {})?;
+        oversold += ours.oversold;
+        report.line(
+            format!("seed {seed}, {} customers", number(ours.asked as f64)),
+            format!("{} refused", number(ours.refused as f64)),
+            Value::Nothing,
+            Target::None,
+        );
+        for (name, config) in BASELINES {
+            compare(report, &format!("  fewer than {name}"), &ours, &play(&trace, config)?);
+        }
     }
-    folder.remove()?;
-    if result.oversold > 0 {
-        return Err(format!("{} units were promised that were not there", result.oversold).into());
+    if oversold > 0 {
+        return Err(format!("{oversold} units were promised that were not there").into());
     }
     Ok(())
 }
 
+/// What this project's policy is measured against.
+const BASELINES: [(&str, fn(&mut RightsConfig)); 2] = [
+    ("everything at the store", at_the_store),
+    ("exact shortfall (Antidote)", exact_shortfall),
+];
+
+fn ours() -> [RightsConfig; 3] {
+    [
+        RightsConfig::headquarters(),
+        RightsConfig::store(),
+        RightsConfig::kiosk(),
+    ]
+}
+
+/// Plays a trace under another policy, without documents.
+fn play(trace: &Trace, policy: impl FnMut(&mut RightsConfig)) -> Outcome<Result> {
+    let mut configs = ours();
+    configs.iter_mut().for_each(policy);
+    Ok(Market::new(trace, configs, false)?.play()?.0)
+}
+
 fn at_the_store(config: &mut RightsConfig) {
-    config.stock.horizon_ms = 0;
+    config.shelf.stock.horizon_ms = 0;
     config.return_after_ms = 0;
 }
 
 fn exact_shortfall(config: &mut RightsConfig) {
-    config.stock.horizon_ms = 0;
+    config.shelf.stock.horizon_ms = 0;
     config.surplus = Surplus::Keep;
 }
 
-fn line(report: &mut Report, what: &str, result: &Result, ours: Option<&Result>) {
-    let target = match ours {
-        // More than ours.
-        Some(ours) => Target::AtLeast(ours.refused as f64 + 1.0),
-        None => Target::None,
-    };
-    report.line(
-        what,
-        format!("{} beside goods", number(result.refused_beside_goods as f64)),
-        Value::Of(result.refused as f64, "refused"),
-        target,
-    );
+/// A line of the table.
+struct System {
+    name: String,
+    result: Result,
+    /// Over all links; none where no documents were written.
+    bytes: Option<u64>,
+    loaded: Option<Loaded>,
 }
 
-fn cost(report: &mut Report, what: &str, bytes: u64, loaded: &Loaded, ours: &Loaded) {
-    let text = format!("{} kB over links", number(bytes as f64 / 1e3));
-    report.line(what, text, Value::Nothing, Target::None);
-    report.line(
-        "  saved; loading it takes",
-        format!("{} kB", number(loaded.bytes as f64 / 1e3)),
-        Value::Ratio(vec![loaded.load_ms / ours.load_ms]),
-        Target::None,
+/// All systems on one trace. What headquarters has at the end is saved, and loaded by a process that does nothing else.
+fn table(systems: &[System]) -> String {
+    let mut text = format!(
+        "{:<36} {:>8} {:>12} {:>9} {:>8} {:>10} {:>8} {:>8} {:>7}",
+        "", "refused", "beside goods", "oversold", "sold", "kB on links", "kB saved", "load ms", "MB"
     );
+    for system in systems {
+        let Result {
+            refused,
+            refused_beside_goods,
+            oversold,
+            sold,
+            ..
+        } = system.result;
+        let kilobytes = system.bytes.map_or("-".to_owned(), |bytes| whole(bytes / 1_000));
+        let loaded = |of: fn(&Loaded) -> f64| {
+            system
+                .loaded
+                .as_ref()
+                .map_or("-".to_owned(), |loaded| number(of(loaded)))
+        };
+        text += &format!(
+            "\n{:<36} {:>8} {:>12} {:>9} {:>8} {kilobytes:>11} {:>8} {:>8} {:>7}",
+            system.name,
+            whole(refused),
+            whole(refused_beside_goods),
+            whole(oversold),
+            whole(sold),
+            loaded(|loaded| loaded.bytes as f64 / 1e3),
+            loaded(|loaded| loaded.load_ms),
+            loaded(|loaded| loaded.memory_bytes as f64 / 1e6),
+        );
+    }
+    text
+}
+
+fn whole(n: u64) -> String {
+    if n < 100 { n.to_string() } else { number(n as f64) }
+}
+
+/// By how many customers fewer we refused.
+fn compare(report: &mut Report, what: &str, ours: &Result, theirs: &Result) {
     report.line(
-        "  memory that it takes",
-        format!("{:.0} ms to load", loaded.load_ms),
-        Value::Of(loaded.memory_bytes as f64 / 1e6, "MB"),
-        Target::None,
+        what,
+        format!("{} refused", number(theirs.refused as f64)),
+        Value::Of(theirs.refused as f64 - ours.refused as f64, "fewer"),
+        Target::AtLeast(1.0),
     );
 }
 

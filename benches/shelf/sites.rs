@@ -49,7 +49,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
         if shelves != sites * plan.site_items {
             return Err(format!("{shelves} shelves on {sites} sites of {} items", plan.site_items).into());
         }
-        let disk = std::fs::metadata(hq_disk.join("hq.db"))?.len();
+        let disk = folder_bytes(&hq_disk)?;
         report.line(
             format!("{sites} sites, {} shelves", number(shelves as f64)),
             format!("{:.0} MB on disk", disk as f64 / 1e6),
@@ -152,6 +152,15 @@ fn post(connection: &mut Connection, at: &Reached, path: &str, key: &str, body: 
     } else {
         Err(format!("{path}: {} {}", reply.status, reply.body).into())
     }
+}
+
+/// All files of a folder: a database has most of what is new beside it, in its log.
+fn folder_bytes(folder: &Path) -> Outcome<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
 }
 
 /// A figure of a process's memory in bytes: `VmRSS` is what it has now, `VmHWM` the most that it had.

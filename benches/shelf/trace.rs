@@ -119,11 +119,13 @@ impl Trace {
         wanted
     }
 
-    /// Goods: what customers want of each item in all, more or less, in a first load and four deliveries.
+    /// Goods: what customers want of each item in all, up to three tenths less or more, in a first load and four deliveries.
+    /// So about 8 of 100 customers would find the shelf empty if no link were ever cut, as surveys of shops find (T. Gruen
+    /// and D. Corsten, 2002: 8.3 %).
     fn draw_deliveries(&mut self, rng: &mut Rng, wanted: &[u64]) {
         let days = self.size.days;
         for (item, wanted) in wanted.iter().enumerate() {
-            let all = (wanted * rng.between(550, 1_050)).div_ceil(1_000).max(1);
+            let all = (wanted * rng.between(700, 1_300)).div_ceil(1_000).max(1);
             let mut left = all;
             for load in 0..5 {
                 let units = if load == 4 { left } else { left.min(all.div_ceil(5)) };

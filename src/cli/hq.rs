@@ -47,6 +47,7 @@ fn read(arguments: Arguments) -> Result<HqConfig, Failure> {
     let missing = "where there is no --config, --data and --broker are needed";
     Ok(HqConfig {
         stock: crate::hq::config::StockConfig::default(),
+        rights: crate::sync::rights::RightsSettings::default(),
         data: arguments.data.ok_or(missing)?,
         org: arguments.org,
         listen: arguments.listen,

@@ -10,6 +10,7 @@ use crate::domain::ids::OrgId;
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::LOW_STOCK;
 use crate::mqtt::BrokerConfig;
+use crate::sync::rights::RightsSettings;
 
 /// Headquarters' configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +30,9 @@ pub struct HqConfig {
     /// From when on stock is told of.
     #[serde(default)]
     pub stock: StockConfig,
+    /// How rights to promise goods move between headquarters, for its online channels, and the sites.
+    #[serde(default)]
+    pub rights: RightsSettings,
 }
 
 /// From when on stock is told of.

@@ -2,6 +2,8 @@
 //!
 //! It does what the engines ask and decides nothing itself. Nothing that is being taken in waits for it.
 
+mod deeds;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,11 +14,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::happenings::{Happening, RightsMoved};
 use super::headquarters::Headquarters;
 use super::link_loop::wall_ms;
-use super::rights::RightsError;
 use super::rights_desk::RightsEvent;
-use crate::domain::escrow::{Amount, ReplicaId, Row};
+use crate::domain::escrow::{ReplicaId, Row};
 use crate::domain::ids::{NodeId, SiteId, Sku};
-use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, ShelfKey};
+use crate::sync::rights::{Input, Place, RightsConfig, RightsEngine, RightsSettings, ShelfKey};
 use crate::sync::wire::{Down, RetiredWord};
 
 /// How often holds are looked at that may have run out: one lasts up to so much longer than it says, never less.
@@ -26,6 +27,8 @@ const HOLDS_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct RightsLoop {
     /// Headquarters.
     pub headquarters: Arc<Headquarters>,
+    /// How rights are moved, by site.
+    pub settings: RightsSettings,
     /// What others tell.
     pub events: mpsc::Receiver<RightsEvent>,
     /// Takes what nodes are to be told.
@@ -84,7 +87,8 @@ impl RightsLoop {
             own,
         };
         let mut holds_due = tokio::time::interval(HOLDS_EVERY);
-        let mut inputs = self.rows_at_start().await;
+        let rows = self.rows_at_start().await.into_iter();
+        let mut inputs: Vec<_> = rows.map(|(site, input)| (site, found(input))).collect();
         loop {
             for (site, input) in std::mem::take(&mut inputs) {
                 self.handle(&mut running, &site, input).await;
@@ -109,6 +113,10 @@ impl RightsLoop {
                 }
             };
         }
+    }
+
+    fn config(&self, site: &SiteId) -> RightsConfig {
+        self.settings.over(RightsConfig::headquarters(), site)
     }
 
     async fn rows_at_start(&self) -> Vec<(SiteId, Input)> {
@@ -163,8 +171,11 @@ impl RightsLoop {
                     peer: replica.clone(),
                     place: Place::Child,
                 };
-                let mut inputs = vec![(site, connected)];
+                let kept = self.config(&site).kept_items().cloned().collect();
+                let mut inputs = vec![(site.clone(), connected)];
                 inputs.extend(self.outstanding(replica).await);
+                let rows = self.rows(site.clone(), kept).await.into_iter();
+                inputs.extend(rows.map(|(sku, row)| row_of(site.clone(), sku, &row)));
                 inputs
             }
             RightsEvent::Gone { session } => {
@@ -342,7 +353,7 @@ impl RightsLoop {
         let engine = running
             .engines
             .entry(site.clone())
-            .or_insert_with(|| RightsEngine::new(RightsConfig::headquarters(), random()));
+            .or_insert_with(|| RightsEngine::new(self.config(site), random()));
         engine.handle(now_ms, input);
         loop {
             let Some(output) = running.engines.get_mut(site).and_then(RightsEngine::poll) else {
@@ -352,98 +363,6 @@ impl RightsLoop {
                 let now_ms = running.now_ms();
                 if let Some(engine) = running.engines.get_mut(site) {
                     engine.handle(now_ms, input);
-                }
-            }
-        }
-    }
-
-    async fn act(&self, running: &mut Running, site: &SiteId, output: Output) -> Option<Input> {
-        tracing::debug!(?output, "rights");
-        match output {
-            Output::Send { to, message } => {
-                if let Some(session) = running.session_of(&to) {
-                    // What does not get through is asked for again.
-                    let _ = self.to_nodes.try_send((to.node, Down::Rights { session, message }));
-                }
-                None
-            }
-            Output::Give {
-                to,
-                shelf,
-                amount,
-                request,
-            } => Some(self.give(to, shelf, amount, request).await),
-            Output::SendGrants { to, shelf, after } => {
-                let session = running.session_of(&to)?;
-                let (receiver, of) = (to.clone(), shelf.clone());
-                let (granted, total) = self
-                    .ask(move |headquarters| {
-                        let granted = headquarters.grants_behind(&receiver, &of.site, &of.sku, after)?;
-                        let total = headquarters.own_row(&of.site, &of.sku)?.given(&receiver);
-                        Ok::<_, super::storage::StorageError>((granted, total))
-                    })
-                    .await?;
-                if granted.is_empty() {
-                    return Some(Input::TakenOver { by: to, shelf, total });
-                }
-                let from = running.own.clone();
-                let _ = self
-                    .to_nodes
-                    .try_send((to.node, Down::Granted { session, from, granted }));
-                None
-            }
-            // What its nodes hold is not looked up: a site has one node that is asked.
-            Output::LookUp { shelf } => {
-                let rows = self.rows(shelf.site.clone(), vec![shelf.sku.clone()]).await;
-                let row = rows.into_iter().next().map(|(_, row)| row).unwrap_or_default();
-                Some(Input::Known {
-                    shelf,
-                    figures: (&row).into(),
-                    rights: Vec::new(),
-                })
-            }
-            Output::Resolved { need, resolution } => {
-                let waiting = running.waiting.remove(&(site.clone(), need));
-                if resolution == Resolution::Ready {
-                    let (done, finished) = oneshot::channel();
-                    if let Some(waiting) = waiting {
-                        // Where nobody waits any more, the rights are free at once.
-                        let _ = waiting.send(done);
-                    }
-                    let (closed, site) = (running.closed.clone(), site.clone());
-                    tokio::spawn(async move {
-                        let _ = finished.await;
-                        let _ = closed.send((site, need));
-                    });
-                }
-                None
-            }
-        }
-    }
-
-    async fn give(&self, to: ReplicaId, shelf: ShelfKey, amount: Amount, request: Option<u64>) -> Input {
-        let (receiver, of) = (to.clone(), (shelf.site.clone(), shelf.sku.clone()));
-        let headquarters = Arc::clone(&self.headquarters);
-        let work = move || headquarters.give(receiver, of, amount, request, wall_ms());
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(given)) => Input::Granted {
-                to,
-                shelf,
-                request,
-                total: given.total,
-                figures: (&given.row).into(),
-            },
-            failed => {
-                if let Ok(Err(RightsError::Storage(error))) = failed {
-                    tracing::error!(%error, "rights could not be handed on; they are asked for again");
-                }
-                let rows = self.rows(shelf.site.clone(), vec![shelf.sku.clone()]).await;
-                let row = rows.into_iter().next().map(|(_, row)| row).unwrap_or_default();
-                Input::NotGiven {
-                    to,
-                    shelf,
-                    request,
-                    figures: (&row).into(),
                 }
             }
         }
@@ -467,6 +386,14 @@ impl RightsLoop {
                 None
             }
         }
+    }
+}
+
+/// A row that the engine begins with.
+fn found(input: Input) -> Input {
+    match input {
+        Input::Row { shelf, figures } => Input::Found { shelf, figures },
+        other => other,
     }
 }
 

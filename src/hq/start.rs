@@ -130,6 +130,7 @@ impl RunningHq {
         let (to_nodes, of_rights) = mpsc::channel(RIGHTS_WAITING_MAX);
         let rights_loop = RightsLoop {
             headquarters: Arc::clone(&headquarters),
+            settings: config.rights.clone(),
             events: rights_events,
             to_nodes,
             random,

@@ -18,6 +18,7 @@ use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
 use crate::operations::{HoldLimits, HoldSettings, Settings};
 use crate::sync::carriage::CarrierLimits;
+use crate::sync::rights::{RightsConfig, RightsSettings};
 
 /// A node's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,6 +56,9 @@ pub struct NodeConfig {
     /// From when on stock is told of.
     #[serde(default)]
     pub stock: StockConfig,
+    /// How rights to promise goods move between this node, its parent and its kiosks.
+    #[serde(default)]
+    pub rights: RightsSettings,
     /// What stands above every receipt: name, address, tax number.
     #[serde(default)]
     pub receipt_header: Vec<String>,
@@ -296,6 +300,16 @@ impl NodeConfig {
         }
     }
 
+    /// How rights move: what ships for a store or for a kiosk, with what is set here over it.
+    #[must_use]
+    pub fn rights(&self) -> RightsConfig {
+        let shipped = match self.parent {
+            None => RightsConfig::store(),
+            Some(_) => RightsConfig::kiosk(),
+        };
+        self.rights.over(shipped, &self.site)
+    }
+
     /// Where others reach this node, which listens on `listens`.
     #[must_use]
     pub fn own_address(&self, listens: SocketAddr) -> String {
@@ -321,6 +335,7 @@ impl NodeConfig {
             sale,
             holds: HoldsConfig::default(),
             stock: StockConfig::default(),
+            rights: RightsSettings::default(),
             receipt_header: Vec::new(),
             link_switch: false,
             keep_days: default_keep_days(),
@@ -392,5 +407,18 @@ mod tests {
         );
         let text = unknown.unwrap_err().to_string();
         assert!(text.contains("line 4, column 1: unknown field `colour`"), "{text}");
+        let share = config(
+            "data = \"/d\"\nnode = \"n\"\nsite = \"s\"\n[rights]\nshare_percent = 101\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n",
+        );
+        let text = share.unwrap_err().to_string();
+        assert!(
+            text.contains("line 5, column 17: 101 per cent: it is from 0 to 100"),
+            "{text}"
+        );
+        let item = config(
+            "data = \"/d\"\nnode = \"n\"\nsite = \"s\"\n[sale]\ncurrency = \"USD\"\ntax_rates = {}\n[[rights.item]]\nskus = [\"a\"]\nfloor = \"-2\"\n",
+        );
+        let text = item.unwrap_err().to_string();
+        assert!(text.contains("line 9, column 9: -2 units: it is 0 or more"), "{text}");
     }
 }

@@ -3,6 +3,8 @@
 //! It does what the rights engine asks and decides nothing itself. No sale ever waits for it: it moves rights that are
 //! idle, settles debt, and answers customers who want more than this node may promise.
 
+mod deeds;
+
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,12 +20,9 @@ use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
 use crate::domain::stock::{GrantLine, Granted};
 use crate::http::{Gathered, Ready, RightsAsk};
-use crate::operations::{
-    Retirement, accept, give, grants_behind, grants_outstanding, own_replica, own_row, own_rows, retirement_word,
-    taken_over,
-};
+use crate::operations::{Retirement, accept, grants_outstanding, own_row, own_rows, retirement_word, taken_over};
 use crate::store::{Failure, Snapshot, StorageError, Store, WriteTransaction};
-use crate::sync::rights::{Input, Output, Place, Resolution, RightsConfig, RightsEngine, RightsMessage, ShelfKey};
+use crate::sync::rights::{Input, Place, RightsConfig, RightsEngine, ShelfKey};
 use crate::sync::wire::{Down, RetiredWord, Up};
 
 /// What the loop is made of.
@@ -119,8 +118,22 @@ impl RightsLoop {
     }
 
     async fn rows_at_start(&self) -> Vec<Input> {
-        match self.store.readers.run(own_rows).await {
-            Ok(rows) => rows.iter().map(|(sku, row)| self.row(sku, row)).collect(),
+        let kept: Vec<Sku> = self.config.kept_items().cloned().collect();
+        let read = move |snapshot: &Snapshot<'_>| {
+            let mut rows = own_rows(snapshot)?;
+            for sku in kept {
+                rows.push((sku.clone(), own_row(snapshot, &sku)?));
+            }
+            Ok::<_, StorageError>(rows)
+        };
+        match self.store.readers.run(read).await {
+            Ok(rows) => {
+                let found = |(sku, row): &(Sku, Row)| Input::Found {
+                    shelf: self.shelf(sku),
+                    figures: row.into(),
+                };
+                rows.iter().map(found).collect()
+            }
             Err(error) => {
                 tracing::error!(%error, "the shelves could not be read: rights move once they are touched");
                 Vec::new()
@@ -348,131 +361,6 @@ impl RightsLoop {
             if let Some(input) = self.act(running, output).await {
                 running.engine.handle(self.clock.monotonic_ms(), input);
             }
-        }
-    }
-
-    async fn act(&self, running: &mut Running, output: Output) -> Option<Input> {
-        tracing::debug!(?output, "rights");
-        match output {
-            Output::Send { to, message } => {
-                self.send(running, &to, message);
-                None
-            }
-            Output::Give {
-                to,
-                shelf,
-                amount,
-                request,
-            } => Some(self.give(to, shelf, amount, request).await),
-            Output::SendGrants { to, shelf, after } => self.send_grants(running, to, shelf, after).await,
-            Output::LookUp { shelf } => {
-                let children: Vec<ReplicaId> = running.children.values().cloned().collect();
-                Some(self.look_up(shelf, children).await)
-            }
-            Output::Resolved { need, resolution } => {
-                let waiting = running.waiting.remove(&need);
-                if resolution == Resolution::Ready {
-                    let (done, finished) = oneshot::channel();
-                    if let Some(waiting) = waiting {
-                        // Where nobody waits any more, the rights are free at once.
-                        let _ = waiting.send(Ready::new(done));
-                    }
-                    let closed = running.closed.clone();
-                    tokio::spawn(async move {
-                        let _ = finished.await;
-                        let _ = closed.send(need);
-                    });
-                }
-                None
-            }
-        }
-    }
-
-    fn send(&self, running: &Running, to: &ReplicaId, message: RightsMessage) {
-        let parent = running.parent.as_ref().filter(|(_, parent)| parent == to);
-        let child = running.children.iter().find(|(_, child)| *child == to);
-        // What does not get through is asked for again.
-        if let Some((session, _)) = parent {
-            let session = *session;
-            let _ = self.to_parent.try_send(Up::Rights { session, message });
-        } else if let Some((session, _)) = child {
-            let session = *session;
-            let _ = self.to_children.try_send(Down::Rights { session, message });
-        }
-    }
-
-    async fn give(&self, to: ReplicaId, shelf: ShelfKey, amount: Amount, request: Option<u64>) -> Input {
-        let now = self.clock.now();
-        let (receiver, sku) = (to.clone(), shelf.sku.clone());
-        let work = move |tx: &mut WriteTransaction<'_>| give(tx, now, &receiver, &sku, amount, request);
-        match self.store.writer.run(work).await {
-            Ok(given) => Input::Granted {
-                to,
-                shelf,
-                request,
-                total: given.total,
-                figures: (&given.row).into(),
-            },
-            Err(failure) => {
-                if let Failure::Storage(error) = failure {
-                    tracing::error!(%error, "rights could not be handed on; they are asked for again");
-                }
-                let sku = shelf.sku.clone();
-                let row = self.store.readers.run(move |snapshot| own_row(snapshot, &sku)).await;
-                Input::NotGiven {
-                    to,
-                    shelf,
-                    request,
-                    figures: (&row.unwrap_or_default()).into(),
-                }
-            }
-        }
-    }
-
-    async fn send_grants(&self, running: &Running, to: ReplicaId, shelf: ShelfKey, after: Amount) -> Option<Input> {
-        let (session, _) = running.children.iter().find(|(_, child)| **child == to)?;
-        let (session, receiver, sku) = (*session, to.clone(), shelf.sku.clone());
-        let read = move |snapshot: &Snapshot<'_>| {
-            let grants = grants_behind(snapshot, &receiver, &sku, after)?;
-            let given = own_row(snapshot, &sku)?.given(&receiver);
-            Ok::<_, StorageError>((own_replica(snapshot)?, grants, given))
-        };
-        match self.store.readers.run(read).await {
-            Ok((_, granted, total)) if granted.is_empty() => Some(Input::TakenOver { by: to, shelf, total }),
-            Ok((from, granted, _)) => {
-                let _ = self.to_children.try_send(Down::Granted { session, from, granted });
-                None
-            }
-            Err(error) => {
-                tracing::error!(%error, "rights that were handed on could not be read; they are sent later");
-                None
-            }
-        }
-    }
-
-    async fn look_up(&self, shelf: ShelfKey, children: Vec<ReplicaId>) -> Input {
-        let sku = shelf.sku.clone();
-        let read = move |snapshot: &Snapshot<'_>| {
-            let known = snapshot.shelf(crate::domain::stock::Place::Sellable, &sku)?;
-            Ok::<_, StorageError>((own_row(snapshot, &sku)?, known))
-        };
-        let (own, rights) = match self.store.readers.run(read).await {
-            Ok((own, known)) => {
-                let rights = children.into_iter().filter_map(|child| {
-                    let rights = known.row(&child)?.rights();
-                    Some((child, Amount::new(u64::try_from(rights).ok()?)?))
-                });
-                (own, rights.collect())
-            }
-            Err(error) => {
-                tracing::error!(%error, "a shelf could not be read");
-                (Row::default(), Vec::new())
-            }
-        };
-        Input::Known {
-            shelf,
-            figures: (&own).into(),
-            rights,
         }
     }
 }

@@ -37,7 +37,6 @@ use crate::store::{
     StoreOptions, TokenHash,
 };
 use crate::sync::carriage::CarrierLimits;
-use crate::sync::rights::RightsConfig;
 
 /// A running node.
 pub struct Node {
@@ -172,11 +171,7 @@ impl Node {
             site: config.site.clone(),
             store: Arc::clone(&store),
             clock,
-            config: if is_parent {
-                RightsConfig::store()
-            } else {
-                RightsConfig::kiosk()
-            },
+            config: config.rights(),
             asks,
             events,
             touched,

@@ -109,3 +109,28 @@ fn goods_in_hand_are_sold_beyond_the_rights_and_later_rights_settle_it() {
     assert_eq!(hold(tree.store(), "over", "1").0, 409);
     tree.close(vec![kiosk]);
 }
+
+#[test]
+fn what_a_kiosk_is_configured_to_keep_comes_by_itself_and_is_no_other_sellers() {
+    let tree = Tree::open();
+    tree.publish_goods();
+    tree.store().has_goods();
+    goods_in(tree.store(), "twenty", "20");
+    tree.join("kiosk-1");
+    let kept = format!("[[rights.item]]\nskus = [{SKU:?}]\nsites = [\"store-1\"]\nfloor = \"2\"\n");
+    let kiosk = tree.start_configured("kiosk-1", &kept);
+    kiosk.has_goods();
+    let rights = || {
+        let explained = kiosk.get(&format!("/v1/stock/{SKU}/explain"));
+        let replicas = explained["replicas"].as_array().cloned().unwrap_or_default();
+        let own = replicas.into_iter().find(|replica| replica["present"] == true);
+        own.map_or(Value::Null, |own| own["rights"].clone())
+    };
+    let state = || format!("{:#} {}", stock(tree.store()), rights());
+    eventually("the kiosk has its two", state, || rights() == "2");
+    let (status, refused) = hold(tree.store(), "nineteen", "19");
+    assert_eq!(status, 409, "{refused:#}");
+    assert_eq!(hold(tree.store(), "eighteen", "18").0, 201);
+    assert_eq!(hold(&kiosk, "two", "2").0, 201);
+    tree.close(vec![kiosk]);
+}

@@ -123,6 +123,21 @@ impl Tree {
         Node::start(kiosk, command.args(["--parent", &self.parent()]), &disk)
     }
 
+    /// Starts a kiosk's node that has joined, by a configuration file with more in it.
+    pub fn start_configured(&self, kiosk: &str, more: &str) -> Node {
+        let (disk, parent) = (self.disk(kiosk), self.parent());
+        let file = self.disk(&format!("{kiosk}.toml"));
+        let text = format!(
+            "data = {:?}\nnode = {kiosk:?}\nsite = \"store-1\"\nlisten = \"127.0.0.1:0\"\nparent = {parent:?}\n\
+            [sale]\ncurrency = \"USD\"\ntax_rates = {{ standard = \"0\" }}\n{more}",
+            disk.display().to_string(),
+        );
+        fs::write(&file, text).expect("its configuration");
+        let mut command = Command::new(PROGRAM);
+        command.args(["node", "--config"]).arg(&file);
+        Node::start(kiosk, &mut command, &disk)
+    }
+
     /// Starts a kiosk's node for the first time and waits until it has the store's goods.
     pub fn open_kiosk(&self, kiosk: &str) -> Node {
         self.join(kiosk);

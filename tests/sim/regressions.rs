@@ -82,4 +82,44 @@ pub const SHELF: &[(u64, &str)] = &[
         1131,
         "a grant stood behind the journal of a long cut, which the simulator sent up too slowly for a customer's wait",
     ),
+    (
+        1684,
+        "nobody had committed for long when peace came, and rows were compared in the moment in which the last link was mended",
+    ),
+    (7441, "the same, with two links"),
+    (9540, "the same, with the link of a store"),
+    (9771, "the same, with three links"),
+    (
+        1634,
+        "the same again: what was said to customers who still waited when peace came was taken for noise in silence",
+    ),
+    (2002, "the same noise, with replicas that hear that they are retired"),
+    (4353, "the same noise"),
+    (6052, "the same noise"),
+    (7390, "the same noise"),
+    (8982, "the same noise"),
+    (
+        2644,
+        "a store that asked all its kiosks had no room left to send what it had given to one of them",
+    ),
+    (5968, "the same, with three items"),
+    (6777, "the same, for one line of two"),
+    (
+        3529,
+        "rights that came little by little went to those who wanted little, until the time of the first who wanted much was over",
+    ),
+    (4110, "the same, with one item"),
+    (
+        1828,
+        "the same, and the check forgot that rights which stand against a store's debt promise nothing",
+    ),
+    (
+        8903,
+        "customers who shared a request were all answered when the last of them gave up, too late for the first",
+    ),
+    (5065, "the check counted on the rights of a retired kiosk"),
+    (
+        9056,
+        "the same: a retired kiosk that had not heard of it asked its parent, which gives it nothing",
+    ),
 ];

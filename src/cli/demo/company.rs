@@ -71,6 +71,7 @@ impl Company {
         let org: OrgId = ORG.parse()?;
         let hq = RunningHq::start(HqConfig {
             stock: crate::hq::config::StockConfig::default(),
+            rights: crate::sync::rights::RightsSettings::default(),
             data: folder.join("hq"),
             org: org.clone(),
             listen: ports.address(0),

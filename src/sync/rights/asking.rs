@@ -13,24 +13,34 @@ impl Book {
             let ask = self.asks.remove(at);
             if ask.purpose == Purpose::Stock {
                 self.no_stock(now_ms, config);
-            } else if self.least_that_helps(ask.least) >= ask.least {
-                self.note_word(from, ask.stamp);
+            } else if self.least_that_helps(ask.least) >= ask.least_at_first {
+                self.note_word(from, ask.word_at(now_ms));
             }
             // Else rights have come from elsewhere since it was asked: it had too little for the whole, and may have the
-            // rest. It is asked again, for less each time.
+            // rest. It is asked again, for less each time; also where it was told of that, because its answer may have
+            // crossed that word.
         }
     }
 
-    pub(super) fn on_accepted(&mut self, from: &ReplicaId, request: Option<u64>, figures: Figures) {
+    pub(super) fn on_accepted(
+        &mut self,
+        now_ms: u64,
+        from: &ReplicaId,
+        request: Option<u64>,
+        figures: Figures,
+        stock_retry_ms: u64,
+    ) {
         let answers = |ask: &Ask| ask.to == *from && Some(ask.id) == request;
         if let Some(at) = self.asks.iter().position(answers) {
             let ask = self.asks.remove(at);
+            // Whoever gave a part gave what is fair: more is not asked for at once.
             self.stock_pause_ms = 0;
+            self.stock_after_ms = now_ms + stock_retry_ms;
             // The row may have been told before this word of it, and customers here may have taken of it since.
             let gained = (self.risen + self.rises(figures)).saturating_sub(ask.risen);
             // Whoever gave all that it was asked for may have more.
             if gained < ask.needed {
-                self.note_word(from, ask.stamp);
+                self.note_word(from, ask.word_at(now_ms));
             } else if let Some((_, rights)) = self.known.iter_mut().find(|(of, _)| of == from) {
                 *rights = (*rights).max(gained.saturating_mul(4));
             }
@@ -44,6 +54,7 @@ impl Book {
     }
 
     fn note_word(&mut self, of: &ReplicaId, stamp: u64) {
+        let stamp = stamp.max(self.word_of(of));
         self.words.retain(|word| word.of != *of);
         self.words.push(Word { of: of.clone(), stamp });
     }
@@ -53,21 +64,32 @@ impl Book {
         let now_ms = desk.now_ms;
         let late: Vec<Ask> = self.asks.extract_if(.., |ask| now_ms >= ask.until_ms).collect();
         for ask in late {
-            self.note_word(&ask.to, ask.stamp);
+            self.note_word(&ask.to, ask.covers);
             if ask.purpose == Purpose::Stock {
                 self.no_stock(now_ms, desk.config);
             }
         }
         let mut asks = std::mem::take(&mut self.asks);
-        for ask in asks.iter_mut().filter(|ask| now_ms >= ask.repeat_ms) {
-            // Rights may have become free here since, and others who want less have come: then less helps.
+        for ask in &mut asks {
+            // Rights may have become free here since, and others who want less have come: then less helps, and the
+            // neighbour that has so much is told at once.
             let missing = self.missing(desk, Some(&ask.to));
+            let mut less_helps = false;
             if ask.purpose != Purpose::Stock && missing > 0 {
-                ask.needed = ask.needed.min(missing);
-                ask.least = ask.least.min(self.least_that_helps(ask.needed));
+                let needed = ask.needed.min(missing);
+                let least = ask.least.min(self.least_that_helps(needed));
+                less_helps = least < ask.least;
+                if less_helps || now_ms >= ask.repeat_ms {
+                    (ask.needed, ask.least) = (needed, least);
+                }
+            }
+            if !less_helps && now_ms < ask.repeat_ms {
+                continue;
             }
             // It may be gone, and its link not known to be cut: while it is silent others are asked beside it.
-            ask.believed = 0;
+            if now_ms >= ask.repeat_ms {
+                ask.believed = 0;
+            }
             self.say(desk, ask);
         }
         self.asks = asks;
@@ -148,19 +170,23 @@ impl Book {
         let sole = desk.peers.len() <= 1 + usize::from(!self.claims.is_empty());
         let needed = if has == 0 { missing } else { missing.min(has) };
         let least = if sole { self.least_that_helps(needed) } else { 1 };
-        let left_ms = self.until_ms(desk.now_ms).saturating_sub(desk.now_ms);
+        let (until_ms, covers) = self.first_to_give_up(desk.now_ms, peer);
+        let left_ms = until_ms.saturating_sub(desk.now_ms);
         let is_parent = desk.parent() == Some(peer);
         // Where there are children to be asked too, the parent gets half of the time.
         let share_ms = if is_parent && !sole { left_ms / 2 } else { left_ms };
+        let stamp = desk.next_stamp();
         let mut ask = Ask {
             to: peer.clone(),
             id: *desk.next_request,
             purpose: self.purpose(),
             needed,
             least,
-            extra: self.target(desk.now_ms, desk.config),
+            least_at_first: least,
+            extra: self.stock_wanted(desk.now_ms, desk.config, desk.terms),
             believed: needed.min(has),
-            stamp: desk.next_stamp(),
+            stamp,
+            covers: covers.unwrap_or(stamp),
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + share_ms,
             answer_ms: desk.now_ms + share_ms.saturating_sub(desk.config.answer_margin_ms).max(share_ms / 2),
@@ -247,7 +273,7 @@ impl Book {
         let floor = if self.purpose() == Purpose::Debt {
             0
         } else {
-            desk.config.floor.parts()
+            desk.terms.floor.parts()
         };
         let spare = left.saturating_sub(floor);
         own.saturating_sub(self.available()) + theirs.saturating_sub(spare)
@@ -294,11 +320,33 @@ impl Book {
         }
     }
 
-    fn until_ms(&self, now_ms: u64) -> u64 {
-        let own = self.needs.iter().filter(|line| !line.ready).map(|line| line.until_ms);
-        let theirs = self.claims.iter().map(|claim| claim.until_ms);
-        let debt = self.round.map(|round| round.until_ms);
-        own.chain(theirs).chain(debt).max().unwrap_or(now_ms)
+    /// Until when the first gives up of those that a neighbour has not given its word about, and up to which stamp nobody
+    /// has more time. A request that waited for the last of them would be answered too late for the first.
+    fn first_to_give_up(&self, now_ms: u64, peer: &ReplicaId) -> (u64, Option<u64>) {
+        let own = self.needs.iter().filter(|line| !line.ready);
+        let own = own.map(|line| (line.until_ms, line.stamp));
+        let theirs = self.claims.iter().filter(|claim| claim.from != *peer);
+        let theirs = theirs.map(|claim| (claim.until_ms, claim.stamp));
+        let debt = self.round.map(|round| (round.until_ms, round.stamp));
+        let word = self.word_of(peer);
+        let open = |(until_ms, stamp): &(u64, u64)| *until_ms > now_ms && *stamp > word;
+        let open: Vec<(u64, u64)> = own.chain(theirs).chain(debt).filter(open).collect();
+        let first_ms = open.iter().map(|(until_ms, _)| *until_ms).min().unwrap_or(now_ms);
+        let later = open.iter().filter(|(until_ms, _)| *until_ms > first_ms);
+        let later = later.map(|(_, stamp)| stamp.saturating_sub(1)).min();
+        (first_ms, later)
+    }
+}
+
+impl Ask {
+    /// What an answer that comes now is an answer about. One that comes at the end of the wait was given for whoever
+    /// gives up then; the others may ask again.
+    fn word_at(&self, now_ms: u64) -> u64 {
+        if now_ms < self.answer_ms {
+            self.stamp
+        } else {
+            self.covers
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the engine remembers of one shelf while it is in use. All of it may be lost.
 
-use super::config::RightsConfig;
+use super::config::{RightsConfig, ShelfTerms, Surplus};
 use super::demand::Demand;
 use super::inputs::{Figures, Place};
 use super::message::{Purpose, RightsMessage, ShelfKey};
@@ -32,6 +32,8 @@ pub(super) struct Claim {
     pub extra: u64,
     pub stamp: u64,
     pub until_ms: u64,
+    /// From then on, half of its time, whoever came later waits for it.
+    pub elder_ms: u64,
 }
 
 /// A neighbour was asked.
@@ -42,10 +44,15 @@ pub(super) struct Ask {
     pub purpose: Purpose,
     pub needed: u64,
     pub least: u64,
+    /// What `least` was when it was asked first: an answer may be to that.
+    pub least_at_first: u64,
     pub extra: u64,
     /// How much of it is believed to come.
     pub believed: u64,
     pub stamp: u64,
+    /// Up to which stamp an answer that comes at its end is a word about: those that it was asked for and that have more
+    /// time may ask again.
+    pub covers: u64,
     pub repeat_ms: u64,
     pub until_ms: u64,
     /// By when the neighbour is to answer.
@@ -129,6 +136,8 @@ pub(super) struct Desk<'a> {
     pub now_ms: u64,
     pub key: &'a ShelfKey,
     pub config: &'a RightsConfig,
+    /// What holds for this shelf.
+    pub terms: &'a ShelfTerms,
     pub peers: &'a [(ReplicaId, Place)],
     pub traffic: &'a mut Traffic,
     pub outputs: &'a mut std::collections::VecDeque<Output>,
@@ -158,7 +167,10 @@ impl Desk<'_> {
 
     /// Says something, where there is room for it.
     pub fn send(&mut self, to: &ReplicaId, message: RightsMessage) -> bool {
-        let may = self.traffic.take(self.now_ms);
+        let may = match message {
+            RightsMessage::Request(_) => self.traffic.take_what_is_left(self.now_ms),
+            RightsMessage::Nothing(_) => self.traffic.take(self.now_ms),
+        };
         if may {
             self.outputs.push_back(Output::Send {
                 to: to.clone(),
@@ -223,11 +235,20 @@ impl Book {
         waiting.map(|line| line.wanted).fold(0, u64::saturating_add)
     }
 
-    /// What is kept for customers that are expected.
-    pub fn target(&self, now_ms: u64, config: &RightsConfig) -> u64 {
-        let stock = &config.stock;
+    /// What is kept for customers that are expected, and in any case.
+    pub fn target(&self, now_ms: u64, terms: &ShelfTerms) -> u64 {
+        let stock = &terms.stock;
         let expected = self.demand.expected(now_ms, stock.half_life_ms, stock.horizon_ms);
-        policy::target(expected, stock)
+        policy::target(expected, stock).max(terms.floor.parts())
+    }
+
+    /// What there is to be in stock here. A home has what others leave it, and asks them for no more than its floor: else,
+    /// where there is too little for both, both would ask each other in turns.
+    pub fn stock_wanted(&self, now_ms: u64, config: &RightsConfig, terms: &ShelfTerms) -> u64 {
+        match config.surplus {
+            Surplus::Keep => terms.floor.parts(),
+            Surplus::ToParent | Surplus::ToChildren => self.target(now_ms, terms),
+        }
     }
 
     /// Nothing is under way that anybody waits for.
@@ -241,10 +262,11 @@ impl Book {
     }
 
     /// Nothing is lost by forgetting it.
-    pub fn is_idle(&self, now_ms: u64, config: &RightsConfig) -> bool {
-        let stock = &config.stock;
+    pub fn is_idle(&self, now_ms: u64, config: &RightsConfig, terms: &ShelfTerms) -> bool {
+        let stock = &terms.stock;
         self.is_quiet()
             && self.surplus_since_ms.is_none()
+            && !self.lacks_stock(now_ms, config, terms)
             && self.demand.expected(now_ms, stock.half_life_ms, stock.half_life_ms) == 0
     }
 
@@ -252,7 +274,7 @@ impl Book {
     pub fn next_due(&self, desk: &Desk<'_>) -> u64 {
         let config = desk.config;
         let connected = !desk.peers.is_empty();
-        let mut due_ms = desk.now_ms + config.stock.half_life_ms.max(1_000);
+        let mut due_ms = desk.now_ms + desk.terms.stock.half_life_ms.max(1_000);
         // What is due and could not be done now waits for something to happen: looking again at once would do nothing
         // else, a thousand times a second.
         let again_ms = desk.now_ms + config.repeat_ms.max(1);
@@ -276,7 +298,7 @@ impl Book {
         if let Some(since_ms) = self.surplus_since_ms.filter(|_| connected && self.giving.is_empty()) {
             at(since_ms + config.return_after_ms);
         }
-        if connected && self.may_ask_for_stock(config) && self.lacks_stock(desk.now_ms, config) {
+        if connected && self.may_ask_for_stock() && self.lacks_stock(desk.now_ms, config, desk.terms) {
             at(self.stock_after_ms);
         }
         if self.held_back {

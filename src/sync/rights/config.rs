@@ -1,6 +1,9 @@
 //! What people set: how long a customer waits, what each role keeps, how much may be said.
 
+use std::collections::BTreeMap;
+
 use crate::domain::escrow::Amount;
+use crate::domain::ids::Sku;
 
 /// Where rights go that are not needed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,18 @@ pub struct StockConfig {
     pub most: Amount,
 }
 
+/// What holds for a shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShelfTerms {
+    /// What is kept for the own customers: those of others do not get it, it never goes home, and what is missing of it
+    /// is asked for. Debt of others may have it.
+    pub floor: Amount,
+    /// Of what is here, the most that one request for stock gets, in thousandths.
+    pub share_per_mille: u64,
+    /// Stock for expected customers.
+    pub stock: StockConfig,
+}
+
 /// A replica's configuration. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RightsConfig {
@@ -37,12 +52,10 @@ pub struct RightsConfig {
     pub repeat_ms: u64,
     /// How much earlier than a customer gives up a neighbour is to have answered: what the answer needs on its way.
     pub answer_margin_ms: u64,
-    /// What is kept, of each shelf, from customers of others. The own ones may have it.
-    pub floor: Amount,
-    /// Of what is to spare, the most that one request for stock gets, in thousandths.
-    pub share_per_mille: u64,
-    /// Stock for expected customers.
-    pub stock: StockConfig,
+    /// What holds for each shelf.
+    pub shelf: ShelfTerms,
+    /// What holds for shelves of these items instead.
+    pub items: BTreeMap<Sku, ShelfTerms>,
     /// A request for stock that got nothing is not repeated before this; doubled each time.
     pub stock_retry_ms: u64,
     /// The longest such pause.
@@ -74,26 +87,30 @@ const fn units(units: u64) -> Amount {
 }
 
 const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 impl RightsConfig {
     /// A store: the home of its site's rights.
     #[must_use]
-    pub const fn store() -> Self {
+    pub fn store() -> Self {
         Self {
             wait_ms: 2_000,
             repeat_ms: 400,
             answer_margin_ms: 200,
-            floor: Amount::ZERO,
-            share_per_mille: 250,
-            stock: StockConfig {
-                half_life_ms: 20 * MINUTE_MS,
-                horizon_ms: 10 * MINUTE_MS,
-                safety_per_mille: 1_000,
-                grain: units(1),
-                most: units(1_000_000),
+            shelf: ShelfTerms {
+                floor: Amount::ZERO,
+                share_per_mille: 500,
+                stock: StockConfig {
+                    half_life_ms: 14 * 24 * HOUR_MS,
+                    horizon_ms: 24 * HOUR_MS,
+                    safety_per_mille: 2_000,
+                    grain: units(1),
+                    most: units(1_000_000),
+                },
             },
-            stock_retry_ms: 10_000,
-            stock_retry_ms_max: 10 * MINUTE_MS,
+            items: BTreeMap::new(),
+            stock_retry_ms: 10 * MINUTE_MS,
+            stock_retry_ms_max: 12 * HOUR_MS,
             surplus: Surplus::Keep,
             return_after_ms: 30_000,
             debt_retry_ms: 2_000,
@@ -107,13 +124,10 @@ impl RightsConfig {
 
     /// A kiosk: small grants, and home with what lies idle.
     #[must_use]
-    pub const fn kiosk() -> Self {
-        let store = Self::store();
+    pub fn kiosk() -> Self {
+        let mut store = Self::store();
+        store.shelf.stock.most = units(20);
         Self {
-            stock: StockConfig {
-                most: units(20),
-                ..store.stock
-            },
             surplus: Surplus::ToParent,
             messages_per_second_max: 50,
             shelves_max: 5_000,
@@ -123,7 +137,7 @@ impl RightsConfig {
 
     /// Headquarters: what its online channels need.
     #[must_use]
-    pub const fn headquarters() -> Self {
+    pub fn headquarters() -> Self {
         let store = Self::store();
         Self {
             surplus: Surplus::ToChildren,
@@ -131,5 +145,17 @@ impl RightsConfig {
             shelves_max: 200_000,
             ..store
         }
+    }
+
+    /// What holds for shelves of an item.
+    #[must_use]
+    pub fn terms(&self, sku: &Sku) -> &ShelfTerms {
+        self.items.get(sku).unwrap_or(&self.shelf)
+    }
+
+    /// Items that are named, and of which something is kept.
+    pub fn kept_items(&self) -> impl Iterator<Item = &Sku> {
+        let kept = self.items.iter().filter(|(_, terms)| !terms.floor.is_zero());
+        kept.map(|(sku, _)| sku)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::book::{Book, Desk};
-use super::config::RightsConfig;
+use super::config::{RightsConfig, Surplus};
 use super::inputs::{Figures, Input, Place};
 use super::message::{RightsMessage, ShelfKey};
 use super::needs::Need;
@@ -59,19 +59,15 @@ impl RightsEngine {
             Input::Connected { peer, place } => self.on_connected(now_ms, peer, place),
             Input::Disconnected { peer } => self.on_disconnected(&peer),
             Input::Received { from, message } => self.on_message(now_ms, &from, message),
-            Input::Row { shelf, figures } => {
-                // A shelf where there is nothing to do needs no memory.
-                let matters = !figures.owed.is_zero() || !figures.rights.is_zero();
-                if self.books.contains_key(&shelf) || matters && self.open(&shelf) {
-                    self.note_row(shelf, figures);
+            Input::Found { shelf, figures } => {
+                // Where rights are at home they lie for anybody.
+                if self.config.surplus != Surplus::Keep && !figures.rights.is_zero() {
+                    self.on_demand(now_ms, shelf.clone(), figures.rights);
                 }
+                self.on_row(shelf, figures);
             }
-            Input::Demand { shelf, amount } => {
-                if self.open(&shelf) {
-                    let half_life_ms = self.config.stock.half_life_ms;
-                    self.change(shelf, |book| book.demand.note(now_ms, amount.parts(), half_life_ms));
-                }
-            }
+            Input::Row { shelf, figures } => self.on_row(shelf, figures),
+            Input::Demand { shelf, amount } => self.on_demand(now_ms, shelf, amount),
             Input::Wanted { need, lines } => self.on_wanted(now_ms, need, lines),
             Input::Closed { need } => self.close(need),
             Input::Known { shelf, figures, rights } => {
@@ -111,7 +107,10 @@ impl RightsEngine {
                 figures,
             } => {
                 if self.open(&shelf) {
-                    self.change(shelf.clone(), |book| book.on_accepted(&from, request, figures));
+                    let stock_retry_ms = self.config.stock_retry_ms;
+                    self.change(shelf.clone(), |book| {
+                        book.on_accepted(now_ms, &from, request, figures, stock_retry_ms)
+                    });
                     self.note_row(shelf, figures);
                 }
             }
@@ -173,6 +172,22 @@ impl RightsEngine {
                 let config = self.config.clone();
                 self.change(answer.shelf, |book| book.on_nothing(now_ms, from, answer.id, &config));
             }
+        }
+    }
+
+    fn on_row(&mut self, shelf: ShelfKey, figures: Figures) {
+        // A shelf where there is nothing to do needs no memory.
+        let is_kept = !self.config.terms(&shelf.sku).floor.is_zero();
+        let matters = is_kept || !figures.owed.is_zero() || !figures.rights.is_zero();
+        if self.books.contains_key(&shelf) || matters && self.open(&shelf) {
+            self.note_row(shelf, figures);
+        }
+    }
+
+    fn on_demand(&mut self, now_ms: u64, shelf: ShelfKey, amount: Amount) {
+        if self.open(&shelf) {
+            let half_life_ms = self.config.terms(&shelf.sku).stock.half_life_ms;
+            self.change(shelf, |book| book.demand.note(now_ms, amount.parts(), half_life_ms));
         }
     }
 
@@ -257,6 +272,7 @@ impl RightsEngine {
                 now_ms,
                 key: &key,
                 config: &self.config,
+                terms: self.config.terms(&key.sku),
                 peers: &self.peers,
                 traffic: &mut self.traffic,
                 outputs: &mut self.outputs,
@@ -265,7 +281,7 @@ impl RightsEngine {
             };
             let refused = book.work(desk);
             let due_ms = book.next_due(desk);
-            let idle = book.is_idle(now_ms, &self.config);
+            let idle = book.is_idle(now_ms, desk.config, desk.terms);
             if let Some(old_ms) = book.due_ms.take() {
                 self.calendar.remove(&(old_ms, key.clone()));
             }

@@ -57,6 +57,7 @@ impl Book {
             extra: request.extra.parts(),
             stamp,
             until_ms,
+            elder_ms: now_ms + u64::from(request.wait_ms) / 2,
         });
     }
 
@@ -115,15 +116,19 @@ impl Book {
                 id: claim.id,
             })
             .collect();
+        // What comes in little by little would always go to those who want little, and who wants much would see nothing
+        // of it: whoever has waited for half of their time goes before all that came later. Debt waits for nobody.
+        let mut kept = 0_u64;
         for claim in std::mem::take(&mut self.claims) {
-            let spare = self.spare(desk, &claim);
+            let elders = if claim.purpose == Purpose::Debt { 0 } else { kept };
+            let spare = self.spare(desk, &claim).saturating_sub(elders);
             // While customers of one neighbour wait nobody gets stock.
             let pressing = |other: &Pressing| other.from != claim.from || other.id != claim.id;
             let pressed = waiting.iter().any(pressing);
             let extra = if pressed {
                 0
             } else {
-                claim.extra.min(self.spare_for_stock(desk, claim.needed))
+                self.spare_for_stock(desk, claim.needed, claim.extra)
             };
             if claim.purpose == Purpose::Stock {
                 self.answer(desk, claim, extra);
@@ -131,6 +136,9 @@ impl Book {
                 let amount = claim.needed + extra;
                 self.answer(desk, claim, amount);
             } else {
+                if desk.now_ms >= claim.elder_ms {
+                    kept = kept.saturating_add(claim.needed);
+                }
                 self.claims.push(claim);
             }
         }
@@ -160,21 +168,21 @@ impl Book {
         let floor = if claim.purpose == Purpose::Debt {
             0
         } else {
-            desk.config.floor.parts()
+            desk.terms.floor.parts()
         };
         policy::spare_for_customer(self.available().saturating_sub(self.wanted()), floor)
     }
 
     /// What is left for stock of others once `needed` is given.
-    fn spare_for_stock(&self, desk: &Desk<'_>, needed: u64) -> u64 {
+    fn spare_for_stock(&self, desk: &Desk<'_>, needed: u64, wanted: u64) -> u64 {
         if !self.figures.owed.is_zero() {
             return 0;
         }
-        let config = desk.config;
+        let terms = desk.terms;
         let left = self.available().saturating_sub(self.wanted()).saturating_sub(needed);
-        let target = self.target(desk.now_ms, config);
-        let grain = config.stock.grain.parts();
-        policy::spare_for_stock(left, target, config.floor.parts(), config.share_per_mille, grain)
+        let (floor, grain) = (terms.floor.parts(), terms.stock.grain.parts());
+        let target = self.target(desk.now_ms, terms).saturating_sub(floor);
+        policy::spare_for_stock(left.saturating_sub(floor), target, wanted, terms.share_per_mille, grain)
     }
 
     fn answer(&mut self, desk: &mut Desk<'_>, claim: Claim, parts: u64) {

@@ -57,8 +57,15 @@ pub enum Input {
         /// The message.
         message: RightsMessage,
     },
-    /// The own row of a shelf has changed, by whatever it was; or it is shown at the start, where it owes something or
-    /// has more rights than none.
+    /// What the row of a shelf says as the engine begins, once for each that owes something or has more rights than none.
+    /// The demand that brought them here is forgotten: they count as asked for once, so that a restart sends nothing home.
+    Found {
+        /// The shelf.
+        shelf: ShelfKey,
+        /// What the row says.
+        figures: Figures,
+    },
+    /// The own row of a shelf has changed, by whatever it was.
     Row {
         /// The shelf.
         shelf: ShelfKey,

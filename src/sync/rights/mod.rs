@@ -25,14 +25,16 @@ mod message;
 mod needs;
 mod outputs;
 mod policy;
+mod settings;
 mod stocking;
 mod traffic;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{RightsConfig, StockConfig, Surplus};
+pub use config::{RightsConfig, ShelfTerms, StockConfig, Surplus};
 pub use engine::RightsEngine;
 pub use inputs::{Figures, Input, Place};
 pub use message::{Answer, Purpose, Request, RightsMessage, ShelfKey};
 pub use outputs::{Output, Resolution};
+pub use settings::{ItemSettings, RightsSettings};

@@ -34,12 +34,15 @@ pub(super) const fn spare_for_customer(available: u64, floor: u64) -> u64 {
     available.saturating_sub(floor)
 }
 
-/// What somebody else may have as stock: a share of what is above the own target and floor, so that the last units stay
-/// where all can ask for them, and the first who asks does not get everything.
-pub(super) fn spare_for_stock(available: u64, target: u64, floor: u64, share_per_mille: u64, grain: u64) -> u64 {
-    let spare = available.saturating_sub(target.max(floor));
-    let share = u128::from(spare) * u128::from(share_per_mille.min(1000)) / 1000;
-    whole_grains(u64::try_from(share).unwrap_or(spare), grain)
+/// What somebody else may have as stock, who wants so much: all of it where it and the own target are both here, else as
+/// large a part of what is here as theirs is of what both want, so that it lasts as long there as here. Never more than a
+/// share of it: the last units stay where all can ask for them.
+pub(super) fn spare_for_stock(available: u64, target: u64, wanted: u64, share_per_mille: u64, grain: u64) -> u64 {
+    let available = u128::from(available);
+    let both = (u128::from(target) + u128::from(wanted)).max(1);
+    let part = (available * u128::from(wanted) / both).min(u128::from(wanted));
+    let share = available * u128::from(share_per_mille.min(1000)) / 1000;
+    whole_grains(u64::try_from(part.min(share)).unwrap_or(wanted), grain)
 }
 
 /// As many whole grains as there are in `parts`.
@@ -57,9 +60,9 @@ mod tests {
 
     #[test]
     fn stock_is_the_mean_and_its_root() {
-        let stock = RightsConfig::kiosk().stock;
+        let stock = RightsConfig::kiosk().shelf.stock;
         let targets = [0, 100, 250, 1_000, 4_000, 9_000, 900_000].map(|expected| target(expected, &stock));
-        assert_eq!(targets, [0, 0, 1_000, 2_000, 6_000, 12_000, 20_000]);
+        assert_eq!(targets, [0, 1_000, 1_000, 3_000, 8_000, 15_000, 20_000]);
     }
 
     #[test]
@@ -70,10 +73,17 @@ mod tests {
     }
 
     #[test]
+    fn stock_is_shared_so_that_it_lasts_as_long_at_both() {
+        assert_eq!(spare_for_stock(100_000, 20_000, 8_000, 500, 1_000), 8_000);
+        assert_eq!(spare_for_stock(30_000, 40_000, 20_000, 500, 1_000), 10_000);
+        assert_eq!(spare_for_stock(100_000, 0, 80_000, 500, 1_000), 50_000);
+        assert_eq!(spare_for_stock(100_000, 0, 80_000, 0, 1_000), 0);
+    }
+
+    #[test]
     fn the_last_units_stay() {
-        assert_eq!(spare_for_stock(100_000, 20_000, 0, 250, 1_000), 20_000);
-        assert_eq!(spare_for_stock(3_000, 0, 0, 250, 1_000), 0);
-        assert_eq!(spare_for_stock(3_000, 5_000, 0, 1_000, 1_000), 0);
+        assert_eq!(spare_for_stock(1_000, 0, 1_000, 500, 1_000), 0);
+        assert_eq!(spare_for_stock(3_000, 5_000, 1_000, 500, 1_000), 0);
         assert_eq!(spare_for_customer(3_000, 1_000), 2_000);
     }
 }

@@ -1,7 +1,7 @@
 //! Between customers: stock for those who are expected, and surplus back to where it belongs.
 
 use super::book::{Ask, Book, Desk};
-use super::config::{RightsConfig, Surplus};
+use super::config::{RightsConfig, ShelfTerms, Surplus};
 use super::message::Purpose;
 use super::policy;
 use crate::domain::escrow::ReplicaId;
@@ -12,11 +12,12 @@ impl Book {
             self.surplus_since_ms = None;
             return;
         }
-        let target = self.target(desk.now_ms, desk.config);
+        let target = self.target(desk.now_ms, desk.terms);
         let available = self.available();
-        if self.lacks_stock(desk.now_ms, desk.config) {
+        if self.lacks_stock(desk.now_ms, desk.config, desk.terms) {
             self.surplus_since_ms = None;
-            self.ask_for_stock(desk, target.saturating_sub(available));
+            let wanted = self.stock_wanted(desk.now_ms, desk.config, desk.terms);
+            self.ask_for_stock(desk, wanted.saturating_sub(available));
         } else if available > policy::high(target) && desk.config.surplus != Surplus::Keep {
             self.send_home(desk, available - target);
         } else {
@@ -36,31 +37,34 @@ impl Book {
         !self.figures.owed.is_zero() || !self.claims.is_empty() || self.needs.iter().any(|line| !line.ready)
     }
 
-    pub(super) fn lacks_stock(&self, now_ms: u64, config: &RightsConfig) -> bool {
-        self.available() < policy::low(self.target(now_ms, config))
+    pub(super) fn lacks_stock(&self, now_ms: u64, config: &RightsConfig, terms: &ShelfTerms) -> bool {
+        self.available() < policy::low(self.stock_wanted(now_ms, config, terms))
     }
 
-    pub(super) fn may_ask_for_stock(&self, config: &RightsConfig) -> bool {
-        self.asks.is_empty() && !self.is_pressed() && config.stock.horizon_ms > 0
+    pub(super) fn may_ask_for_stock(&self) -> bool {
+        self.asks.is_empty() && !self.is_pressed()
     }
 
     fn ask_for_stock(&mut self, desk: &mut Desk<'_>, missing: u64) {
-        if !self.may_ask_for_stock(desk.config) || desk.now_ms < self.stock_after_ms {
+        if !self.may_ask_for_stock() || desk.now_ms < self.stock_after_ms {
             return;
         }
         let parent = desk.parent().cloned();
         let Some(peer) = parent.or_else(|| self.richest_child(desk)) else {
             return;
         };
+        let stamp = desk.next_stamp();
         let mut ask = Ask {
             to: peer,
             id: *desk.next_request,
             purpose: Purpose::Stock,
             needed: 0,
             least: 0,
-            extra: policy::whole_grains(missing, desk.config.stock.grain.parts()).max(1),
+            least_at_first: 0,
+            extra: policy::whole_grains(missing, desk.terms.stock.grain.parts()).max(1),
             believed: 0,
-            stamp: desk.next_stamp(),
+            stamp,
+            covers: stamp,
             repeat_ms: desk.now_ms,
             until_ms: desk.now_ms + desk.config.wait_ms,
             answer_ms: desk.now_ms + desk.config.wait_ms,
@@ -94,7 +98,7 @@ impl Book {
 
     /// Rights that have lain idle for long enough go home, down to what is kept.
     fn send_home(&mut self, desk: &mut Desk<'_>, idle: u64) {
-        let idle = policy::whole_grains(idle, desk.config.stock.grain.parts());
+        let idle = policy::whole_grains(idle, desk.terms.stock.grain.parts());
         let home = match desk.config.surplus {
             Surplus::Keep => None,
             Surplus::ToParent => desk.parent().cloned(),

@@ -10,11 +10,6 @@ use super::fault::Rule;
 use super::machine::{Role, Waiting};
 use super::world::{World, covers};
 
-/// Asking once more, with the repetition of what was not answered: from a kiosk over the store to another and back.
-const ROUND_MS_MAX: u64 = 400 + 4 * DELAY_MS_MAX;
-/// A link that takes longer than this from end to end cannot be counted on within a wait.
-const DELAY_MS_MAX: u64 = 100;
-
 impl World {
     /// After each step.
     pub fn check(&mut self) {
@@ -159,9 +154,9 @@ impl World {
             return vec![0; self.options.items];
         };
         let floor = match machine.role {
-            Role::Headquarters => self.options.headquarters.floor,
-            Role::Store => self.options.store.floor,
-            Role::Kiosk => self.options.kiosk.floor,
+            Role::Headquarters => self.options.headquarters.shelf.floor,
+            Role::Store => self.options.store.shelf.floor,
+            Role::Kiosk => self.options.kiosk.shelf.floor,
         };
         let spare = |(item, row): (Item, &Rc<Row>)| {
             let figures = Figures::from(&**row);
@@ -231,12 +226,24 @@ impl World {
             for other in self.neighbours(from) {
                 let link = &self.links[self.link_of(from, other)];
                 let through = link.up && link.failed_ms < since_ms && self.machines[other].is_running();
+                // Its parent gives a retired replica nothing and asks it for nothing, also where it has not heard of that
+                // yet: what it still has is unpromised until a count or an override (design, section 3).
+                let through = through && !self.is_parted(from, other);
                 if through && !reached.contains(&other) {
                     reached.push(other);
                 }
             }
         }
         reached
+    }
+
+    /// Of two neighbours one has retired the other.
+    fn is_parted(&self, at: usize, other: usize) -> bool {
+        let retired = |parent: usize, child: usize| {
+            let book = self.machines[parent].books.get(&self.machines[child].life);
+            book.is_some_and(|book| book.retired.is_some())
+        };
+        retired(at, other) || retired(other, at)
     }
 
     /// A refusal is lawful where own rights, and what all that could be reached throughout could have spared, did not
@@ -266,13 +273,13 @@ impl World {
     }
 
     fn did_not_suffice(&self, at: usize, waiting: &Waiting) -> bool {
-        if self.options.delay_ms.1 > DELAY_MS_MAX {
-            return true;
-        }
         let reached = self.reached_since(at, waiting.since_ms);
         waiting.lines.iter().any(|(item, wanted)| {
             let own = self.own_in_time(at, waiting, *item);
-            let owed = self.machines[at].row(*item).map_or(0, |row| row.owed().parts());
+            // Rights that stand against debt promise nothing: it is settled first, and where others are known to owe, what
+            // is there less what is reserved must suffice too (design, section 3).
+            let owed = reached.iter().filter_map(|at| self.machines[*at].row(*item));
+            let owed: u64 = owed.map(|row| row.owed().parts()).sum();
             let others = reached.iter().filter(|other| **other != at);
             let spare: u64 = others
                 .filter_map(|other| waiting.spare.get(*other))
@@ -282,15 +289,17 @@ impl World {
         })
     }
 
-    /// What a machine could promise, and early enough to ask for the rest: what came when the wait was all but over was
-    /// too late for that.
+    /// What a machine could promise, and early enough for the rest to come from the other end of the tree: a kiosk's word
+    /// to the store, the store's to another kiosk, and both ways back. No message is faster than its link, so that what
+    /// came later than that could not be added to by anybody.
     fn own_in_time(&self, at: usize, waiting: &Waiting, item: Item) -> u64 {
         let now = self.rights_at(at)[item];
         let wait_ms = self.config_of(self.machines[at].role).wait_ms;
-        if self.now_ms + ROUND_MS_MAX < waiting.since_ms + wait_ms {
+        let there_and_back_ms = 4 * self.options.delay_ms.1;
+        if self.now_ms + there_and_back_ms < waiting.since_ms + wait_ms {
             return now;
         }
-        let until_ms = self.now_ms.saturating_sub(ROUND_MS_MAX);
+        let until_ms = self.now_ms.saturating_sub(there_and_back_ms);
         let before = waiting.own.iter().rfind(|(ms, _)| *ms <= until_ms);
         let since = waiting.own.iter().filter(|(ms, _)| *ms > until_ms);
         let least = since.chain(before).map(|(_, rights)| rights[item]).min();

@@ -90,10 +90,10 @@ impl Options {
         let mut store = RightsConfig::store();
         let mut kiosk = RightsConfig::kiosk();
         for config in [&mut headquarters, &mut store, &mut kiosk] {
-            config.floor = floor(rng);
+            config.shelf.floor = floor(rng);
             // The seeds last minutes, not days: what is to be seen must happen sooner.
-            config.stock.half_life_ms = *rng.pick(&[5_000, 10_000, 30_000]).unwrap_or(&10_000);
-            config.stock.horizon_ms = *rng.pick(&[0, 10_000, 30_000, 60_000]).unwrap_or(&30_000);
+            config.shelf.stock.half_life_ms = *rng.pick(&[5_000, 10_000, 30_000]).unwrap_or(&10_000);
+            config.shelf.stock.horizon_ms = *rng.pick(&[0, 10_000, 30_000, 60_000]).unwrap_or(&30_000);
             config.return_after_ms = *rng.pick(&[1_000, 5_000, 30_000]).unwrap_or(&5_000);
             config.stock_retry_ms = rng.between(1_000, 10_000);
         }

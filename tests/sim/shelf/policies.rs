@@ -36,11 +36,11 @@ impl Policy {
         match self {
             Self::Demand => {}
             Self::AtTheStore => {
-                config.stock.horizon_ms = 0;
+                config.shelf.stock.horizon_ms = 0;
                 config.return_after_ms = 0;
             }
             Self::ExactShortfall => {
-                config.stock.horizon_ms = 0;
+                config.shelf.stock.horizon_ms = 0;
                 config.surplus = Surplus::Keep;
             }
         }

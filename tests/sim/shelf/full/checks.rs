@@ -149,13 +149,13 @@ impl World {
                 let Some(process) = node.process.as_ref() else {
                     return nothing;
                 };
-                (node.life, config.floor, &process.waiting)
+                (node.life, config.shelf.floor, &process.waiting)
             }
             None => {
                 let Some(process) = self.hq.process.as_ref() else {
                     return nothing;
                 };
-                (self.hq.life, self.options.headquarters.floor, &process.waiting)
+                (self.hq.life, self.options.headquarters.shelf.floor, &process.waiting)
             }
         };
         let Some(life) = life else { return nothing };

@@ -99,10 +99,10 @@ impl Options {
         let mut kiosk = RightsConfig::kiosk();
         for config in [&mut headquarters, &mut store, &mut kiosk] {
             let floor = *rng.pick(&[0, 0, 0, 1_000, 5_000]).unwrap_or(&0);
-            config.floor = Amount::new(floor).unwrap_or_default();
+            config.shelf.floor = Amount::new(floor).unwrap_or_default();
             // The seeds last minutes, not days: what is to be seen must happen sooner.
-            config.stock.half_life_ms = *rng.pick(&[5_000, 10_000, 30_000]).unwrap_or(&10_000);
-            config.stock.horizon_ms = *rng.pick(&[0, 10_000, 30_000, 60_000]).unwrap_or(&30_000);
+            config.shelf.stock.half_life_ms = *rng.pick(&[5_000, 10_000, 30_000]).unwrap_or(&10_000);
+            config.shelf.stock.horizon_ms = *rng.pick(&[0, 10_000, 30_000, 60_000]).unwrap_or(&30_000);
             config.return_after_ms = *rng.pick(&[1_000, 5_000, 30_000]).unwrap_or(&5_000);
             config.stock_retry_ms = rng.between(1_000, 10_000);
         }
