@@ -8,6 +8,7 @@ mod carriage_loop;
 mod child_loop;
 pub mod clock;
 pub mod config;
+mod earlier_grants;
 mod holds;
 mod link_engines;
 pub mod randomness;

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::clock::MachineClock;
+use super::earlier_grants::send_earlier;
 use super::randomness;
 pub(super) use super::rights_event::RightsEvent;
 use crate::domain::escrow::{Amount, ReplicaId, Row};
@@ -228,6 +229,7 @@ impl RightsLoop {
                 }
                 running.children.retain(|_, known| *known != replica);
                 running.children.insert(session, replica.clone());
+                send_earlier(&self.store, &self.to_children, (session, replica.clone())).await;
                 let mut inputs = vec![Input::Connected {
                     peer: replica.clone(),
                     place: Place::Child,

@@ -9,6 +9,7 @@ mod apply_feed_page;
 mod apply_site_entry;
 mod audit;
 mod count;
+mod earlier_grants;
 mod explain;
 mod follow_history;
 mod hold;
@@ -47,6 +48,7 @@ pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_al
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
 pub use count::{Others, TakenMark, count_mark};
+pub use earlier_grants::grants_of_earlier;
 pub use explain::{explain, pruned_steps, steps};
 pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};

@@ -1,11 +1,17 @@
 //! Repair: rebuilds everything that follows from the journal, in one transaction, and sets damaged records aside.
 //!
 //! The journal itself is never changed. What it cannot give back (a record that is damaged) is listed for a correction.
+//!
+//! Rows of others are not in this journal, and are left as they stand: their writers' documents bring them again, but a
+//! register that somebody has raised on this disk stays raised, because a row that comes never lowers one. Of a replica
+//! that was retired here this node is the writer, and its rows are made anew from the documents and records in which it
+//! wrote them down ([`kept_rows`]); between the retirement and the next sync point, which follows within seconds, there is
+//! no document yet, and the row stands as it is.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::audit::{Dictionary, Row, left_by};
+use super::audit::{Dictionary, Row, kept_rows, left_by};
 use super::pickups::restore_step;
 use super::rights::rebuild_granted;
 use super::shelves::{fold_of, rebuild_rows};
@@ -15,8 +21,6 @@ use crate::domain::fact::{Entry, Fact, RecordError};
 use crate::domain::sale::{Refund, RefundedLine};
 use crate::domain::stock::{Accepted, Hold, HoldId, Leg, Movement, Place, StockWork, Transfer};
 use crate::store::{HoldRow, JournalRow, Now, Position, RetiredRow, Rows, Snapshot, StorageError, WriteTransaction};
-use crate::sync::carriage::Archive;
-use crate::sync::shelves::DocumentId;
 
 /// How many records are held in memory at once.
 const STEP: u64 = 1_000;
@@ -194,25 +198,13 @@ pub(super) fn rebuild_retired(tx: &mut WriteTransaction<'_>) -> Result<(), Stora
     Ok(())
 }
 
-/// Makes the rows of a retired replica anew from the documents that this node writes for it.
+/// Makes the rows of a retired replica anew, as far as this node has written down what they are.
 fn rebuild_kept_rows(tx: &mut WriteTransaction<'_>, own: &ReplicaId, retired: &RetiredRow) -> Result<(), StorageError> {
-    let generation = DocumentId::kept_by(own);
-    let kept = Archive::documents(&**tx, None)?.into_iter();
-    let kept: Vec<DocumentId> = kept
-        .map(|kept| kept.id)
-        .filter(|id| id.writer == retired.replica && id.generation == generation)
-        .collect();
     let touched = retired.position.unwrap_or(Position::NONE);
-    for id in kept {
-        let Some(loaded) = Archive::document(&**tx, &id)? else {
-            continue;
-        };
-        for (sku, row) in loaded.document.rows() {
-            let known = tx.shelf_row(Rows::Now, Place::Sellable, sku, retired.ix)?;
-            // What was moved since is in no document yet.
-            if known.as_ref().is_none_or(|known| !known.covers(row)) {
-                tx.put_shelf_row(Rows::Now, (Place::Sellable, sku, retired.ix), row, touched)?;
-            }
+    for (sku, row) in kept_rows(tx, own, retired)? {
+        let known = tx.shelf_row(Rows::Now, Place::Sellable, &sku, retired.ix)?;
+        if known.as_ref() != Some(&row) {
+            tx.put_shelf_row(Rows::Now, (Place::Sellable, &sku, retired.ix), &row, touched)?;
         }
     }
     Ok(())

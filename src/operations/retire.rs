@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 pub(super) use late::post_late;
 
+use super::earlier_grants::{UnderWay, under_way};
 use super::retired_myself::Retirement;
 use super::rights::{own_replica, own_row};
 use super::shelves::Shelves;
@@ -324,8 +325,8 @@ fn still_left((sku, unpromised): (Sku, Amount)) -> LookLine {
     }
 }
 
-/// A kiosk's rows on sale, and what closing each comes to. What this node has handed on to it on a shelf that it has no
-/// row of is on its way to it.
+/// A kiosk's rows on sale, and what closing each comes to. What this node has handed on to it, in its present incarnation
+/// or an earlier one, is on its way to it, also on a shelf that it has no row of.
 fn closings(snapshot: &Snapshot<'_>, replica: &ReplicaId) -> Result<Vec<(Sku, Row, Closed)>, Failure<RetireRefusal>> {
     let own = own_replica(snapshot)?;
     let mut rows: BTreeMap<Sku, Row> = BTreeMap::new();
@@ -338,6 +339,13 @@ fn closings(snapshot: &Snapshot<'_>, replica: &ReplicaId) -> Result<Vec<(Sku, Ro
                 rows.insert(sku, row);
             }
         })?;
+    }
+    for UnderWay { giver, items, .. } in under_way(snapshot, replica)? {
+        for (sku, (given, taken)) in items {
+            let row = rows.entry(sku.clone()).or_default();
+            row.accept(&giver, given.above(taken))
+                .map_err(|refusal| Failure::Refused(RetireRefusal::Row { sku, refusal }))?;
+        }
     }
     let closed = rows.into_iter().map(|(sku, row)| {
         let parents = own_row(snapshot, &sku)?;

@@ -121,17 +121,16 @@ impl Archive for Snapshot<'_> {
         else {
             return Ok(Touched::default());
         };
-        let sql = "SELECT position FROM shelf_mark WHERE writer = ?1";
-        let marked: i64 = self.one(sql, (ix.0,), |row| row.get(0))?.unwrap_or(-1);
+        let marked = self.sync_point()?;
         let named = |rows: Vec<(Sku, Row)>| {
             let site = &identity.site;
             rows.into_iter().map(|(sku, row)| (site.clone(), sku, row)).collect()
         };
-        let rows = named(self.rows_touched(Place::Sellable, ix, Position(marked))?);
+        let rows = named(self.rows_touched(Place::Sellable, ix, marked)?);
         // What this node writes for kiosks that it has retired is moved by its own records too.
         let mut kept = Vec::new();
         for retired in self.retired_here()? {
-            let rows = named(self.rows_touched(Place::Sellable, retired.ix, Position(marked))?);
+            let rows = named(self.rows_touched(Place::Sellable, retired.ix, marked)?);
             kept.push(KeptRows {
                 writer: retired.replica,
                 through: retired.seq,
@@ -160,6 +159,17 @@ impl Archive for Snapshot<'_> {
 }
 
 impl Snapshot<'_> {
+    /// The position of the last record whose rows are in this incarnation's documents; before all where there is none.
+    pub(crate) fn sync_point(&self) -> Result<Position, StorageError> {
+        let own = Archive::own_replica(self)?;
+        let Some(ix) = self.replica_ix(&own)? else {
+            return Ok(Position(-1));
+        };
+        let sql = "SELECT position FROM shelf_mark WHERE writer = ?1";
+        let marked: Option<i64> = self.one(sql, (ix.0,), |row| row.get(0))?;
+        Ok(Position(marked.unwrap_or(-1)))
+    }
+
     fn document_ix(&self, id: &DocumentId) -> Result<Option<i64>, StorageError> {
         let Some(writer) = self.replica_ix(&id.writer)? else {
             return Ok(None);

@@ -202,7 +202,7 @@ fn simulate_shelf(arguments: &Arguments) -> ExitCode {
 
 /// Plays one world of the shelf level on real disks, with every step written out where that is wanted.
 fn play_full_shelf(seed: u64, fault: Option<Fault>, trace: bool) -> ExitCode {
-    let options = shelf::full::options::Options::of_seed(seed);
+    let options = shelf::full::options::Options::with_room_for(seed, fault);
     if trace {
         println!("{options:#?}");
     }

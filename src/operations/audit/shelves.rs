@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::Difference;
 use super::fold::RowsFold;
+use super::kept::kept_rows;
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
@@ -79,7 +80,7 @@ impl ShelvesFold {
         &self.retired
     }
 
-    /// Names what differs of replicas that it has retired. What they left and nobody may promise is what their closed rows
+    /// Names what differs of replicas that it has retired. Their rows are what this node has written down of them. What they left and nobody may promise is what their closed rows
     /// have handed on to this replica, `own`, beyond what it has taken over; and where the journal still has the record
     /// that retired them, what it says.
     pub(in crate::operations) fn compare_retired(
@@ -98,6 +99,12 @@ impl ShelvesFold {
         }
         for retired in snapshot.retired_here()? {
             let replica = &retired.replica;
+            for (sku, written) in kept_rows(snapshot, name, &retired)? {
+                let stored = snapshot.shelf_row(Rows::Now, Place::Sellable, &sku, retired.ix)?;
+                if let Some(difference) = difference(replica, &sku, &stored.unwrap_or_default(), &written) {
+                    differs(difference);
+                }
+            }
             let left = left_by(snapshot, (own, name), &retired)?;
             let by_journal = self.retired.retired.contains_key(replica);
             let mut skus: BTreeSet<Sku> = left.keys().cloned().collect();

@@ -51,6 +51,8 @@ struct Parcel {
 /// A child that was retired.
 #[derive(Debug, Clone)]
 struct Retired {
+    /// The last of its records that its parent had.
+    head: usize,
     /// Rights that nobody may promise yet, by item.
     unpromised: Vec<i64>,
     /// How far its movements have been posted, by item.
@@ -163,9 +165,9 @@ impl Model {
         self.transfers.len()
     }
 
-    /// Rights under way to a life.
-    pub fn parcels_to(&self, life: Life) -> usize {
-        self.parcels.iter().filter(|parcel| parcel.to == life).count()
+    /// Rights under way: from whom, to whom, and what.
+    pub fn under_way(&self) -> impl Iterator<Item = (Life, Life, &Step)> {
+        self.parcels.iter().map(|parcel| (parcel.from, parcel.to, &parcel.step))
     }
 
     pub fn parcels(&self) -> usize {
@@ -195,7 +197,20 @@ impl Model {
             };
         }
         self.promises.retain(|_, promise| promise.owner != Owner::Life(life));
-        self.drop_parcels(|parcel| parcel.from == life);
+        let head = self.retired.get(&life).map_or(0, |retired| retired.head);
+        self.drop_parcels(|parcel| parcel.from == life && parcel.seq > head);
+    }
+
+    /// What somebody had handed on to a retired life, and its parent hears of now: it joins what that left, where it did
+    /// not before.
+    pub fn came_late(&mut self, from: Life, who: Life, step: Step) {
+        let same = |parcel: &Parcel| (parcel.from, parcel.to, parcel.step) == (from, who, step);
+        if let Some(at) = self.parcels.iter().position(same) {
+            self.parcels.remove(at);
+            if let Some(retired) = self.retired.get_mut(&who) {
+                retired.unpromised[step.item] += signed(step.amount());
+            }
+        }
     }
 
     /// A record was committed.
@@ -420,7 +435,7 @@ impl Model {
 
     /// What the retired one has, and what is on its way to it, is nobody's.
     fn retire(&mut self, parent: Life, who: Life, head: usize) {
-        let to_it = |parcel: &Parcel| parcel.from == parent && parcel.to == who;
+        let to_it = |parcel: &Parcel| parcel.to == who;
         let mut unpromised = vec![0; self.items];
         let mut posted = vec![0; self.items];
         // Whatever it has given back behind the head is in the rights that it had at the head.
@@ -444,8 +459,14 @@ impl Model {
             self.lives[parent][item].free -= covered;
             self.lives[parent][item].iou += rest - covered;
         }
-        self.drop_parcels(|parcel| to_it(parcel) || parcel.from == who);
-        self.retired.insert(who, Retired { unpromised, posted });
+        // What it handed on before the head to somebody else is on its way still.
+        self.drop_parcels(|parcel| to_it(parcel) || parcel.from == who && parcel.seq > head);
+        let retired = Retired {
+            head,
+            unpromised,
+            posted,
+        };
+        self.retired.insert(who, retired);
     }
 
     /// Grants that nobody will ever take over, and the promises that were to go with them.

@@ -75,6 +75,9 @@ impl World {
         let Some(at) = self.rng.index(self.nodes.len()) else {
             return;
         };
+        if self.planted == Some(Fault::RetiredRightsReused) {
+            return self.retire_living(at);
+        }
         let is_kiosk = self.nodes[at].parent.is_some();
         match self.rng.below(4) {
             0 | 1 => self.back_up(at),
@@ -82,8 +85,11 @@ impl World {
             3 => self.move_disk(at),
             _ => {}
         }
-        // An operator looks after what is set apart since.
+        // An operator looks after what is set apart since, and after what is over.
         self.settle();
+        if self.rng.chance(500) {
+            self.retire_over();
+        }
     }
 
     fn back_up(&mut self, at: usize) {
@@ -113,6 +119,11 @@ impl World {
 
     fn restore(&mut self, at: usize) {
         let Some(life) = self.nodes[at].life else { return };
+        // Nobody restores while the store is down: what it has cannot be looked up.
+        let store = self.nodes[at].parent;
+        if store.is_none_or(|store| self.nodes[store].process.is_none()) {
+            return;
+        }
         self.dies(at);
         self.say(|world| format!("{} is restored from a backup", world.name(Seat::Node(at))));
         if self.planted == Some(Fault::IncarnationReused) {
@@ -127,6 +138,8 @@ impl World {
             .map_or(0, |(_, seq)| seq);
         let head = own.max(self.received(at, life));
         self.ends_life(life, head);
+        // Of sales that the backup does not have this node knows nothing: their customers are sent to headquarters.
+        self.nodes[at].sold.clear();
         let (seed, now) = (self.new_seed(), self.now_at(at));
         if let Err(error) = self.nodes[at].disk.restore(seed, now) {
             self.fail(Rule::Durable, format!("a backup cannot be restored: {error}"));
@@ -150,10 +163,6 @@ impl World {
     fn received(&mut self, at: usize, life: Life) -> u64 {
         let replica = self.lives[life].replica.clone();
         let Some(store) = self.nodes[at].parent else { return 0 };
-        if self.nodes[store].process.is_none() {
-            // Nobody restores while the store is down: what it has cannot be looked up.
-            return self.lives[life].seq;
-        }
         let origin = self.reads(store, |snapshot| {
             snapshot.relay_origin(&replica.node, replica.incarnation)
         });

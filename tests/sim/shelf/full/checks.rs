@@ -9,7 +9,7 @@ use finalmarket::operations::own_row;
 use finalmarket::sync::rights::Figures;
 use finalmarket::sync::wire::StreamState;
 
-use super::super::facts::{Item, Life};
+use super::super::facts::{Item, Life, Step};
 use super::super::fault::Rule;
 use super::node::Waiting;
 use super::world::{Seat, World};
@@ -278,14 +278,13 @@ impl World {
 
     /// What keeps the world from being healed, if anything.
     pub fn is_unwell(&mut self) -> Option<String> {
-        // What was handed on to a life that is over waits for an operator who retires it.
-        let over = self.lives.iter().enumerate().filter(|(_, record)| record.over);
-        let for_nobody: usize = over.map(|(life, _)| self.model.parcels_to(life)).sum();
-        if self.model.parcels() > for_nobody {
-            return Some(format!(
-                "{} grants are not taken over",
-                self.model.parcels() - for_nobody
-            ));
+        let under_way: Vec<String> = self.model.under_way().map(|parcel| self.parcel_text(parcel)).collect();
+        if !under_way.is_empty() {
+            return Some(format!("grants are not taken over: {}", under_way.join("; ")));
+        }
+        let over = |life: &Life| self.lives[*life].over && !self.model.is_retired(*life);
+        if let Some(life) = (0..self.lives.len()).find(over) {
+            return Some(format!("life {life} is over, and its parent has not all of it"));
         }
         if self.model.promises() > 0 {
             return Some(format!("holds have no end: {:?}", self.model.any_promise()));
@@ -309,30 +308,43 @@ impl World {
         self.hq_is_unwell()
     }
 
+    fn parcel_text(&self, (from, to, step): (Life, Life, &Step)) -> String {
+        let who = |life: Life| {
+            let record = &self.lives[life];
+            let over = if record.over { ", which is over" } else { "" };
+            format!("life {life} of {}{over}", self.name(record.seat))
+        };
+        format!("{} to {}: {step:?}", who(from), who(to))
+    }
+
     fn node_is_unwell(&mut self, at: usize) -> Option<String> {
         let name = self.name(Seat::Node(at));
         let process = self.nodes[at].process.as_ref();
         if process.is_none_or(|process| !process.waiting.is_empty()) {
             return Some(format!("{name} does not run, or customers wait there"));
         }
-        // What is said of an earlier life may name records that this disk has lost: it cannot note that.
         let behind = self.reads(at, |snapshot| {
-            let newest = snapshot
-                .incarnations()?
-                .pop()
-                .filter(|row| row.acked.seq != row.offered());
-            Ok(newest.map(|row| (row.incarnation, row.acked.seq)))
+            let rows = snapshot.incarnations()?;
+            let newest = rows.last().map(|row| row.incarnation);
+            // An earlier life may have gone on elsewhere, so that more of it is known than this disk has.
+            let behind = |row: &finalmarket::store::IncarnationRow| {
+                row.acked.seq < row.offered() || Some(row.incarnation) == newest && row.acked.seq != row.offered()
+            };
+            let row = rows.into_iter().find(behind);
+            Ok(row.map(|row| (row.incarnation, row.acked.seq, row.offered())))
         });
-        if let Some((incarnation, seq)) = behind? {
-            return Some(format!("{name}: {incarnation} is acknowledged up to {seq} only"));
+        if let Some((incarnation, seq, offered)) = behind? {
+            return Some(format!(
+                "{name}: {incarnation} is acknowledged up to {seq} of {offered}"
+            ));
         }
         for item in self.items_of(self.nodes[at].site) {
             let sku: Sku = self.keys[item].sku.clone();
             let shelf = self.reads(at, |snapshot| snapshot.shelf(Place::Sellable, &sku))?;
             let own = self.reads(at, |snapshot| own_row(snapshot, &sku))?;
-            for (life, record) in self.lives.iter().enumerate().filter(|(_, record)| !record.over) {
+            for (life, record) in self.lives.iter().enumerate() {
                 let known = match record.seat {
-                    Seat::Node(other) if other == at => own.clone(),
+                    Seat::Node(other) if other == at && !record.over => own.clone(),
                     _ => shelf.row(&record.replica).cloned().unwrap_or_default(),
                 };
                 if known != record.rows[item] {
@@ -355,7 +367,7 @@ impl World {
         }
         for (item, key) in self.keys.iter().enumerate() {
             let shelf = process.hq.site_shelf(&key.site, &key.sku).ok()?;
-            for (life, record) in self.lives.iter().enumerate().filter(|(_, record)| !record.over) {
+            for (life, record) in self.lives.iter().enumerate() {
                 let of_life = |row: &&finalmarket::hq::ReplicaRow| row.replica == record.replica;
                 let known = shelf.replicas.iter().find(of_life);
                 let row = known.map(|known| known.row.clone()).unwrap_or_default();

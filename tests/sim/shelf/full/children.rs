@@ -217,7 +217,7 @@ impl World {
                         self.tell_accepted(at, &from, &sku, request);
                     }
                 }
-                // Nobody is retired here.
+                // Own rows are read after each commit.
                 ChildRights::Posted { .. } => {}
             }
         }

@@ -222,8 +222,18 @@ impl World {
                         self.tell_hq(Inner::Rights(site.clone(), taken));
                     }
                 }
-                // Nobody is retired, and nobody orders for pickup here.
-                RightsMoved::Retired { .. } | RightsMoved::Posted { .. } | RightsMoved::HandedOver { .. } => {}
+                RightsMoved::Retired { replica } => {
+                    let peers = self.hq.process.as_ref().map(|process| &process.peers);
+                    let peer = peers.and_then(|peers| peers.iter().find(|(_, (_, peer))| *peer == replica));
+                    if let Some((session, (site, peer))) = peer.map(|(session, known)| (*session, known.clone())) {
+                        if let Some(process) = self.hq.process.as_mut() {
+                            process.peers.remove(&session);
+                        }
+                        self.tell_hq(Inner::Rights(site, Input::Disconnected { peer }));
+                    }
+                }
+                // Own rows are read after each commit, and nobody orders for pickup here.
+                RightsMoved::Posted { .. } | RightsMoved::HandedOver { .. } => {}
             }
         }
     }

@@ -23,6 +23,7 @@ pub mod node;
 pub mod observe;
 pub mod options;
 pub mod people;
+pub mod retiring;
 pub mod rights;
 pub mod run;
 pub mod uplink;

@@ -77,6 +77,7 @@ impl World {
         for record in records {
             self.take_record(life, when_ms, &record);
         }
+        self.read_closed(life);
         let items: Vec<Item> = self.items_of(self.nodes[at].site).collect();
         for (item, row) in items.into_iter().zip(rows) {
             self.check_row(life, item, &row, &holds);
@@ -123,6 +124,7 @@ impl World {
         for record in records {
             self.take_record(life, when_ms, &record);
         }
+        self.read_closed(life);
         let mut own = vec![Row::default(); self.keys.len()];
         for (site, sku, row) in rows {
             if let Some(item) = self.item_of(&site, &sku) {
@@ -177,6 +179,7 @@ impl World {
             Seat::Headquarters => None,
         };
         let debts = debts_of(&entry.fact);
+        self.note_retired(life, &entry.fact);
         for (n, told) in self.told(site.as_ref(), &entry.fact).into_iter().enumerate() {
             let owed = |world: &Self| match &told {
                 Told::Taken { item, .. } => world.model.account(life, *item).iou,
@@ -193,6 +196,13 @@ impl World {
                 let what = format!("life {life}: the sale says {debts:?} is owed, and it is {debt}");
                 self.fail(Rule::RowIsTruth, what);
             }
+        }
+        if let Fact::Retired(retired) = &entry.fact
+            && let Some(who) = self.known.get(&retired.replica)
+            && self.lives[*who].over
+        {
+            // All that it ever did was here.
+            self.model.returned(*who);
         }
         self.fold(life, site.as_ref(), &entry.fact);
         let known = &mut self.lives[life];
@@ -305,6 +315,27 @@ impl World {
                 request: None,
                 hold: None,
             }],
+            Fact::Retired(retired) => {
+                let who = life(&retired.replica);
+                let past = self.lives.get(who).map(|record| &record.past);
+                let head = past.and_then(|past| past.get(usize::try_from(retired.seq).ok()?));
+                vec![Told::Retired {
+                    life: who,
+                    head: head.map_or(usize::MAX, |head| head.0),
+                    owed: Vec::new(),
+                }]
+            }
+            Fact::RightsReleased(released) => {
+                let of = life(&released.of);
+                let lines = released.lines.iter();
+                lines
+                    .map(|line| Told::Overridden {
+                        life: of,
+                        item: item(&released.site, &line.sku),
+                        n: line.grant.amount().parts(),
+                    })
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use finalmarket::domain::escrow::Amount;
 use finalmarket::sync::rights::RightsConfig;
 
 use super::super::super::rng::Rng;
+use super::super::fault::Fault;
 
 /// A seed, expanded.
 #[derive(Debug, Clone)]
@@ -71,6 +72,21 @@ pub struct Options {
 }
 
 impl Options {
+    /// What `seed` stands for, with at least some of the trouble in which a planted fault can do harm.
+    pub fn with_room_for(seed: u64, planted: Option<Fault>) -> Self {
+        let mut options = Self::of_seed(seed);
+        match planted {
+            Some(Fault::ExpiryByWallClock) => options.clock_jumps = options.clock_jumps.max(100),
+            Some(Fault::IncarnationReused | Fault::RetiredRightsReused) => {
+                options.kiosks = options.kiosks.max(3);
+                options.restores = options.restores.max(100);
+                options.partitions = options.partitions.max(100);
+            }
+            _ => {}
+        }
+        options
+    }
+
     /// What `seed` stands for.
     pub fn of_seed(seed: u64) -> Self {
         let rng = &mut Rng::new(seed, 21);

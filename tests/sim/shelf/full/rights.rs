@@ -3,7 +3,9 @@
 use finalmarket::domain::escrow::{Amount, ReplicaId, Row};
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::stock::{GrantLine, Granted, Place};
-use finalmarket::operations::{accept, give, grants_behind, grants_outstanding, own_replica, own_row, taken_over};
+use finalmarket::operations::{
+    accept, give, grants_behind, grants_of_earlier, grants_outstanding, own_replica, own_row, taken_over,
+};
 use finalmarket::store::{Failure, Snapshot, StorageError};
 use finalmarket::sync::rights::{Input, Output, Place as Seat, Resolution, RightsMessage, ShelfKey};
 use finalmarket::sync::wire::{Down, Up};
@@ -33,6 +35,11 @@ impl World {
 
     /// A kiosk can be reached.
     pub fn child_is(&mut self, at: usize, session: u64, replica: ReplicaId) {
+        // One that is retired is told so, and nothing is handed on to it.
+        let retired = self.reads(at, |snapshot| snapshot.retired(&replica));
+        if retired.is_none_or(|retired| retired.is_some()) {
+            return;
+        }
         let Some(process) = self.nodes[at].process.as_mut() else {
             return;
         };
@@ -57,6 +64,10 @@ impl World {
                 figures: (&row).into(),
             };
             self.tell(at, Inner::Rights(granted));
+        }
+        let earlier = self.reads(at, |snapshot| grants_of_earlier(snapshot, &replica));
+        for (from, granted) in earlier.unwrap_or_default() {
+            self.say_down(at, &replica.node, &Down::Granted { session, from, granted });
         }
     }
 

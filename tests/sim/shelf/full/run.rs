@@ -16,9 +16,11 @@ const LOOK_MS: u64 = 10_000;
 /// The faults of the shelf that can be planted here.
 #[allow(dead_code, reason = "the command line's")]
 pub const FAULTS: &[Fault] = &[
+    Fault::ExpiryByWallClock,
     Fault::GrantBeforeCommit,
     Fault::HoldEndedTwice,
     Fault::IncarnationReused,
+    Fault::RetiredRightsReused,
 ];
 
 /// Plays a seed.
@@ -45,7 +47,7 @@ pub fn run(options: Options, planted: Option<Fault>, tracing: bool) -> (Result<S
 
 /// Runs one seed; a panic is a failure like any other.
 pub fn run_seed(seed: u64, planted: Option<Fault>) -> Result<Summary, Broken> {
-    let options = Options::of_seed(seed);
+    let options = Options::with_room_for(seed, planted);
     match catch_unwind(AssertUnwindSafe(|| run(options, planted, false).0)) {
         Ok(Ok(summary)) => Ok(summary),
         Ok(Err(failure)) => Err(Broken::of(seed, &failure)),
@@ -79,6 +81,7 @@ fn play(world: &mut World) {
             }
         }
         world.settle();
+        world.retire_over();
         world.work();
         world.check();
         if world.violation.is_some() {

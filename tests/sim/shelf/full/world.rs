@@ -121,6 +121,8 @@ pub struct World {
     pub lives: Vec<LifeRecord>,
     pub known: BTreeMap<ReplicaId, Life>,
     pub model: Model,
+    /// Lives that a record has retired, or posted something of, and whose rows are to be read again.
+    pub closed: BTreeSet<Life>,
     pub actions_left: u64,
     pub faults_on: bool,
     /// Processes whose engines have something to take.
@@ -180,6 +182,7 @@ impl World {
             nodes,
             hq: Hq::new(),
             lives: Vec::new(),
+            closed: BTreeSet::new(),
             known: BTreeMap::new(),
             faults_on: false,
             dirty: BTreeSet::new(),
@@ -276,9 +279,11 @@ impl World {
 
     /// A node's clocks.
     pub fn now_at(&self, at: usize) -> Now {
+        let off_ms = self.nodes[at].wall_off_ms;
+        let by_wall = self.planted == Some(Fault::ExpiryByWallClock);
         Now {
-            unix_ms: (START_MS + self.now_ms).saturating_add_signed(self.nodes[at].wall_off_ms),
-            monotonic_ms: self.now_ms,
+            unix_ms: (START_MS + self.now_ms).saturating_add_signed(off_ms),
+            monotonic_ms: self.now_ms.saturating_add_signed(if by_wall { off_ms } else { 0 }),
             utc_offset_minutes: 0,
         }
     }
