@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_ne!(id, HoldId::of(b"kiosk ", "3cart-77"));
         for wrong in ["", "12", "00112233445566778", "+011223344556677", "zz11223344556677"] {
-            assert_eq!(wrong.parse::<HoldId>(), Err(HoldIdError), "{wrong}");
+            assert!(wrong.parse::<HoldId>().is_err(), "{wrong}");
         }
     }
 }

@@ -429,7 +429,7 @@ mod tests {
     fn its_two_legs_are_two_movements_and_its_identity_reads_back() {
         let id = TransferId::of(b"till 1", "out-1");
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!("12".parse::<TransferId>(), Err(RequestIdError("a transfer's identity")));
+        assert!("12".parse::<TransferId>().is_err());
         assert_ne!(id.movement(Leg::Dispatch), id.movement(Leg::Receipt));
     }
 }
