@@ -3,10 +3,13 @@
 //! Every identifier is a type of its own, checked once where it enters (parsed from text), so that the rest of the
 //! program cannot confuse a site with a node. Nothing here allocates identifiers; that needs a disk.
 
+pub(in crate::domain) mod request;
+
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
+pub use request::RequestIdError;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a text is not an identifier.

@@ -21,7 +21,7 @@ use crate::domain::stock::{
     Closed, GrantLine, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased, says_something,
 };
 use crate::sync::wire::{RetiredWord, StreamState};
-use closing::closings;
+use closing::{Folds, closings};
 pub(in crate::hq) use counted::counted;
 pub(in crate::hq) use late::{came_late, post_late, take_back_late};
 
@@ -128,14 +128,22 @@ impl Headquarters {
         let mut tries = 0;
         let look = loop {
             self.project()?;
-            let ask = ask.clone();
-            match self.database.write(move |writing| retire(writing, &ask, now_ms)) {
+            let (ask, before) = (ask.clone(), self.folds_of(&ask.node, ask.incarnation)?);
+            match self
+                .database
+                .write(move |writing| retire(writing, &ask, &before, now_ms))
+            {
                 Err(RetireError::Behind) if tries < TRIES_MAX => tries += 1,
                 done => break done?,
             }
         };
         self.tell_retired(&look.replica);
         Ok(look)
+    }
+
+    /// Reads what [`retire`] needs of journals, beside the writer.
+    pub(super) fn folds_of(&self, node: &NodeId, incarnation: Option<Incarnation>) -> Result<Folds, RetireError> {
+        self.database.read(|reading| Folds::of(reading, node, incarnation))
     }
 
     /// An operator says that what a retired node left is there. `skus` names the items; all of them where none is named.
@@ -189,7 +197,7 @@ pub(super) fn look_at(
     let origin = known(reading, node, incarnation)?;
     let replica = replica_of(&origin);
     let Some(retired) = reading.retired(&replica)? else {
-        let closings = closings(reading, &origin)?;
+        let closings = closings(reading, &origin, &Folds::default())?;
         return Ok(look_of(&origin, &closings));
     };
     let left = reading.unpromised_of(&replica)?.into_iter();
@@ -223,8 +231,14 @@ fn look_of(origin: &Origin, closings: &[(Sku, Row, Closed)]) -> RetirementLook {
     }
 }
 
-/// Retires a node, in a transaction. The caller tells of it after the commit.
-pub(super) fn retire(writing: &Writing<'_>, ask: &RetireAsk, now_ms: u64) -> Result<RetirementLook, RetireError> {
+/// Retires a node, in a transaction. `before` is what was read of journals for it, so that the one writer has little to do.
+/// The caller tells of it after the commit.
+pub(super) fn retire(
+    writing: &Writing<'_>,
+    ask: &RetireAsk,
+    before: &Folds,
+    now_ms: u64,
+) -> Result<RetirementLook, RetireError> {
     said(ask)?;
     let origin = known(writing, &ask.node, ask.incarnation)?;
     let replica = replica_of(&origin);
@@ -235,7 +249,7 @@ pub(super) fn retire(writing: &Writing<'_>, ask: &RetireAsk, now_ms: u64) -> Res
     if writing.projected(Projection::Stock.name())? < writing.last_position()? {
         return Err(RetireError::Behind);
     }
-    let closings = closings(writing, &origin)?;
+    let closings = closings(writing, &origin, before)?;
     let mut look = look_of(&origin, &closings);
     let line = |(sku, _, closed): &(Sku, Row, Closed)| LeftLine {
         sku: sku.clone(),

@@ -303,7 +303,7 @@ pub(super) async fn list(
 ) -> Result<Json<HoldsBody>, Problem> {
     let limit = page_limit(query.limit)?;
     let after: Option<HoldId> = match &query.cursor {
-        Some(cursor) => Some(cursor.parse().map_err(|error: crate::domain::stock::HoldIdError| {
+        Some(cursor) => Some(cursor.parse().map_err(|error: crate::domain::ids::RequestIdError| {
             Problem::new(&kind::INVALID_PARAMETER, format!("cursor: {error}"))
         })?),
         None => None,

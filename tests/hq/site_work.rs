@@ -156,6 +156,11 @@ async fn a_hold_is_handed_over_with_the_store_s_word_and_never_after_it_ended() 
     heard(&api, &journal, next);
     assert_eq!(pickup(&api, cancelled).await["state"], "collected");
     assert_eq!(on_hand(&api, "store-1").await, "-2");
+    assert_eq!(
+        super::total(&api.hq),
+        finalmarket::hq::DailyTotal::default(),
+        "paid online: no receipt of the site"
+    );
     api.hq.rebuild(Projection::Stock).unwrap();
     assert_eq!(on_hand(&api, "store-1").await, "-2");
     let grants = api

@@ -4,79 +4,25 @@
 //! that only counts while its owner runs, so that a restart lengthens it and nothing shortens it. Must never: end twice,
 //! or be ended by anybody but the replica that owns it.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use sha2::{Digest as _, Sha256};
+use serde::{Deserialize, Serialize};
 
 use super::transfer::TransferId;
+use crate::domain::ids::request::{of_request, request_id};
 use crate::domain::ids::{ChannelId, CustomerRef, SaleId, SiteId, Sku, StaffId};
 use crate::domain::quantity::Quantity;
 
-/// A hold's identity, made of its client and of what that client calls its request, like a movement's: it stays the same
-/// when the hold is handed over to another replica. Text and JSON write it as sixteen hexadecimal digits, binary formats
-/// as its eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HoldId(pub [u8; 8]);
+request_id!(
+    /// A hold's identity, made of its client and of what that client calls its request, like a movement's: it stays the same
+    /// when the hold is handed over to another replica.
+    HoldId,
+    "a hold's identity"
+);
 
 impl HoldId {
     /// Of a client, in words that no other has, and the key of its request.
     #[must_use]
     pub fn of(client: &[u8], key: &str) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(b"finalmarket hold 1\0");
-        hasher.update((client.len() as u64).to_le_bytes());
-        hasher.update(client);
-        hasher.update(key);
-        let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hasher.finalize());
-        Self([a, b, c, d, e, f, g, h])
-    }
-}
-
-impl fmt::Display for HoldId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// Text that is not a hold's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a hold's identity is sixteen hexadecimal digits")]
-pub struct HoldIdError;
-
-impl FromStr for HoldId {
-    type Err = HoldIdError;
-
-    fn from_str(text: &str) -> Result<Self, HoldIdError> {
-        let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = u64::from_str_radix(text, 16).map_err(|_| HoldIdError)?;
-        if digits {
-            Ok(Self(number.to_be_bytes()))
-        } else {
-            Err(HoldIdError)
-        }
-    }
-}
-
-impl Serialize for HoldId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for HoldId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let text = String::deserialize(deserializer)?;
-            text.parse().map_err(D::Error::custom)
-        } else {
-            <[u8; 8]>::deserialize(deserializer).map(Self)
-        }
+        Self(of_request(b"finalmarket hold 1\0", client, key))
     }
 }
 
@@ -207,7 +153,7 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_ne!(id, HoldId::of(b"kiosk ", "3cart-77"));
         for wrong in ["", "12", "00112233445566778", "+011223344556677", "zz11223344556677"] {
-            assert_eq!(wrong.parse::<HoldId>(), Err(HoldIdError), "{wrong}");
+            assert!(wrong.parse::<HoldId>().is_err(), "{wrong}");
         }
     }
 }

@@ -28,7 +28,7 @@ pub use account::{
 pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, beside, judge, telling};
 pub use count::{CountSettled, NodeMark};
 pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved, late_moves, left_from_hold};
-pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
+pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldLine, HoldOpened, HoldPurpose};
 pub use movement::{Movement, MovementId, MovementKind, MovementLine};
 pub use particulars::Particulars;
 pub use pickup::{Pickup, PickupAct, PickupOrdered, PickupReason, PickupState, PickupStep, SITE_LINES_MAX};
@@ -44,6 +44,6 @@ pub use status::{LOW_STOCK, StockStatus, ThresholdSet, is_highly_reserved};
 pub use step::{Growth, StepKind, quantity};
 pub use transfer::{
     By, DifferenceReason, Leg, Transfer, TransferCalledOff, TransferDifference, TransferDispatched, TransferId,
-    TransferIdError, TransferReceived, TransferRequested, TransferState, Way, differences,
+    TransferReceived, TransferRequested, TransferState, Way, differences,
 };
 pub use work::{StockWork, WorkKind, WorkLine, WorkReason};

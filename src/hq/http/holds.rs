@@ -13,7 +13,7 @@ use super::state::HqApi;
 use crate::domain::escrow::Amount;
 use crate::domain::ids::{ChannelId, CustomerRef, SiteId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{Hold, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
+use crate::domain::stock::{Hold, HoldId, HoldLine, HoldOpened, HoldPurpose};
 use crate::hq::RightsError;
 use crate::hq::rights::{end_hold, open_hold};
 use crate::hq::rights_desk::RightsEvent;
@@ -220,7 +220,7 @@ pub(super) async fn list(
     let limit = page_limit(asked.limit)?;
     let after: Option<HoldId> = match asked.cursor.as_deref().map(str::parse).transpose() {
         Ok(after) => after,
-        Err(error @ HoldIdError) => return Err(Problem::new(&kind::INVALID_PARAMETER, format!("cursor: {error}"))),
+        Err(error) => return Err(Problem::new(&kind::INVALID_PARAMETER, format!("cursor: {error}"))),
     };
     let holds = api
         .ask::<_, crate::hq::StorageError>(move |headquarters| headquarters.holds(after, limit))

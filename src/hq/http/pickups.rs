@@ -13,7 +13,7 @@ use super::state::HqApi;
 use crate::domain::ids::{ChannelId, CustomerRef, SiteId};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{
-    HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose, Pickup, PickupOrdered, SITE_LINES_MAX, site_feed,
+    HoldId, HoldLine, HoldOpened, HoldPurpose, Pickup, PickupOrdered, SITE_LINES_MAX, site_feed,
 };
 use crate::hq::pickups::{cancel, order};
 use crate::hq::{PickupError, RightsError, StorageError};
@@ -178,7 +178,7 @@ pub(super) async fn list(
     let limit = page_limit(asked.limit)?;
     let after: Option<HoldId> = match asked.cursor.as_deref().map(str::parse).transpose() {
         Ok(after) => after,
-        Err(error @ HoldIdError) => return Err(Problem::new(&kind::INVALID_PARAMETER, format!("cursor: {error}"))),
+        Err(error) => return Err(Problem::new(&kind::INVALID_PARAMETER, format!("cursor: {error}"))),
     };
     let pickups = api
         .ask::<_, StorageError>(move |headquarters| headquarters.pickups(asked.site, asked.over, after, limit))

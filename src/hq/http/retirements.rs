@@ -45,7 +45,13 @@ pub(super) async fn retire(
     command: Command<RetireRequest>,
 ) -> Result<Response, Problem> {
     let asked = (node.clone(), command.body.incarnation);
-    api.ask(|headquarters| headquarters.project()).await?;
+    let (of, incarnation) = asked.clone();
+    let before = api
+        .ask::<_, RetireError>(move |headquarters| {
+            headquarters.project()?;
+            headquarters.folds_of(&of, incarnation)
+        })
+        .await?;
     let done = command
         .once(&api, StatusCode::CREATED, move |writing, body, by, now_ms| {
             let ask = RetireAsk {
@@ -54,7 +60,7 @@ pub(super) async fn retire(
                 by,
                 reason: body.reason,
             };
-            decide::retire(writing, &ask, now_ms).map(RetirementBody::from)
+            decide::retire(writing, &ask, &before, now_ms).map(RetirementBody::from)
         })
         .await?;
     if !done.replayed {

@@ -11,7 +11,7 @@ use super::command::Command;
 use super::pickups::{check_lines, check_text};
 use super::state::HqApi;
 use crate::domain::ids::SiteId;
-use crate::domain::stock::{By, TransferId, TransferIdError, TransferRequested, Way, site_feed};
+use crate::domain::stock::{By, TransferId, TransferRequested, Way, site_feed};
 use crate::hq::transfers::{call_off, request};
 use crate::hq::{KnownTransfer, StorageError, TransferError};
 use crate::http::parameters::{InPath, InQuery, page_limit};
@@ -174,7 +174,7 @@ pub(super) async fn list(
     let limit = page_limit(asked.limit)?;
     let after: Option<TransferId> = match asked.cursor.as_deref().map(str::parse).transpose() {
         Ok(after) => after,
-        Err(error @ TransferIdError) => {
+        Err(error) => {
             return Err(Problem::new(&kind::INVALID_PARAMETER, format!("cursor: {error}")));
         }
     };

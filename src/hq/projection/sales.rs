@@ -1,5 +1,8 @@
 //! The projection `sales`: a row for each sale and refund, and the totals of each site and day.
 //!
+//! Revenue is what sites' receipts say. A pickup that was paid online has none: its money is the online channel's, and
+//! counting it here when the goods are fetched would count it twice once that channel's orders are kept.
+//!
 //! A sale counts once by the identity that its till gave it. Comes it again with the same content it is noted as a
 //! repeat, with another content as a conflict; the first to take effect is the one that counts.
 
