@@ -45,6 +45,9 @@ struct Arguments {
     /// Small and short: shows that everything runs; the figures mean nothing.
     #[arg(long)]
     quick: bool,
+    /// (a) Only these numbers of tills, for whoever looks at one of them with a profiler.
+    #[arg(long, value_delimiter = ',', value_name = "TILLS", default_value = "1,8,64")]
+    tills: Vec<usize>,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -52,6 +55,8 @@ struct Arguments {
 
 /// How much is measured.
 pub struct Plan {
+    /// (a) How many tills sell at once, one number after the other.
+    pub tills: Vec<usize>,
     /// (a) How many rounds count.
     pub rounds: usize,
     /// (a) How long tills sell in a round, in milliseconds.
@@ -71,8 +76,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn full() -> Self {
+    fn full(tills: Vec<usize>) -> Self {
         Self {
+            tills,
             rounds: 12,
             round_ms: 1_500,
             bare_sales: 800,
@@ -84,8 +90,9 @@ impl Plan {
         }
     }
 
-    fn quick() -> Self {
+    fn quick(tills: Vec<usize>) -> Self {
         Self {
+            tills,
             rounds: 1,
             round_ms: 200,
             bare_sales: 100,
@@ -116,7 +123,12 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Outcome<Report> {
-    let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
+    let tills = arguments.tills.clone();
+    let plan = if arguments.quick {
+        Plan::quick(tills)
+    } else {
+        Plan::full(tills)
+    };
     let mut report = Report::default();
     for part in &arguments.only {
         match part {

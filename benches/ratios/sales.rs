@@ -21,7 +21,10 @@ use crate::tills::{Round, Tills, percentile_ms};
 use crate::{Outcome, Plan, note};
 
 const ITEMS: u64 = 20_000;
-const TILLS: [usize; 3] = [1, 8, 64];
+/// The most tills that the shop has.
+const TILLS_MAX: usize = 64;
+/// Beside which of the numbers of tills bare SQLite writes many sales to a transaction.
+const GROUPED_BESIDE: usize = 1;
 /// What the shop has sold before, so that no round is the first to touch its pages.
 const SOLD_BEFORE: usize = 5_000;
 
@@ -36,12 +39,15 @@ struct Kind {
 }
 
 pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
+    if plan.tills.iter().any(|count| !(1..=TILLS_MAX).contains(count)) {
+        return Err(format!("there are 1 to {TILLS_MAX} tills").into());
+    }
     let folder = Folder::new("sales")?;
     note("(a) making the shop and the rows of its sales");
     let start = folder.path("start");
     let new = NewShop {
         items: ITEMS,
-        tills: 64,
+        tills: TILLS_MAX,
         sales: 200_000,
         stocked: true,
         seed: 7,
@@ -69,14 +75,14 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     let (mut each_at, mut grouped_at) = (0, 0);
     for round in 0..rounds {
         note(&format!("(a) round {round} of {}", plan.rounds));
-        for count in TILLS {
+        for (at, count) in plan.tills.iter().copied().enumerate() {
             // The baseline that the ratio is of stands beside each of its rounds.
             // A disk that is slow today must not make the run endless.
             let units = each_at..each_at + plan.bare_sales;
             let took = script.play(&bare_each, units, 1, Duration::from_millis(plan.round_ms))?;
             each_at += took.len();
             add(&mut kinds, "bare each", round, &bare_round(&took, 1), 0.0);
-            if count == 8 {
+            if at == GROUPED_BESIDE.min(plan.tills.len() - 1) {
                 let units = grouped_at..grouped_at + groups * GROUP;
                 grouped_at = units.end;
                 let took = script.play(&bare_grouped, units, GROUP, Duration::MAX)?;
@@ -96,7 +102,7 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     running.stop()?;
     drop((bare_each, bare_grouped));
     bare::check_same(&database_path(&product), &database_path(&grouped), &[])?;
-    tell(report, kinds);
+    tell(report, &plan.tills, kinds);
     folder.remove()
 }
 
@@ -180,15 +186,19 @@ fn add(kinds: &mut BTreeMap<String, Kind>, name: &str, round: usize, done: &Roun
     kind.rates.push(done.sales as f64 / done.seconds);
 }
 
-fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
+fn tell(report: &mut Report, tills: &[usize], mut kinds: BTreeMap<String, Kind>) {
     report.part("(a) sales of 3 lines over HTTP, against bare SQLite writing the same rows as durably");
     let bare = kinds.remove("bare each").unwrap_or_default();
     let rate = |kind: &Kind| format!("{} sales/s", number(kind.sales / kind.seconds));
     let one = Value::Ratio(vec![1.0]);
     report.line("bare SQLite, one transaction each", rate(&bare), one, Target::None);
     if let Some(grouped) = kinds.get("bare grouped") {
-        // Its round stands beside the second of the three of one transaction each.
-        let ratio = ratios(&grouped.rates, &bare.rates, 1);
+        let ratio = ratios(
+            &grouped.rates,
+            &bare.rates,
+            GROUPED_BESIDE.min(tills.len() - 1),
+            tills.len(),
+        );
         report.line(
             "bare SQLite, 256 to a transaction",
             rate(grouped),
@@ -196,10 +206,14 @@ fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
             Target::None,
         );
     }
-    let targets = [Target::AtLeast(0.45), Target::None, Target::AtLeast(2.5)];
-    for (at, (count, target)) in TILLS.into_iter().zip(targets).enumerate() {
+    for (at, count) in tills.iter().enumerate() {
+        let target = match count {
+            1 => Target::AtLeast(0.45),
+            64 => Target::AtLeast(2.5),
+            _ => Target::None,
+        };
         if let Some(kind) = kinds.get(&format!("tills {count}")) {
-            let ratio = ratios(&kind.rates, &bare.rates, at);
+            let ratio = ratios(&kind.rates, &bare.rates, at, tills.len());
             report.line(format!("{count} tills"), rate(kind), Value::Ratio(ratio), target);
         }
     }
@@ -210,13 +224,13 @@ fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
         &mut bare_latencies,
         Target::None,
     );
-    for count in TILLS {
+    for count in tills {
         if let Some(kind) = kinds.get_mut(&format!("tills {count}")) {
             let what = format!("wait of {count} tills");
             latency_line(report, &what, &mut kind.latencies_us, Target::AtMost(20.0));
         }
     }
-    for count in TILLS {
+    for count in tills {
         if let Some(kind) = kinds.get(&format!("tills {count}")) {
             let figure = format!("{} ms a sale", number(kind.cpu_ms / kind.sales));
             report.line(
@@ -231,8 +245,8 @@ fn tell(report: &mut Report, mut kinds: BTreeMap<String, Kind>) {
 
 /// Each round against the baseline's that stood before it; there are as many of those in a round as there are numbers
 /// of tills.
-fn ratios(rates: &[f64], bare: &[f64], at: usize) -> Vec<f64> {
-    let beside = bare.iter().skip(at).step_by(TILLS.len());
+fn ratios(rates: &[f64], bare: &[f64], at: usize, round: usize) -> Vec<f64> {
+    let beside = bare.iter().skip(at).step_by(round);
     rates.iter().zip(beside).map(|(rate, bare)| rate / bare).collect()
 }
 

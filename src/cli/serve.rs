@@ -1,5 +1,6 @@
 //! What `node`, `hq` and `demo` share: the runtime, the log, and stopping when told to.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use tokio::sync::watch;
@@ -48,7 +49,10 @@ where
     F: Future<Output = Result<(), Failure>>,
 {
     start_log();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(async move {
@@ -59,6 +63,13 @@ where
         server(stopped).await
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many threads answer calls. One core is left to the database's writer, which has a thread of its own and is what
+/// all sales wait for; what reads the database has others.
+fn workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_sub(1).max(1)
 }
 
 /// Returns at Ctrl-C or SIGTERM.

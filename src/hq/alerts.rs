@@ -10,7 +10,7 @@ use super::shelves::SiteShelf;
 use super::storage::{Alert, AlertSubject, Reading, StorageError, Writing};
 use crate::domain::ids::{NodeId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{AlertKind, Standing, Telling, judge, telling};
+use crate::domain::stock::{AlertKind, Standing, Telling, Transfer, beside, judge, telling};
 
 /// How many shelves one transaction judges.
 const STEP: u32 = 64;
@@ -99,8 +99,39 @@ pub(super) fn acknowledge(writing: &Writing<'_>, id: i64, by: &str, now_ms: u64)
     let found = writing.alert(id)?.ok_or(AcknowledgeError::Unknown(id))?;
     if found.acknowledged.is_none() {
         writing.acknowledge_alert(id, by, now_ms)?;
+        // Goods that went missing on the way stay missing: it is over once somebody has seen it.
+        if found.subject.kind == AlertKind::TransferDifference {
+            writing.clear_alert(id, now_ms)?;
+        }
     }
     writing.alert(id)?.ok_or(AcknowledgeError::Unknown(id))
+}
+
+/// Tells of each item of which not so much arrived as another site had sent, where it arrived. It stays until somebody has
+/// seen it, and is told once. Gives whether anything was told.
+pub(super) fn tell_differences(writing: &Writing<'_>, transfer: &Transfer, now_ms: u64) -> Result<bool, StorageError> {
+    let mut told = false;
+    let Some(site) = transfer.to() else { return Ok(told) };
+    for found in transfer.differences() {
+        let subject = AlertSubject {
+            kind: AlertKind::TransferDifference,
+            site: site.clone(),
+            sku: Some(found.sku.clone()),
+            node: None,
+        };
+        let open = writing.open_alert(&subject)?;
+        let said = beside(
+            open.as_ref().map(|open| open.detail.as_str()),
+            &transfer.in_words(&found),
+        );
+        match (open, said) {
+            (_, None) => continue,
+            (None, Some(detail)) => writing.raise_alert(&subject, &detail, now_ms)?,
+            (Some(open), Some(detail)) => writing.reword_alert(open.id, &detail)?,
+        }
+        told = true;
+    }
+    Ok(told)
 }
 
 fn judge_shelf(

@@ -97,6 +97,14 @@ pub struct Complete {
     pub last_heard_ms: u64,
 }
 
+impl NodeStatus {
+    /// Whether it is missed when it is silent: nobody waits for one that was retired, unless it has gone on since.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.incarnations.last().is_none_or(|life| life.retired.is_none())
+    }
+}
+
 impl Headquarters {
     /// All nodes, by name.
     ///

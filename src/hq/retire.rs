@@ -5,6 +5,7 @@
 //! retired at, on headquarters' row behind that. Must never: promise what it left before somebody says that it is there.
 
 mod closing;
+mod counted;
 mod late;
 
 use super::happenings::{Happening, RightsMoved};
@@ -21,7 +22,8 @@ use crate::domain::stock::{
 };
 use crate::sync::wire::{RetiredWord, StreamState};
 use closing::closings;
-pub(in crate::hq) use late::{came_late, post_late};
+pub(in crate::hq) use counted::counted;
+pub(in crate::hq) use late::{came_late, post_late, take_back_late};
 
 /// How many items one record names.
 const LINES_MAX: usize = 500;
@@ -300,6 +302,22 @@ pub(super) fn release_left(
     };
     let mut left = writing.unpromised_of(&retired.replica)?;
     left.retain(|(sku, _)| skus.is_empty() || skus.contains(sku));
+    let cause = ReleaseCause::Override {
+        by: ask.by.clone(),
+        reason: ask.reason.clone(),
+    };
+    release(writing, &retired, &left, &cause, now_ms)?;
+    Ok((retired.site, left))
+}
+
+/// Says that what a retired replica left may be promised again.
+fn release(
+    writing: &Writing<'_>,
+    retired: &RetiredReplica,
+    left: &[(Sku, Amount)],
+    cause: &ReleaseCause,
+    now_ms: u64,
+) -> Result<(), RightsError> {
     for left in left.chunks(LINES_MAX) {
         let mut lines = Vec::with_capacity(left.len());
         for (sku, amount) in left {
@@ -312,10 +330,7 @@ pub(super) fn release_left(
         let released = RightsReleased {
             of: retired.replica.clone(),
             site: retired.site.clone(),
-            cause: ReleaseCause::Override {
-                by: ask.by.clone(),
-                reason: ask.reason.clone(),
-            },
+            cause: cause.clone(),
             lines,
         };
         rights::record(writing, Fact::RightsReleased(released), now_ms)?;
@@ -323,7 +338,7 @@ pub(super) fn release_left(
             writing.set_unpromised((&retired.site, sku), &retired.replica, Amount::ZERO)?;
         }
     }
-    Ok((retired.site, left))
+    Ok(())
 }
 
 /// A store has retired its kiosk, as the store's journal says.

@@ -74,6 +74,8 @@ impl Watch {
         for node in self.headquarters.nodes()? {
             if node.online {
                 nodes.seen_ms.insert(node.node.clone(), now_ms);
+            }
+            if node.online || !node.is_awaited() {
                 self.headquarters.judge_stale(&node.site, &node.node, None, now_ms)?;
                 continue;
             }

@@ -3,6 +3,7 @@
 //! Promises: what either site did reaches the other through headquarters, in whatever order it came; a site that is away
 //! holds up nobody.
 
+use super::alerts::tell_differences;
 use super::happenings::Happening;
 use super::headquarters::Headquarters;
 use super::rights::{self, RightsError};
@@ -111,7 +112,11 @@ pub(super) fn take(writing: &Writing<'_>, heard: &Transfer, now_ms: u64) -> Resu
     }
     tell_transfer(writing, &transfer, now_ms)?;
     let sites = [transfer.from(), transfer.to()].into_iter().flatten();
-    Ok(sites.cloned().map(Happening::Site).collect())
+    let mut happenings: Vec<Happening> = sites.cloned().map(Happening::Site).collect();
+    if tell_differences(writing, &transfer, now_ms)? {
+        happenings.push(Happening::Alerts);
+    }
+    Ok(happenings)
 }
 
 fn keep(writing: &Writing<'_>, transfer: Transfer, now_ms: u64) -> Result<KnownTransfer, TransferError> {

@@ -11,6 +11,7 @@ use super::happenings::Watch;
 use super::headquarters::{Admission, Headquarters, Running};
 use super::projection::{Projection, unpack};
 use super::storage::{DailyTotal, Database, Hole, LedgerBatch, Origin, Reading, SalesOfDay, StorageError};
+use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{Incarnation, NodeId, SiteId, Sku};
 use crate::domain::journal::{Hash, Head};
 use crate::domain::money::Currency;
@@ -93,6 +94,18 @@ pub enum HqDifference {
         site: SiteId,
         /// The item.
         sku: Sku,
+    },
+    /// What a retired replica left.
+    #[error("what {replica} left of {sku} and nobody may promise is {stored}, and {ledger} by headquarters' journal")]
+    Unpromised {
+        /// The replica.
+        replica: ReplicaId,
+        /// The item.
+        sku: Sku,
+        /// As stored.
+        stored: Quantity,
+        /// As the journal says.
+        ledger: Quantity,
     },
     /// A hold of an online channel.
     #[error("whether the hold {0} of an online channel is open is not as headquarters' journal says")]

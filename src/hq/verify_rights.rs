@@ -1,4 +1,5 @@
-//! Compares headquarters' own rows and open holds with what its own journal says.
+//! Compares headquarters' own rows and open holds, and what replicas that it has retired left, with what its own journal
+//! says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,10 +7,10 @@ use super::projection::{slot_content, unpack};
 use super::rights::replica;
 use super::storage::{Reading, StorageError};
 use super::verify::HqDifference;
-use crate::domain::escrow::{Row, Shelf};
+use crate::domain::escrow::{Amount, ReplicaId, Row, Shelf};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{SiteId, Sku};
-use crate::domain::stock::{HoldId, effects};
+use crate::domain::stock::{HoldId, RetiredFold, effects, quantity};
 
 /// Names what differs.
 pub(super) fn compare(reading: &Reading<'_>, differences: &mut Vec<HqDifference>) -> Result<(), StorageError> {
@@ -19,6 +20,7 @@ pub(super) fn compare(reading: &Reading<'_>, differences: &mut Vec<HqDifference>
     };
     let mut rows: BTreeMap<(SiteId, Sku), Row> = BTreeMap::new();
     let mut open: BTreeSet<HoldId> = BTreeSet::new();
+    let mut retired = RetiredFold::default();
     let mut next = 1;
     while next <= origin.acked.seq {
         // What is missing or damaged is named where the ledger is walked.
@@ -30,6 +32,7 @@ pub(super) fn compare(reading: &Reading<'_>, differences: &mut Vec<HqDifference>
         for slot in slots.iter().skip(skip) {
             if let super::projection::Content::Fact(_, fact) = slot_content(slot) {
                 fold(&mut rows, &mut open, &fact);
+                retired.add_fact(&fact);
             }
         }
         next = header.last().max(next) + 1;
@@ -50,6 +53,33 @@ pub(super) fn compare(reading: &Reading<'_>, differences: &mut Vec<HqDifference>
         .collect();
     let holds = stored.symmetric_difference(&open);
     differences.extend(holds.map(|id| HqDifference::OwnHold(*id)));
+    compare_left(reading, retired, differences)
+}
+
+/// What retired replicas left and nobody may promise yet. What was left to an earlier life of headquarters is let go.
+fn compare_left(
+    reading: &Reading<'_>,
+    fold: RetiredFold,
+    differences: &mut Vec<HqDifference>,
+) -> Result<(), StorageError> {
+    let mut left: BTreeMap<(Sku, ReplicaId), (Amount, Amount)> = BTreeMap::new();
+    for (key, amount) in fold.unpromised {
+        left.entry(key).or_default().1 = Amount::new(amount).unwrap_or(Amount::MAX);
+    }
+    for retired in reading.retired_here()? {
+        for (sku, amount) in reading.unpromised_of(&retired.replica)? {
+            left.entry((sku, retired.replica.clone())).or_default().0 = amount;
+        }
+    }
+    let differ = left.into_iter().filter(|(_, (stored, ledger))| stored != ledger);
+    differences.extend(
+        differ.map(|((sku, replica), (stored, ledger))| HqDifference::Unpromised {
+            replica,
+            sku,
+            stored: quantity(stored),
+            ledger: quantity(ledger),
+        }),
+    );
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use super::caller::Caller;
 use super::parameters::InQuery;
 use super::problem::{Problem, kind};
 use super::serve::stopped;
+use super::standbys::{StandbyReport, StandbyStatus};
 use super::state::ApiState;
 use crate::domain::ids::{NodeId, OrgId, SiteId};
 use crate::store::Device;
@@ -132,19 +133,21 @@ pub(super) async fn attach(
         .ok_or_else(|| Problem::new(&kind::NOT_A_PARENT, "this node is no store's node that takes kiosks"))?;
     check(&api, &caller, &child)?;
     let standbys = api.readers.run(|snapshot| snapshot.standbys()).await?;
-    let mut response = accept(api, caller, child.node, children, upgrade)?;
-    let addresses: Vec<String> = standbys.into_iter().map(|standby| standby.address).collect();
+    let addresses: BTreeSet<String> = standbys.into_iter().map(|standby| standby.address).collect();
+    let knows = Some(addresses.clone());
+    let mut response = accept(api, caller, (child.node, knows), children, upgrade)?;
+    let addresses: Vec<String> = addresses.into_iter().collect();
     if let Ok(addresses) = HeaderValue::from_str(&addresses.join(" ")) {
         response.headers_mut().insert(STANDBYS_HEADER, addresses);
     }
     Ok(response)
 }
 
-/// Takes a WebSocket in, where there is a place for it.
+/// Takes a WebSocket in, where there is a place for it. `knows` are the standbys that it was told of, where it is told.
 pub(super) fn accept(
     api: ApiState,
     caller: Caller,
-    node: NodeId,
+    (node, knows): (NodeId, Option<BTreeSet<String>>),
     children: Children,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
@@ -155,7 +158,7 @@ pub(super) fn accept(
     let upgrade = upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| carry(api, caller, node, children, socket, place)))
+    Ok(upgrade.on_upgrade(move |socket| carry(api, caller, (node, knows), children, socket, place)))
 }
 
 fn check(api: &ApiState, caller: &Caller, child: &ChildQuery) -> Result<(), Problem> {
@@ -178,11 +181,13 @@ fn check(api: &ApiState, caller: &Caller, child: &ChildQuery) -> Result<(), Prob
     Ok(())
 }
 
-/// Carries frames until one side goes, the device's rights end or the node stops.
+/// Carries frames until one side goes, the device's rights end, there is a standby that the other side does not know, or the
+/// node stops. Who comes again is told of all standbys; a kiosk that was connected before the first one came would else not
+/// know whom to ask when this node is gone.
 async fn carry(
     api: ApiState,
     caller: Caller,
-    node: NodeId,
+    (node, knows): (NodeId, Option<BTreeSet<String>>),
     children: Children,
     mut socket: WebSocket,
     _place: OwnedSemaphorePermit,
@@ -199,6 +204,7 @@ async fn carry(
         return;
     }
     let (mut stop, mut commits) = (api.stop.clone(), api.commits.follow());
+    let mut standbys = knows.and_then(|knows| Some((knows, api.standbys.report.clone()?)));
     let mut heard = Instant::now();
     // Looked at after each commit: a device's rights end with one.
     while api.devices.by_token(caller.token).is_some() {
@@ -216,6 +222,7 @@ async fn carry(
                 Ok(()) => continue,
                 Err(_) => break,
             },
+            () = unknown_standby(&mut standbys) => break,
             () = tokio::time::sleep_until(heard + SILENCE_MAX) => break,
             () = stopped(&mut stop) => break,
         };
@@ -234,4 +241,18 @@ async fn carry(
     // The kiosk notices either way; this way it need not wait.
     let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
     let _ = children.events.send(ChildEvent::Closed { connection }).await;
+}
+
+/// Waits until a standby is there that is not among those known.
+async fn unknown_standby(standbys: &mut Option<(BTreeSet<String>, watch::Receiver<StandbyReport>)>) {
+    let Some((knows, report)) = standbys else {
+        return std::future::pending().await;
+    };
+    // One whose rights have ended is in the report still, and connected no more.
+    let is_news = |standby: &StandbyStatus| standby.connected && !knows.contains(&standby.address);
+    let unknown = |report: &StandbyReport| report.standbys.iter().any(is_news);
+    if report.wait_for(unknown).await.is_err() {
+        // The node stops, and says so otherwise.
+        std::future::pending().await
+    }
 }

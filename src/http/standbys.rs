@@ -154,7 +154,7 @@ pub(super) async fn attach(
 ) -> Result<Response, Problem> {
     let connections = api.standbys.connections.clone().ok_or_else(no_standbys)?;
     let node = api.node.node.clone();
-    children::accept(api, caller, node, connections, upgrade)
+    children::accept(api, caller, (node, None), connections, upgrade)
 }
 
 fn no_standbys() -> Problem {

@@ -1,5 +1,7 @@
 //! Stock work: goods in, losses, corrections, moves between places, counts.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -13,11 +15,11 @@ use super::explain::catch_up;
 use super::kept::kept;
 use super::problem::Problem;
 use super::state::ApiState;
-use crate::domain::ids::{Sku, StaffId};
+use crate::domain::ids::{NodeId, Sku, StaffId};
 use crate::domain::money::{Currency, Price};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{Place, StockWork, WorkKind, WorkReason};
-use crate::operations::{TakenMark, WorkCommand, WorkEntry, WorkRefusal, count_mark, stock_work};
+use crate::operations::{Others, TakenMark, WorkCommand, WorkEntry, WorkRefusal, count_mark, stock_work};
 
 /// Work on the stock.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -115,10 +117,16 @@ pub struct WorkLineBody {
     quantity: Quantity,
 }
 
-/// Nothing to say.
+/// A count that begins.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub struct CountRequest {}
+pub struct CountRequest {
+    /// Nodes that cannot be heard and, as whoever counts knows, move nothing any more, such as a kiosk that burned: what
+    /// they had done comes when it comes, and the count stands. This node's own name stands for its earlier lives.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["kiosk-1"]))]
+    stopped: BTreeSet<NodeId>,
+}
 
 /// The mark of a count.
 #[derive(Debug, Serialize, ToSchema)]
@@ -136,7 +144,7 @@ pub struct CountBody {
 pub struct MarkedNodeBody {
     #[schema(example = "kiosk-1")]
     node: String,
-    /// Whether it could be asked.
+    /// Whether it could be asked, or has stopped.
     marked: bool,
 }
 
@@ -187,13 +195,14 @@ pub(super) async fn mark(
     caller: Caller,
     command: Command<CountRequest>,
 ) -> Result<Response, Problem> {
-    let (request, CountRequest {}) = command.into_request(&caller);
+    let (request, CountRequest { stopped }) = command.into_request(&caller);
     let now = api.now();
     let connected = api.children.as_ref().map(Children::connected).unwrap_or_default();
+    let others = Others { connected, stopped };
     let kept = api
         .write(move |tx| {
             kept::<_, WorkRefusal>(tx, &request, now, |tx| {
-                let mark = count_mark(tx, now, &connected)?;
+                let mark = count_mark(tx, now, &others)?;
                 Ok((StatusCode::OK, CountBody::from(mark)))
             })
         })

@@ -6,13 +6,11 @@
 use super::explain::owed;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{AlertKind, Standing, Telling, judge, telling};
+use crate::domain::stock::{AlertKind, Standing, Telling, beside, judge, telling};
 use crate::store::{AlertRow, Device, Failure, Now, Snapshot, StorageError, WriteTransaction};
 
 /// How many items one step judges, so that no sale waits long behind it.
 const STEP: u32 = 16;
-/// From how many bytes on an alert says nothing more of the next difference: what each transfer differs in is with it.
-const DETAIL_MAX: usize = 1_000;
 
 /// Judges the next items whose shelf has moved, by the site's threshold where they have none of their own. Gives whether
 /// there are more. The history is to be let catch up first, because it knows which sales went into debt.
@@ -103,10 +101,12 @@ pub(super) fn tell_difference(
     detail: &str,
 ) -> Result<(), StorageError> {
     let kind = AlertKind::TransferDifference;
-    match tx.open_alert(kind, Some(sku))? {
-        None => tx.raise_alert(kind, Some(sku), detail, now),
-        Some(open) if open.detail.contains(detail) || open.detail.len() > DETAIL_MAX => Ok(()),
-        Some(open) => tx.detail_alert(open.ix, &format!("{}; {detail}", open.detail)),
+    let open = tx.open_alert(kind, Some(sku))?;
+    let said = beside(open.as_ref().map(|open| open.detail.as_str()), detail);
+    match (open, said) {
+        (_, None) => Ok(()),
+        (None, Some(detail)) => tx.raise_alert(kind, Some(sku), &detail, now),
+        (Some(open), Some(detail)) => tx.detail_alert(open.ix, &detail),
     }
 }
 

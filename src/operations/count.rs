@@ -11,6 +11,7 @@ use super::follow_history::follow_history;
 use super::relay::kiosk_goods::moved_between;
 use super::stock_work::{WorkEntry, WorkRefusal};
 use crate::domain::escrow::ReplicaId;
+use crate::domain::fact::{Fact, OpenedReason};
 use crate::domain::ids::{NodeId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{CountFound, MovementId, NodeMark, Place, StockWork, WorkKind, WorkLine};
@@ -31,37 +32,90 @@ pub(super) struct Counted {
     pub lines: Vec<WorkLine>,
 }
 
-/// Takes the mark of a count that begins now. `connected` are the kiosks' nodes that can be heard at this moment: what they
-/// have told of is what they have.
+/// What is known of the other nodes of the site while a mark is taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Kiosks' nodes that can be heard at this moment: what they have told of is what they have.
+    pub connected: BTreeSet<NodeId>,
+    /// Nodes that cannot be heard and, as whoever counts says, move nothing any more: they burned, or stand there without
+    /// power. This node itself stands for its earlier lives.
+    pub stopped: BTreeSet<NodeId>,
+}
+
+/// Takes the mark of a count that begins now.
 ///
 /// # Errors
-/// Why the store could not keep it.
-pub fn count_mark(
-    tx: &mut WriteTransaction<'_>,
-    now: Now,
-    connected: &BTreeSet<NodeId>,
-) -> Result<TakenMark, StorageError> {
+/// [`WorkRefusal::NotThere`], or why the store could not keep it.
+pub fn count_mark(tx: &mut WriteTransaction<'_>, now: Now, about: &Others) -> Result<TakenMark, Failure<WorkRefusal>> {
+    let Others { connected, stopped } = about;
     let life = tx.incarnations()?.pop();
     let position = life.map_or(Position::NONE, |life| life.position(life.head.seq));
     let gone = revoked(tx)?;
     let kiosks: Vec<RelayOrigin> = tx.relay_origins()?;
     let mut others = Vec::new();
     for (origin, at) in kiosks.iter().zip(1..) {
+        let heard = connected.contains(&origin.node);
         // An earlier life writes no more: what is known of it is all.
         let ended = kiosks.iter().skip(at).any(|later| later.node == origin.node);
         let retired = tx.retired(&replica(origin))?.is_some();
-        let sure = ended || retired || connected.contains(&origin.node) || gone.contains(&origin.node);
-        others.push((replica(origin), sure.then(|| origin.told_seq.max(origin.acked.seq))));
+        let mark = if !heard && stopped.contains(&origin.node) {
+            Some(NodeMark::ALL)
+        } else {
+            let sure = heard || ended || retired || gone.contains(&origin.node);
+            sure.then(|| origin.told_seq.max(origin.acked.seq))
+        };
+        others.push(NodeMark {
+            replica: replica(origin),
+            mark,
+            had: origin.acked.seq,
+        });
     }
-    others.extend(tx.nodes_not_relayed()?.into_iter().map(|unknown| (unknown, None)));
+    others.extend(own_lives(tx, stopped)?);
+    others.extend(tx.nodes_not_relayed()?.into_iter().map(|replica| NodeMark {
+        mark: stopped.contains(&replica.node).then_some(NodeMark::ALL),
+        replica,
+        had: 0,
+    }));
     let mut nodes: BTreeMap<NodeId, bool> = BTreeMap::new();
-    for (of, mark) in &others {
-        let given = nodes.entry(of.node.clone()).or_insert(true);
-        *given = *given && mark.is_some();
+    for of in &others {
+        let given = nodes.entry(of.replica.node.clone()).or_insert(true);
+        *given = *given && of.mark.is_some();
+    }
+    if let Some(unknown) = stopped.iter().find(|node| !nodes.contains_key(*node)) {
+        return Err(Failure::Refused(WorkRefusal::NotThere(unknown.clone())));
     }
     let number = tx.add_count_mark(&CountMark { position, others }, now)?;
     let nodes = nodes.into_iter().collect();
     Ok(TakenMark { number, nodes })
+}
+
+/// Earlier lives of this node that headquarters has retired. What they recorded behind the head that they were retired at
+/// comes from there. A life that was written on this disk has ended where the disk says; of one that a promoted standby
+/// succeeded only a person knows whether it still sells.
+fn own_lives(snapshot: &Snapshot<'_>, stopped: &BTreeSet<NodeId>) -> Result<Vec<NodeMark>, StorageError> {
+    let lives = snapshot.incarnations()?;
+    let mut marks = Vec::new();
+    for retired in snapshot.own_lives_retired()? {
+        let of = retired.replica.incarnation;
+        let at = lives.iter().position(|life| life.incarnation == of);
+        let next = match at.and_then(|at| lives.get(at + 1)) {
+            Some(next) => snapshot.entry(next.first)?.map(|entry| entry.fact),
+            None => None,
+        };
+        let here = match next {
+            Some(Fact::Opened(opened)) if opened.reason != OpenedReason::Promoted => {
+                at.and_then(|at| lives.get(at)).map(|life| life.head.seq)
+            }
+            _ => None,
+        };
+        let all = stopped.contains(&retired.replica.node).then_some(NodeMark::ALL);
+        marks.push(NodeMark {
+            mark: here.or(all),
+            replica: retired.replica,
+            had: retired.seq,
+        });
+    }
+    Ok(marks)
 }
 
 /// Counted minus what was on the shelf at the marks.
@@ -110,8 +164,7 @@ pub(super) fn keep_count(
     let WorkKind::Count { others, .. } = &work.kind else {
         return Ok(());
     };
-    let lacks = others.iter().filter(|of| of.mark.is_some() && !of.was_reached());
-    let lacks: Vec<&NodeMark> = lacks.collect();
+    let lacks: Vec<&NodeMark> = others.iter().filter(|of| of.lacks()).collect();
     for of in &lacks {
         tx.put_count_open(work.id, of)?;
     }
@@ -136,7 +189,7 @@ pub(super) fn lacked_records_only(snapshot: &Snapshot<'_>, count: MovementId) ->
     };
     let fact = snapshot.entry(position)?.map(|entry| entry.fact);
     Ok(match fact {
-        Some(crate::domain::fact::Fact::StockWork(work)) => match &work.kind {
+        Some(Fact::StockWork(work)) => match &work.kind {
             WorkKind::Count { others, .. } => others.iter().all(|of| of.mark.is_some()),
             _ => false,
         },
@@ -151,26 +204,40 @@ type Since = BTreeMap<Sku, Quantity>;
 fn others(snapshot: &Snapshot<'_>, mark: &CountMark) -> Result<Option<(Vec<NodeMark>, Since)>, StorageError> {
     let (mut found, mut since) = (Vec::new(), Since::new());
     let origins = snapshot.relay_origins()?;
-    for (of, seq) in &mark.others {
-        let origin = origins.iter().find(|origin| replica(origin) == *of);
+    for taken in &mark.others {
+        let origin = origins.iter().find(|origin| replica(origin) == taken.replica);
         found.push(NodeMark {
-            replica: of.clone(),
-            mark: *seq,
-            had: origin.map_or(0, |origin| origin.acked.seq),
+            had: origin.map_or(taken.had, |origin| origin.acked.seq),
+            ..taken.clone()
         });
     }
     for origin in &origins {
-        // What a retired one did since stands in this node's own journal.
-        if snapshot.retired(&replica(origin))?.is_some() {
-            continue;
-        }
         let of = found.iter().find(|of| of.replica == replica(origin));
         // A life that began after the mark has moved all that it moved after it.
         let through = of.map_or(0, NodeMark::posted_through);
-        if through.saturating_add(1) < origin.earliest_seq && through < origin.acked.seq {
+        let head = snapshot
+            .retired(&replica(origin))?
+            .map_or(u64::MAX, |retired| retired.seq);
+        // What came of a retired one since the mark stands in this node's own journal, behind the mark: what of that was
+        // done before the mark stood on no shelf that anybody counted.
+        let taken = mark.others.iter().find(|taken| taken.replica == replica(origin));
+        let late = (taken.map_or(u64::MAX, |taken| taken.had.max(head)), through);
+        let after = (through, head.min(origin.acked.seq));
+        let needed = [late, after]
+            .into_iter()
+            .filter(|(first, last)| first < last)
+            .map(|(first, _)| first)
+            .min();
+        if needed.is_some_and(|needed| needed.saturating_add(1) < origin.earliest_seq) {
             return Ok(None);
         }
-        moved_between(snapshot, origin, through, &mut since)?;
+        moved_between(snapshot, origin, after, &mut since)?;
+        let mut before = Since::new();
+        moved_between(snapshot, origin, late, &mut before)?;
+        for (sku, moved) in before {
+            let sum = since.entry(sku).or_default();
+            *sum = [*sum, -moved].into_iter().sum();
+        }
     }
     Ok(Some((found, since)))
 }

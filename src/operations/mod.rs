@@ -46,7 +46,7 @@ mod verify;
 pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
-pub use count::{TakenMark, count_mark};
+pub use count::{Others, TakenMark, count_mark};
 pub use explain::{explain, pruned_steps, steps};
 pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};

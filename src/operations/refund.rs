@@ -144,7 +144,7 @@ pub fn refund(
     for line in &refund.lines {
         tx.add_refunded(sold_at, &RefundedLine::from(line))?;
     }
-    request.keep(tx, Answer::Record(appended.position), now)?;
+    request.keep_document(tx, appended.position, now)?;
     tx.changed(Change::Refund(appended.position));
     Ok(Refunded {
         refund,

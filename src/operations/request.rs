@@ -1,7 +1,7 @@
 //! A request that may be repeated: the key under which its answer is kept, and what it asked for.
 
 use crate::store::{
-    Answer, Answered, DeviceIx, Fingerprint, IdempotencyKey, Now, Snapshot, StorageError, WriteTransaction,
+    Answer, Answered, DeviceIx, Fingerprint, IdempotencyKey, Now, Position, Snapshot, StorageError, WriteTransaction,
 };
 
 /// A request as it came.
@@ -45,5 +45,20 @@ impl Request {
         };
         let fingerprint = self.fingerprint;
         tx.keep_answer(self.device, key, &Answered { fingerprint, answer }, now)
+    }
+
+    /// Keeps the answer about a sale or a refund, whose repeat a standby knows by its number: that row less to follow in
+    /// each sale.
+    pub(super) fn keep_document(
+        &self,
+        tx: &mut WriteTransaction<'_>,
+        position: Position,
+        now: Now,
+    ) -> Result<(), StorageError> {
+        let Some(key) = &self.key else {
+            return Ok(());
+        };
+        let (fingerprint, answer) = (self.fingerprint, Answer::Record(position));
+        tx.keep_answer_here(self.device, key, &Answered { fingerprint, answer }, now)
     }
 }

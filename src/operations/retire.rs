@@ -1,12 +1,10 @@
 //! Retire: a manager decides that a kiosk's node will not come back, or must not count on what it had. What it left is
 //! unpromised until a count or an override; what it still did is posted here when it comes.
 
-mod fold;
 mod late;
 
 use std::collections::BTreeMap;
 
-pub(super) use fold::RetiredFold;
 pub(super) use late::post_late;
 
 use super::retired_myself::Retirement;

@@ -19,7 +19,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Sale, SaleDraft, SaleRefusal, decide};
 use crate::domain::stock::HoldId;
 use crate::domain::time::LocalTime;
-use crate::store::{Answer, Change, Device, Document, DocumentKind, Failure, Now, Position, WriteTransaction};
+use crate::store::{Change, Device, Document, DocumentKind, Failure, Now, Position, WriteTransaction};
 
 /// A sale as a till asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +218,7 @@ pub fn sell(
         total: sale.totals.total,
     })?;
     tx.take_receipt(&till.register);
-    request.keep(tx, Answer::Record(appended.position), now)?;
+    request.keep_document(tx, appended.position, now)?;
     tx.changed(Change::Sale(appended.position));
     Ok(Sold {
         sale,

@@ -7,7 +7,7 @@ use super::count::{Counted, counted, keep_count};
 use super::retire::release_counted;
 use super::shelves::Shelves;
 use crate::domain::fact::{Entry, Fact};
-use crate::domain::ids::{Sku, StaffId};
+use crate::domain::ids::{NodeId, Sku, StaffId};
 use crate::domain::money::Price;
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{MovementId, StockWork, WorkKind, WorkLine, WorkReason};
@@ -96,6 +96,9 @@ pub enum WorkRefusal {
     /// The mark is not known, is of another incarnation, or records from before it are no longer kept.
     #[error("there is no mark {0} to count from: take a new one")]
     Mark(u64),
+    /// A node that is said to have stopped moves no goods here.
+    #[error("{0} is no other node that moves goods at this site")]
+    NotThere(NodeId),
     /// It was done before, under the same key.
     #[error("this work was entered before, so long ago that its answer is no longer kept")]
     LongMade,
@@ -116,6 +119,7 @@ impl WorkRefusal {
             Self::Repeated { .. } => "item-repeated",
             Self::UnknownSku { .. } => "unknown-sku",
             Self::Mark(_) => "count-mark",
+            Self::NotThere(_) => "node-not-found",
             Self::LongMade => "long-made",
         }
     }

@@ -16,8 +16,7 @@ use crate::domain::ids::{SiteId, StaffId};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{
     By, DifferenceReason, HoldEnd, HoldEnded, HoldId, HoldLine, Leg, SITE_LINES_MAX, Transfer, TransferCalledOff,
-    TransferDifference, TransferDispatched, TransferId, TransferReceived, TransferRequested, TransferState, Way,
-    differences, effects,
+    TransferDispatched, TransferId, TransferReceived, TransferRequested, TransferState, Way, differences, effects,
 };
 use crate::store::{Change, Device, Failure, IdempotencyKey, Now, StorageError, TransferRow, WriteTransaction};
 pub use refusal::TransferRefusal;
@@ -375,11 +374,7 @@ fn end_of_hold(
 /// Tells people of each item of which not so much arrived as left.
 fn tell_differences(tx: &mut WriteTransaction<'_>, now: Now, transfer: &Transfer) -> Result<(), StorageError> {
     for found in transfer.differences() {
-        let TransferDifference { sku, sent, arrived } = found;
-        let from = transfer.from().map_or("another site", SiteId::as_str);
-        let id = transfer.id;
-        let detail = format!("transfer {id} from {from}: {sent} of {sku} left, {arrived} arrived");
-        tell_difference(tx, now, &sku, &detail)?;
+        tell_difference(tx, now, &found.sku, &transfer.in_words(&found))?;
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ use crate::domain::ids::Sku;
 /// One thing that a committed job changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
+    /// The journal is longer, or an answer was kept: whoever sends on what is on this disk has something to send.
+    Recorded,
     /// A sale was recorded.
     Sale(Position),
     /// A refund was recorded.

@@ -17,8 +17,8 @@ const MARK_KEPT_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 pub struct CountMark {
     /// The last record of the own journal that it includes.
     pub position: Position,
-    /// The last of each other node's; none where it could not be asked.
-    pub others: Vec<(ReplicaId, Option<u64>)>,
+    /// Each other node's, with what was known of it then.
+    pub others: Vec<NodeMark>,
 }
 
 impl Snapshot<'_> {
@@ -28,17 +28,18 @@ impl Snapshot<'_> {
         let Some(position) = self.one(sql, (row_count(mark),), |row| row.get(0).map(Position))? else {
             return Ok(None);
         };
-        let sql = "SELECT node, counter, random, seq FROM count_mark_node WHERE mark = ?1 ORDER BY node, counter";
+        let sql = "SELECT node, counter, random, seq, had FROM count_mark_node WHERE mark = ?1 ORDER BY node, counter";
         let others = self.all(sql, (row_count(mark),), |row| {
             let incarnation = Incarnation {
                 counter: row.get(1)?,
                 random: unsigned(row.get(2)?),
             };
             let node = parsed(row, 0)?;
-            Ok((
-                ReplicaId { node, incarnation },
-                row.get::<_, Option<i64>>(3)?.map(count),
-            ))
+            Ok(NodeMark {
+                replica: ReplicaId { node, incarnation },
+                mark: row.get::<_, Option<i64>>(3)?.map(count),
+                had: count(row.get(4)?),
+            })
         })?;
         Ok(Some(CountMark { position, others }))
     }
@@ -115,11 +116,20 @@ impl WriteTransaction<'_> {
         self.write(sql, (mark.position.0, row_count(now.unix_ms)))?;
         let ix = self.one("SELECT max(ix) FROM count_mark", (), |row| row.get::<_, i64>(0))?;
         let ix = ix.unwrap_or_default();
-        for (of, seq) in &mark.others {
-            let sql = "INSERT INTO count_mark_node (mark, node, counter, random, seq) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let life = of.incarnation;
-            let random = signed(life.random);
-            self.write(sql, (ix, of.node.as_str(), life.counter, random, seq.map(row_count)))?;
+        for NodeMark {
+            replica,
+            mark: seq,
+            had,
+        } in &mark.others
+        {
+            let sql =
+                "INSERT INTO count_mark_node (mark, node, counter, random, seq, had) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let life = replica.incarnation;
+            let (random, seq) = (signed(life.random), seq.map(row_count));
+            self.write(
+                sql,
+                (ix, replica.node.as_str(), life.counter, random, seq, row_count(*had)),
+            )?;
         }
         Ok(count(ix))
     }

@@ -1,13 +1,14 @@
 //! Rows that no record gives and that a standby needs to sell: which of them changed, and how they stand.
 //!
 //! Triggers note the last change of each row, and only while a standby is admitted; nothing that every sale writes is among
-//! them. What a standby is told of one table with one key are all of its values, so that both must have one schema.
+//! them: a sale is known by its own number, so that the answers to all other requests are noted by hand. What a standby is told of one table with one key are all of its values, so that both must have one schema.
 
 use rusqlite::params_from_iter;
 use rusqlite::types::{Value, ValueRef};
 
 use super::changes::Change;
-use super::keys::{count, row_count};
+use super::idempotency::IdempotencyKey;
+use super::keys::{DeviceIx, count, row_count};
 use super::{Snapshot, StorageError, WriteTransaction};
 use crate::sync::wire::{Cell, FollowedRow, RowsPage};
 
@@ -15,23 +16,43 @@ use crate::sync::wire::{Cell, FollowedRow, RowsPage};
 struct Source {
     table: &'static str,
     key: &'static [&'static str],
-    /// Whether a change of a row counts, or only that it came. What is changed by pruning is each disk's own.
-    changes: bool,
+    noted: Noted,
+}
+
+/// When a row is noted.
+enum Noted {
+    /// Whenever it changes.
+    Changes,
+    /// When it comes. What is changed by pruning is each disk's own.
+    Comes,
+    /// By whoever writes it.
+    ByHand,
 }
 
 const fn source(table: &'static str, key: &'static [&'static str]) -> Source {
     Source {
         table,
         key,
-        changes: true,
+        noted: Noted::Changes,
     }
 }
+
+/// A column of keys that holds bytes: in a key, which is JSON, it stands as hexadecimal digits.
+const BYTES: &str = "work";
+
+/// The table of answers to requests, and where in its rows the record stands that an answer follows from.
+const ANSWERS: &str = "idempotency";
+const ANSWER_POSITION: usize = 3;
 
 const SOURCES: &[Source] = &[
     source("series", &["ix"]),
     Source {
-        changes: false,
+        noted: Noted::Comes,
         ..source("receipt_series", &["ix"])
+    },
+    Source {
+        noted: Noted::ByHand,
+        ..source(ANSWERS, &["device", "key"])
     },
     source("device", &["ix"]),
     source("pairing_code", &["ix"]),
@@ -40,9 +61,12 @@ const SOURCES: &[Source] = &[
     source("price", &["sku"]),
     source("feed_cursor", &["feed"]),
     source("feed_key", &["feed", "key"]),
-    // What headquarters told this site; decisions of its staff are records, too.
-    source("pickup", &["ix"]),
-    source("transfer", &["ix"]),
+    // Counts that have begun, and those that wait for what kiosks had done before.
+    source("count_mark", &["ix"]),
+    source("count_mark_node", &["mark", "node", "counter", "random"]),
+    source("count_open", &["work", "node", "counter", "random"]),
+    source("count_line", &["sku", "position"]),
+    source("count_found", &["sku"]),
     source("served_entry", &["feed", "key"]),
     source("served_epoch", &["feed", "first_version"]),
     // What headquarters told of them; what was decided here is in the journal too.
@@ -126,12 +150,16 @@ impl WriteTransaction<'_> {
     pub(crate) fn note_changes(&mut self) -> Result<(), StorageError> {
         for source in SOURCES {
             let key = |which: &str| {
-                let columns: Vec<String> = source.key.iter().map(|column| format!("{which}.{column}")).collect();
-                columns.join(", ")
+                let of = |column: &&str| match *column {
+                    BYTES => format!("hex({which}.{column})"),
+                    column => format!("{which}.{column}"),
+                };
+                source.key.iter().map(of).collect::<Vec<String>>().join(", ")
             };
-            let events: &[(&str, &str)] = match source.changes {
-                true => &[("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")],
-                false => &[("INSERT", "new")],
+            let events: &[(&str, &str)] = match source.noted {
+                Noted::Changes => &[("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old")],
+                Noted::Comes => &[("INSERT", "new")],
+                Noted::ByHand => &[],
             };
             for (event, which) in events {
                 let sql = format!(
@@ -144,6 +172,31 @@ impl WriteTransaction<'_> {
                 self.write(&sql, ())?;
             }
         }
+        Ok(())
+    }
+
+    /// Notes an answer for standbys, where one is admitted.
+    pub(super) fn note_answer(&mut self, device: DeviceIx, key: &IdempotencyKey) -> Result<(), StorageError> {
+        let sql = "INSERT OR REPLACE INTO followed_change (source, key) SELECT ?1, json_array(?2, ?3) \
+            WHERE EXISTS (SELECT 1 FROM standby)";
+        self.write(sql, (ANSWERS, device.0, key.as_str()))?;
+        self.changed(Change::Recorded);
+        Ok(())
+    }
+
+    /// Makes the answers that came before their records this disk's own, as far as the records are here.
+    pub(crate) fn take_early_answers(&mut self) -> Result<(), StorageError> {
+        let position = self.tip()?.position;
+        let sql = "INSERT OR REPLACE INTO idempotency SELECT device, key, fingerprint, position, status, body, day \
+            FROM early_answer WHERE position <= ?1";
+        self.write(sql, (position.0,))?;
+        self.write("DELETE FROM early_answer WHERE position <= ?1", (position.0,))?;
+        Ok(())
+    }
+
+    /// Forgets the answers whose records never came.
+    pub(crate) fn forget_early_answers(&mut self) -> Result<(), StorageError> {
+        self.write("DELETE FROM early_answer", ())?;
         Ok(())
     }
 
@@ -162,7 +215,7 @@ impl WriteTransaction<'_> {
     pub(crate) fn keep_followed_rows(&mut self, page: &RowsPage) -> Result<(), StorageError> {
         // Within a page a row may come before the one that it refers to.
         self.write("PRAGMA defer_foreign_keys = ON", ())?;
-        let (mut devices, mut catalog) = (false, false);
+        let (mut devices, mut catalog, mut counted) = (false, false, false);
         for followed in &page.rows {
             let wrong = || StorageError::Inconsistent(format!("a row of {:?} cannot be followed", followed.source));
             let source = known(&followed.source).ok_or_else(wrong)?;
@@ -171,11 +224,16 @@ impl WriteTransaction<'_> {
             }
             devices |= source.table == "device";
             catalog |= matches!(source.table, "item" | "price");
-            let sql = format!("DELETE FROM {} WHERE {}", source.table, places(source.key));
+            counted |= source.table == "count_found";
+            let table = match &followed.row {
+                Some(row) if source.table == ANSWERS && self.is_early(row)? => "early_answer",
+                _ => source.table,
+            };
+            let sql = format!("DELETE FROM {table} WHERE {}", places(source.key));
             self.write(&sql, params_from_iter(followed.key.iter().map(value)))?;
             if let Some(row) = &followed.row {
                 let marks = vec!["?"; row.len()].join(", ");
-                let sql = format!("INSERT OR REPLACE INTO {} VALUES ({marks})", source.table);
+                let sql = format!("INSERT OR REPLACE INTO {table} VALUES ({marks})");
                 self.write(&sql, params_from_iter(row.iter().map(value)))?;
             }
             if let ("item", [Cell::Integer(ix)]) = (source.table, followed.key.as_slice()) {
@@ -196,7 +254,17 @@ impl WriteTransaction<'_> {
             self.state.prices.clear();
             self.changed(Change::Catalog);
         }
+        if counted {
+            // Its alerts are its own.
+            self.write("INSERT OR IGNORE INTO alert_due (sku) SELECT sku FROM count_found", ())?;
+        }
         self.set_followed(page.through)
+    }
+
+    /// Whether an answer follows from a record that is not here yet.
+    fn is_early(&self, answer: &[Cell]) -> Result<bool, StorageError> {
+        let here = self.tip()?.position;
+        Ok(matches!(answer.get(ANSWER_POSITION), Some(Cell::Integer(position)) if *position > here.0))
     }
 }
 
@@ -205,8 +273,11 @@ fn known(name: &str) -> Option<&'static Source> {
 }
 
 fn places(key: &[&str]) -> String {
-    let places: Vec<String> = key.iter().map(|column| format!("{column} = ?")).collect();
-    places.join(" AND ")
+    let place = |column: &&str| match *column {
+        BYTES => format!("{column} = unhex(?)"),
+        column => format!("{column} = ?"),
+    };
+    key.iter().map(place).collect::<Vec<String>>().join(" AND ")
 }
 
 fn size(cell: &Cell) -> usize {

@@ -97,10 +97,11 @@ impl Snapshot<'_> {
     pub fn answered(&self, device: DeviceIx, key: &IdempotencyKey) -> Result<Option<Answered>, StorageError> {
         let sql = "SELECT fingerprint, position, status, body FROM idempotency WHERE device = ?1 AND key = ?2";
         self.one(sql, (device.0, key.as_str()), |row| {
-            let answer = match row.get::<_, Option<i64>>(1)? {
-                Some(position) => Answer::Record(Position(position)),
-                None => Answer::Kept {
-                    status: row.get(2)?,
+            // Of an answer that is kept the position says behind which record it was given.
+            let answer = match row.get(2)? {
+                None => Answer::Record(Position(row.get(1)?)),
+                Some(status) => Answer::Kept {
+                    status,
                     body: row.get(3)?,
                 },
             };
@@ -111,7 +112,7 @@ impl Snapshot<'_> {
 }
 
 impl WriteTransaction<'_> {
-    /// Keeps the answer to a request.
+    /// Keeps the answer to a request, also for standbys.
     ///
     /// # Errors
     /// Where the store failed.
@@ -122,9 +123,24 @@ impl WriteTransaction<'_> {
         answered: &Answered,
         now: Now,
     ) -> Result<(), StorageError> {
+        self.keep_answer_here(device, key, answered, now)?;
+        self.note_answer(device, key)
+    }
+
+    /// Keeps the answer to a request on this disk alone: of a sale or a refund, which any disk knows by its number.
+    ///
+    /// # Errors
+    /// Where the store failed.
+    pub fn keep_answer_here(
+        &mut self,
+        device: DeviceIx,
+        key: &IdempotencyKey,
+        answered: &Answered,
+        now: Now,
+    ) -> Result<(), StorageError> {
         let (position, status, body) = match &answered.answer {
-            Answer::Record(position) => (Some(position.0), None, None),
-            Answer::Kept { status, body } => (None, Some(*status), Some(body.as_slice())),
+            Answer::Record(position) => (position.0, None, None),
+            Answer::Kept { status, body } => (self.tip()?.position.0, Some(*status), Some(body.as_slice())),
         };
         self.write(
             "INSERT INTO idempotency (device, key, fingerprint, position, status, body, day) \

@@ -130,6 +130,7 @@ impl WriteTransaction<'_> {
             (tip.position.0, &record, tip.hash.0),
         )?;
         self.state.tip = Some(tip);
+        self.changed(Change::Recorded);
         Ok(Appended {
             position: tip.position,
             head: tip.head(),

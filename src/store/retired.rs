@@ -76,6 +76,22 @@ impl Snapshot<'_> {
         named.collect()
     }
 
+    /// Earlier lives of this node that its parent has retired.
+    pub(crate) fn own_lives_retired(&self) -> Result<Vec<RetiredRow>, StorageError> {
+        let sql = "SELECT replica, seq FROM retired JOIN replica ON replica.ix = retired.replica \
+            WHERE position = 0 AND node = (SELECT node FROM node) ORDER BY replica";
+        let found = self.all(sql, (), |row| Ok((ReplicaIx(row.get(0)?), count(row.get(1)?))))?;
+        let named = found.into_iter().map(|(ix, seq)| {
+            Ok(RetiredRow {
+                replica: self.replica(ix)?,
+                ix,
+                seq,
+                position: None,
+            })
+        });
+        named.collect()
+    }
+
     /// What a replica that this node has retired left of an item and nobody may promise yet.
     pub(crate) fn unpromised(&self, sku: &Sku, replica: ReplicaIx) -> Result<Amount, StorageError> {
         let sql = "SELECT amount FROM unpromised WHERE sku = ?1 AND replica = ?2";

@@ -23,6 +23,8 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0015_retired.sql")),
     M::up(include_str!("../../migrations/node/0016_standby.sql")),
     M::up(include_str!("../../migrations/node/0018_counts.sql")),
+    M::up(include_str!("../../migrations/node/0020_known_at_mark.sql")),
+    M::up(include_str!("../../migrations/node/0021_early_answers.sql")),
 ];
 
 /// The version that this program writes.

@@ -208,6 +208,24 @@ async fn goods_that_arrived_before_the_news_meet_it_and_each_leg_counts_once() {
         by: by(),
     }));
     heard(&api, &source, 1);
+    // It is told where it arrived, once, until somebody has seen it.
+    let alerts = async || api.get("/v1/alerts").await["alerts"].as_array().unwrap().clone();
+    let raised = alerts().await;
+    let raised: Vec<_> = raised
+        .iter()
+        .filter(|alert| alert["kind"] == "transfer_difference")
+        .collect();
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    assert_eq!(raised[0]["site"], "store-2");
+    let path = format!("/v1/alerts/{}/acknowledge", raised[0]["id"]);
+    assert_eq!(api.post(&path, json!({})).await.status, axum::http::StatusCode::OK);
+    api.hq.rebuild(finalmarket::hq::Projection::Stock).unwrap();
+    assert!(
+        alerts()
+            .await
+            .iter()
+            .all(|alert| alert["kind"] != "transfer_difference")
+    );
     let listed = api.get("/v1/transfers?over=true&site=store-1").await;
     let differs = &listed["transfers"][0]["differences"][0];
     assert_eq!(

@@ -42,19 +42,24 @@ impl Tree {
 
     /// The same with a broker that is configured so.
     pub fn open_with(template: &str) -> Self {
+        let mut tree = Self::without_store(template);
+        tree.start_store();
+        tree
+    }
+
+    /// Headquarters and a broker: no node has ever been there.
+    pub fn without_store(template: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let broker = Mosquitto::start(template);
         let (hq, hq_reached) = headquarters(&folder.path().join("hq"), &broker);
-        let mut tree = Self {
+        Self {
             folder,
             broker,
             hq: Some(hq),
             hq_reached,
             store_port: free_port(),
             store: None,
-        };
-        tree.start_store();
-        tree
+        }
     }
 
     pub fn disk(&self, name: &str) -> PathBuf {
@@ -305,7 +310,8 @@ impl Tree {
 }
 
 impl Node {
-    fn start(name: &str, command: &mut Command, disk: &Path) -> Self {
+    /// Starts a node over a disk and waits until it answers.
+    pub fn start(name: &str, command: &mut Command, disk: &Path) -> Self {
         let process = NodeProcess::spawn(command);
         let reached = process.serves(disk);
         let name = name.to_owned();

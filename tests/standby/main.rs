@@ -20,6 +20,7 @@ mod till;
 mod tree;
 
 mod follows;
+mod kiosks;
 mod shop;
 mod two_disks;
 mod unseen;

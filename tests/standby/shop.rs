@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::http::{Connection, Reply, Request};
+use crate::mosquitto::STOCK;
 use crate::node_process::{NodeProcess, Reached};
 use crate::ports::free_port;
 use crate::seller::Sold;
@@ -30,8 +31,7 @@ pub struct Machine {
 impl Shop {
     /// Headquarters with a catalog.
     pub fn open() -> Self {
-        let mut tree = Tree::open();
-        tree.stop_store();
+        let tree = Tree::without_store(STOCK);
         tree.publish_goods();
         Self {
             tree,

@@ -1,16 +1,14 @@
 //! Counts at a store whose kiosks have nodes of their own: marks of all of them, what comes late, what stays provisional.
 
-use std::collections::BTreeSet;
-
 use finalmarket::domain::fact::Fact;
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::stock::{AlertKind, CountFound, MovementKind, StockWork, WorkKind};
 use finalmarket::operations::{
-    ReceiveAmount, ReceiveCommand, ReceiveLine, WorkCommand, WorkEntry, count_mark, follow_history, judge_alerts,
-    receive, stock_work, verify,
+    Decision, Others, ReceiveAmount, ReceiveCommand, ReceiveLine, WorkCommand, WorkEntry, WorkRefusal, count_mark,
+    follow_history, judge_alerts, receive, retire_kiosk, stock_work, verify,
 };
-use finalmarket::store::{Device, TokenHash};
+use finalmarket::store::{Device, Failure, TokenHash};
 
 use crate::journal::{Journal, sale};
 use crate::relaying::{hello, introduce, take};
@@ -55,8 +53,17 @@ fn sells(kiosk: &mut Journal, counter: u64) {
 }
 
 fn mark(shop: &mut Shop, connected: &[&str]) -> (u64, Vec<(String, bool)>) {
-    let connected: BTreeSet<_> = connected.iter().map(|node| node.parse().unwrap()).collect();
-    let mark = shop.write(|tx, now| count_mark(tx, now, &connected)).unwrap();
+    mark_of(shop, connected, &[])
+}
+
+fn mark_of(shop: &mut Shop, connected: &[&str], stopped: &[&str]) -> (u64, Vec<(String, bool)>) {
+    let nodes = |names: &[&str]| names.iter().map(|node| node.parse().unwrap()).collect();
+    let others = Others {
+        connected: nodes(connected),
+        stopped: nodes(stopped),
+    };
+    let now = shop.now();
+    let mark = shop.core.run(|tx| count_mark(tx, now, &others)).unwrap();
     let nodes = mark.nodes.into_iter().map(|(node, marked)| (node.to_string(), marked));
     (mark.number, nodes.collect())
 }
@@ -171,4 +178,65 @@ fn a_count_without_a_kiosk_s_mark_stays_provisional() {
     take(&mut shop, &kiosk, 3, 3);
     assert!(found(&shop).provisional, "nobody knows what came before");
     assert_eq!(shop.stock("1001"), 7_000, "and nothing is compensated");
+}
+
+fn retire(shop: &mut Shop) {
+    let decision = Decision {
+        node: "kiosk-1".parse().unwrap(),
+        incarnation: None,
+        by: "manager".into(),
+        reason: "it burned".into(),
+    };
+    let now = shop.now();
+    shop.core.run(|tx| retire_kiosk(tx, now, &decision)).unwrap();
+}
+
+#[test]
+fn what_a_retired_kiosk_had_done_before_a_count_that_says_it_has_stopped_is_taken_back() {
+    let (mut shop, till, mut kiosk) = site();
+    // It sold two more that nobody has heard of, and burned: six stand there.
+    sells(&mut kiosk, 3);
+    sells(&mut kiosk, 4);
+    retire(&mut shop);
+    let (now, unknown) = (
+        shop.now(),
+        Others {
+            stopped: ["kiosk-7".parse().unwrap()].into(),
+            ..Others::default()
+        },
+    );
+    let refused = shop.core.run(|tx| count_mark(tx, now, &unknown));
+    assert_eq!(
+        refused,
+        Err(Failure::Refused(WorkRefusal::NotThere("kiosk-7".parse().unwrap())))
+    );
+    let (mark, nodes) = mark_of(&mut shop, &[], &["kiosk-1"]);
+    assert_eq!(nodes, [("kiosk-1".to_owned(), true)]);
+    shop.sell(&till, &command(1)).unwrap();
+    // One of its records comes while people count, the others after the count was entered.
+    take(&mut shop, &kiosk, 3, 3);
+    let entered = count(&mut shop, &till, mark, 6);
+    assert!(!entered.kind.is_provisional());
+    assert_eq!(shop.stock("1001"), 5_000, "six that were counted, one was sold since");
+    take(&mut shop, &kiosk, 4, 5);
+    take(&mut shop, &kiosk, 4, 5);
+    assert_eq!(shop.stock("1001"), 5_000);
+    let verified = shop.core.read(|snapshot| verify(snapshot, |_, _| {})).unwrap();
+    assert_eq!(verified.differences, []);
+}
+
+#[test]
+fn of_a_retired_kiosk_that_may_sell_on_nothing_is_taken_back() {
+    let (mut shop, till, mut kiosk) = site();
+    take(&mut shop, &kiosk, 3, 3);
+    retire(&mut shop);
+    let (mark, _) = mark_of(&mut shop, &[], &[]);
+    count(&mut shop, &till, mark, 8);
+    sells(&mut kiosk, 3);
+    take(&mut shop, &kiosk, 4, 4);
+    assert_eq!(
+        shop.stock("1001"),
+        7_000,
+        "sold behind a cut link, after people counted"
+    );
 }

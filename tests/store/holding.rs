@@ -8,7 +8,7 @@ use finalmarket::operations::{
     HoldCommand, HoldRefusal, OpenHoldRefusal, ReceiveAmount, ReceiveCommand, ReceiveLine, SellRefusal, Short,
     expire_holds, extend_hold, hold, prune_before, receive, release_hold, repair, verify,
 };
-use finalmarket::store::{Device, Failure, HoldRow, IdempotencyKey, Role, TokenHash};
+use finalmarket::store::{Change, Device, Failure, HoldRow, IdempotencyKey, Role, TokenHash};
 
 use crate::shop::{Shop, command, line, request};
 
@@ -222,6 +222,9 @@ fn an_extension_counts_from_now_and_never_shortens() {
     let row = held(&mut shop, &till, "a", &[("1001", "9")]).unwrap();
     let id = row.hold.opened.id;
     let max_ms = shop.settings.holds.of(Role::Till).lifetime_ms_max;
+    let (tell, told) = std::sync::mpsc::channel();
+    shop.core
+        .on_commit(Box::new(move |changed| drop(tell.send(changed.to_vec()))));
     let mut extend = |lifetime_ms| {
         let (now, settings) = (shop.now(), shop.settings.clone());
         let extended = shop
@@ -230,7 +233,10 @@ fn an_extension_counts_from_now_and_never_shortens() {
         extended.map(|row| row.hold.expires_at_ms)
     };
     assert_eq!(extend(MINUTE_MS).unwrap(), row.hold.expires_at_ms);
+    assert!(told.try_recv().is_err(), "nothing was committed that anybody waits for");
     let longer = extend(30 * MINUTE_MS).unwrap();
+    // No row that anybody watches is another, and the record is to go up at once.
+    assert_eq!(told.try_recv().unwrap(), [Change::Recorded]);
     assert!(longer > row.hold.expires_at_ms + 19 * MINUTE_MS);
     let too_long = extend(max_ms + 1).unwrap_err();
     let refusal = OpenHoldRefusal::Hold(HoldRefusal::Lifetime { max_ms });

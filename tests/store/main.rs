@@ -11,6 +11,7 @@ mod counting;
 mod disk;
 mod explaining;
 mod feeding;
+mod following;
 mod holding;
 mod opening;
 mod pairing;

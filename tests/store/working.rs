@@ -1,13 +1,11 @@
 //! Stock work: what it does to the shelves, and a count at a cut while selling goes on.
 
-use std::collections::BTreeSet;
-
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::money::Currency;
 use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::stock::{HoldLine, HoldPurpose, Place, StepKind, WorkKind, WorkReason};
 use finalmarket::operations::{
-    HoldCommand, WorkCommand, WorkEntry, WorkRefusal, count_mark, explain, hold, repair, stock_work, verify,
+    HoldCommand, Others, WorkCommand, WorkEntry, WorkRefusal, count_mark, explain, hold, repair, stock_work, verify,
 };
 use finalmarket::store::{Device, Failure};
 
@@ -122,8 +120,10 @@ fn a_count_stands_as_of_its_mark_while_selling_goes_on() {
         .run(|tx| hold(tx, &settings, now, &till, &key, &wanted))
         .unwrap();
     shop.sell(&till, &command(1)).unwrap();
+    let now = shop.now();
     let mark = shop
-        .write(|tx, now| count_mark(tx, now, &BTreeSet::new()))
+        .core
+        .run(|tx| count_mark(tx, now, &Others::default()))
         .unwrap()
         .number;
     // Sold and received while people count: nine were there, eight are found, those that wait for pickup among them.

@@ -10,6 +10,8 @@ use super::status::{StockStatus, is_highly_reserved};
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
 
+/// From how many bytes on an alert says nothing more beside what it says: what each transfer differs in is with it.
+const DETAIL_MAX: usize = 1_000;
 /// How many sales an alert names.
 const SALES_MAX: usize = 5;
 
@@ -221,6 +223,16 @@ fn named(debts: &[String]) -> String {
         named.push(format!("and {} more", debts.len() - SALES_MAX));
     }
     named.join(", ")
+}
+
+/// What an alert says that stays until somebody has seen it, when there is one thing more to say; none where nothing is.
+#[must_use]
+pub fn beside(told: Option<&str>, detail: &str) -> Option<String> {
+    match told {
+        None => Some(detail.to_owned()),
+        Some(told) if told.contains(detail) || told.len() > DETAIL_MAX => None,
+        Some(told) => Some(format!("{told}; {detail}")),
+    }
 }
 
 #[cfg(test)]

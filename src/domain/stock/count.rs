@@ -16,7 +16,8 @@ use crate::domain::ids::SiteId;
 pub struct NodeMark {
     /// The node in one of its lives.
     pub replica: ReplicaId,
-    /// The last of its records that the count includes; none where it could not be asked.
+    /// The last of its records that the count includes; none where it could not be asked, [`NodeMark::ALL`] where whoever
+    /// counts says that it has stopped.
     pub mark: Option<u64>,
     /// The last of its records that was known when the count was entered.
     pub had: u64,
@@ -32,10 +33,22 @@ pub struct CountSettled {
 }
 
 impl NodeMark {
-    /// Whether everything from before the mark was known. Of a node that could not be asked nobody knows.
+    /// The mark of a node that cannot be asked and moves nothing any more, as whoever counts says: all that it has ever
+    /// recorded was done when the shelf was counted, whenever it comes. A person says so, because no clock can: one that
+    /// goes on selling behind a cut link would be taken back for nothing, and promised twice.
+    pub const ALL: u64 = i64::MAX.unsigned_abs();
+
+    /// Whether everything from before the mark was known. Of a node that could not be asked nobody knows. Of one that has
+    /// stopped something may still come, or never: the figure stands, and what comes is compensated.
     #[must_use]
     pub fn was_reached(&self) -> bool {
-        self.mark.is_some_and(|mark| self.had >= mark)
+        self.mark.is_some_and(|mark| mark == Self::ALL || self.had >= mark)
+    }
+
+    /// Whether records from before the mark may come that were not known.
+    #[must_use]
+    pub fn lacks(&self) -> bool {
+        self.mark.is_some_and(|mark| self.had < mark)
     }
 
     /// Whether a record of the node is to be compensated when it comes: it is from before the mark, and was not known.
@@ -94,6 +107,32 @@ mod properties {
             }
             prop_assert_eq!(figure, opening + moved(last) + unrecorded);
             prop_assert_eq!(taken.was_reached(), had >= mark);
+            prop_assert_eq!(taken.lacks(), had < mark);
+        }
+
+        /// The same where nobody knows how far the kiosk's journal goes, and it has moved nothing since: the figure is what
+        /// was counted, whatever comes.
+        #[test]
+        fn of_a_kiosk_that_has_stopped_the_figure_is_what_was_counted(
+            moves in vec(-5_i64..6, 0..30),
+            unrecorded in -20_i64..20,
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (last, opening) = (moves.len(), 100);
+            let had = cut.index(last + 1);
+            let moved = |through: usize| moves[..through].iter().sum::<i64>();
+            let counted = opening + moved(last) + unrecorded;
+            let taken = NodeMark { replica: replica(), mark: Some(NodeMark::ALL), had: had as u64 };
+            let difference = counted - (opening + moved(taken.posted_through() as usize));
+            let mut figure = opening + moved(had) + difference;
+            for seq in had + 1..=last {
+                figure += moves[seq - 1];
+                if taken.is_late(seq as u64) {
+                    figure -= moves[seq - 1];
+                }
+            }
+            prop_assert_eq!(figure, counted);
+            prop_assert!(taken.was_reached());
         }
     }
 }

@@ -13,6 +13,7 @@ mod particulars;
 mod pickup;
 mod place;
 mod retirement;
+mod retirement_fold;
 mod rights;
 mod site_feed;
 mod status;
@@ -24,7 +25,7 @@ pub use account::{
     Account, DebtAccount, EndedHold, GrantAccount, HoldAccount, JournalAccount, KindSum, Part, PlaceAccount, Reach,
     Repayment, ReplicaAccount, StatementHead, Step, debts, rights as rights_of, statement,
 };
-pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, judge, telling};
+pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, beside, judge, telling};
 pub use count::{CountSettled, NodeMark};
 pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved, late_moves, left_from_hold};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldIdError, HoldLine, HoldOpened, HoldPurpose};
@@ -36,6 +37,7 @@ pub use retirement::{
     Closed, LateLine, LateMove, LatePosted, LeftLine, LookLine, ReleaseCause, Retired, RetirementLook, RightsReleased,
     close, says_something,
 };
+pub use retirement_fold::RetiredFold;
 pub use rights::{Accepted, GrantLine, Granted, HandedHold};
 pub use site_feed::{SiteKey, SiteNews, is_site_feed, site_feed};
 pub use status::{LOW_STOCK, StockStatus, ThresholdSet, is_highly_reserved};

@@ -329,6 +329,17 @@ impl Transfer {
         received.or(dispatched).or(requested)
     }
 
+    /// What an alert says of an item of which not so much arrived as left.
+    #[must_use]
+    pub fn in_words(&self, found: &TransferDifference) -> String {
+        let TransferDifference { sku, sent, arrived } = found;
+        let from = self.from().map_or("another site", SiteId::as_str);
+        format!(
+            "transfer {} from {from}: {sent} of {sku} left, {arrived} arrived",
+            self.id
+        )
+    }
+
     /// Where other goods arrived than left, by item; empty while not both are known.
     #[must_use]
     pub fn differences(&self) -> Vec<TransferDifference> {

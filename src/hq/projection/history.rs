@@ -155,7 +155,7 @@ fn told(writing: &Writing<'_>, at: &At<'_>, fact: &Fact) -> Result<(), StorageEr
                         writing.save_count_found(at.site, &line.sku, &ToldCount { work, at_ms, found })?;
                     }
                     WorkKind::CountLate { count, .. } => {
-                        writing.add_to_count_found(at.site, &line.sku, *count, line.quantity)?;
+                        writing.add_to_count_found(&work.site, &line.sku, *count, line.quantity)?;
                     }
                     _ => {}
                 }

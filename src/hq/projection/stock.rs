@@ -27,6 +27,7 @@ pub(super) struct Stock {
     moved: Vec<Happening>,
     /// By origin, where headquarters has retired it.
     retired: HashMap<OriginId, Option<RetiredReplica>>,
+    anybody_retired: Option<bool>,
     history: History,
 }
 
@@ -36,10 +37,20 @@ impl Figures for Stock {
     fn apply(&mut self, writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<Effect, StorageError> {
         let late = self.late(writing, place)?;
         let effect = self.count(writing, place, fact, late.is_some())?;
-        if let Some(retired) = late.filter(|_| effect == Effect::Applied)
-            && counts_here(writing, place, fact)?
-        {
-            let skus = retire::post_late(writing, &retired, (place.origin, place.seq), fact, place.received_ms)?;
+        if effect == Effect::Applied {
+            let (at, now_ms) = ((place.origin, place.seq), place.received_ms);
+            let counted = match self.anybody_retired(writing)? {
+                true => counted_at(writing, fact)?.filter(|counted| *counted != at),
+                false => None,
+            };
+            let skus = match (late, counted) {
+                (Some(retired), None) => retire::post_late(writing, &retired, at, fact, now_ms)?,
+                // The row of whoever recorded it has it too.
+                (None, Some(counted)) if is_counted(writing, fact)? => {
+                    retire::take_back_late(writing, counted, at, fact, now_ms)?
+                }
+                _ => Vec::new(),
+            };
             self.posted(place.site, skus);
         }
         if effect == Effect::Applied {
@@ -59,14 +70,23 @@ impl Figures for Stock {
     }
 }
 
-/// Of a document that came twice only the one that counts moved anything.
-fn counts_here(writing: &Writing<'_>, place: &Place<'_>, fact: &Fact) -> Result<bool, StorageError> {
-    let id = match fact {
-        Fact::Sale(sale) => &sale.id,
-        Fact::Refund(refund) => &refund.id,
-        _ => return Ok(true),
+/// The record of a sale or a refund that counts: of one that came twice only that moved anything.
+fn counted_at(writing: &Writing<'_>, fact: &Fact) -> Result<Option<(OriginId, u64)>, StorageError> {
+    match fact {
+        Fact::Sale(sale) => writing.sale_record(&sale.id),
+        Fact::Refund(refund) => writing.sale_record(&refund.id),
+        _ => Ok(None),
+    }
+}
+
+/// Whether the sale or refund that counts under its identity says the same.
+fn is_counted(writing: &Writing<'_>, fact: &Fact) -> Result<bool, StorageError> {
+    let (id, digest) = match fact {
+        Fact::Sale(sale) => (&sale.id, digest::of_sale(sale)),
+        Fact::Refund(refund) => (&refund.id, digest::of_refund(refund)),
+        _ => return Ok(false),
     };
-    Ok(writing.sale_record(id)? == Some((place.origin, place.seq)))
+    Ok(writing.sale_digest(id)? == Some(digest))
 }
 
 /// Who wrote a record.
@@ -91,6 +111,18 @@ impl Stock {
             }
         };
         Ok(known.filter(|retired| place.seq > retired.seq))
+    }
+
+    /// Whether headquarters has retired anybody.
+    fn anybody_retired(&mut self, writing: &Writing<'_>) -> Result<bool, StorageError> {
+        match self.anybody_retired {
+            Some(known) => Ok(known),
+            None => {
+                let known = !writing.retired_here()?.is_empty();
+                self.anybody_retired = Some(known);
+                Ok(known)
+            }
+        }
     }
 
     fn posted(&mut self, site: &SiteId, skus: Vec<Sku>) {
@@ -194,7 +226,12 @@ impl Stock {
         work: &StockWork,
         fact: &Fact,
     ) -> Result<Effect, StorageError> {
-        self.once(writing, place, (work.id, digest::of_work(work)), fact)
+        let effect = self.once(writing, place, (work.id, digest::of_work(work)), fact)?;
+        if effect == Effect::Applied && work.site == *place.site {
+            let skus = retire::counted(writing, work, place.received_ms)?;
+            self.posted(place.site, skus);
+        }
+        Ok(effect)
     }
 
     /// The end of a hold: goods of a pickup that was paid before, or that left for another site, went out with it. What
@@ -302,7 +339,10 @@ impl Stock {
             };
             (effect.sku, change)
         });
-        let effect = self.change(writing, place.site, changes)?;
+        // Headquarters works on the shelves of sites, and a node on those of its own.
+        let here = rights::replica(writing)?.node == *place.node;
+        let at = moved.iter().find_map(|effect| effect.site).filter(|_| here);
+        let effect = self.change(writing, at.unwrap_or(place.site), changes)?;
         if effect == Effect::Applied {
             writing.add_movement(id, (place.origin, place.seq), digest)?;
         }

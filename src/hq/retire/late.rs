@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::counted::take_back;
 use crate::domain::escrow::{Amount, GrantStep, ReplicaId};
 use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
@@ -40,7 +41,48 @@ pub(in crate::hq) fn post_late(
     if lines.is_empty() || !writing.note_late_posted(origin, seq)? {
         return Ok(Vec::new());
     }
+    take_back(writing, retired, (seq, &lines), now_ms)?;
     post(writing, retired, &own, (seq, lines), now_ms)
+}
+
+/// A sale or a refund came again, under another incarnation that counts, after it was posted as a late record of a retired
+/// node: goods moved once, and two rows have them. What was posted is taken back, once by the record that came again.
+pub(in crate::hq) fn take_back_late(
+    writing: &Writing<'_>,
+    posted: (OriginId, u64),
+    again: (OriginId, u64),
+    fact: &Fact,
+    now_ms: u64,
+) -> Result<Vec<Sku>, StorageError> {
+    if !writing.was_late_posted(posted.0, posted.1)? {
+        return Ok(Vec::new());
+    }
+    let Some(first) = writing.origin_by_id(posted.0)? else {
+        return Ok(Vec::new());
+    };
+    let of = ReplicaId {
+        node: first.node,
+        incarnation: first.acked.incarnation,
+    };
+    let Some(retired) = writing.retired(&of)? else {
+        return Ok(Vec::new());
+    };
+    let moves = late_moves(fact).into_iter();
+    let back = moves.filter_map(|(sku, moved)| {
+        let moved = match moved {
+            LateMove::Out(n) => LateMove::In(n),
+            LateMove::In(n) => LateMove::Out(n),
+            LateMove::Gave { .. } | LateMove::Came { .. } => return None,
+        };
+        let (sku, drawn) = (sku.clone(), Amount::ZERO);
+        Some(LateLine { sku, moved, drawn })
+    });
+    let lines: Vec<LateLine> = back.collect();
+    if lines.is_empty() || !writing.note_late_posted(again.0, again.1)? {
+        return Ok(Vec::new());
+    }
+    let own = rights::replica(writing)?;
+    post(writing, &retired, &own, (posted.1, lines), now_ms)
 }
 
 /// Another replica has handed rights on to a retired one: they join what that left. Met again, they are known by their

@@ -75,6 +75,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0015_site_work.sql")),
     M::up(include_str!("../../../migrations/hq/0016_history.sql")),
     M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
+    M::up(include_str!("../../../migrations/hq/0019_counts_of_retired.sql")),
 ];
 
 /// How many connections wait for readers between reads.

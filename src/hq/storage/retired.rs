@@ -7,6 +7,7 @@ use super::value::{damaged, number, parsed, unsigned};
 use super::{OriginId, Reading, StorageError, Writing};
 use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::ids::{SiteId, Sku};
+use crate::domain::stock::MovementId;
 
 /// A replica that its parent has retired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,33 @@ impl Reading<'_> {
             .prepare_cached("SELECT sku, amount FROM unpromised WHERE replica = ?1 ORDER BY sku")?;
         let found = statement.query_map([ix.0], |row| Ok((parsed(row, 0)?, amount(row, 1)?)))?;
         Ok(found.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a record of a retired replica stands on headquarters' own row.
+    pub(in crate::hq) fn was_late_posted(&self, origin: OriginId, seq: u64) -> Result<bool, StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM late_posted WHERE origin = ?1 AND seq = ?2")?;
+        Ok(statement.exists((origin.0, number(seq)?))?)
+    }
+
+    /// The count of an item that includes a record of a retired replica which headquarters did not have.
+    pub(in crate::hq) fn late_for(
+        &self,
+        (site, sku): (&SiteId, &Sku),
+        replica: &ReplicaId,
+        seq: u64,
+    ) -> Result<Option<MovementId>, StorageError> {
+        let Some(ix) = self.replica_ix(replica)? else {
+            return Ok(None);
+        };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT work FROM count_late WHERE site = ?1 AND sku = ?2 AND replica = ?3 AND mark >= ?4",
+        )?;
+        let found = statement.query_row((site.as_str(), sku.as_str(), ix.0, number(seq)?), |row| {
+            row.get(0).map(MovementId)
+        });
+        Ok(found.optional()?)
     }
 
     /// A replica's rows at a site, with the last record of its journal that each contains for certain.
@@ -203,6 +231,37 @@ impl Writing<'_> {
             .connection
             .prepare_cached("INSERT INTO late_posted (origin, seq) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
         Ok(statement.execute((origin.0, number(seq)?))? > 0)
+    }
+
+    /// Notes that a count was looked at for what retired replicas left; false where it was before.
+    pub(in crate::hq) fn note_count_seen(&self, work: MovementId) -> Result<bool, StorageError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("INSERT INTO count_seen (work) VALUES (?1) ON CONFLICT DO NOTHING")?;
+        Ok(statement.execute([work.0])? > 0)
+    }
+
+    /// Says which count of an item includes what a retired replica had recorded up to `mark`, in place of an earlier one;
+    /// none where nobody knew.
+    pub(in crate::hq) fn put_count_late(
+        &self,
+        (site, sku): (&SiteId, &Sku),
+        replica: &ReplicaId,
+        work: MovementId,
+        mark: Option<u64>,
+    ) -> Result<(), StorageError> {
+        let ix = self.known_replica(replica)?;
+        let mut statement = self
+            .connection
+            .prepare_cached("DELETE FROM count_late WHERE site = ?1 AND sku = ?2 AND replica = ?3")?;
+        statement.execute((site.as_str(), sku.as_str(), ix.0))?;
+        if let Some(mark) = mark {
+            let mut statement = self.connection.prepare_cached(
+                "INSERT INTO count_late (site, sku, replica, work, mark) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?;
+            statement.execute((site.as_str(), sku.as_str(), ix.0, work.0, number(mark)?))?;
+        }
+        Ok(())
     }
 
     /// Writes the row of a replica that headquarters has retired, moved by record `touched` of its own journal.

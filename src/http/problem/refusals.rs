@@ -182,6 +182,7 @@ impl From<WorkRefusal> for Problem {
             R::Text | R::NoteMissing => problem.at("/note"),
             R::SamePlace => problem.at("/work/to"),
             R::Mark(_) => problem.at("/work/mark"),
+            R::NotThere(_) => problem.at("/stopped"),
             R::LongMade => problem,
             R::Quantity { line, .. } => on_line(problem, line, "/quantity"),
             R::Cost { line } => on_line(problem, line, "/cost"),

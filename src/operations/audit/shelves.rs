@@ -8,8 +8,7 @@ use crate::domain::escrow::{Amount, ReplicaId, Row};
 use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{HoldId, Place};
-use crate::operations::retire::RetiredFold;
+use crate::domain::stock::{HoldId, Place, RetiredFold};
 use crate::store::{ReplicaIx, RetiredRow, Rows, Snapshot, StorageError};
 
 /// What the journal of one incarnation says of its shelves.

@@ -57,18 +57,19 @@ pub(super) fn follow_kiosk(
     Ok(())
 }
 
-/// Adds what a kiosk's records behind `after` did, as far as they are here.
+/// Adds what a kiosk's records behind `after` did, up to `through` and as far as they are here.
 ///
 /// # Errors
 /// Where they cannot be read, or were let go.
 pub(in crate::operations) fn moved_between(
     snapshot: &Snapshot<'_>,
     origin: &RelayOrigin,
-    after: u64,
+    (after, through): (u64, u64),
     sums: &mut BTreeMap<Sku, Quantity>,
 ) -> Result<(), StorageError> {
     let mut at = after;
-    while at < origin.acked.seq {
+    let last = through.min(origin.acked.seq);
+    while at < last {
         let missing = || {
             let (node, seq) = (&origin.node, at + 1);
             StorageError::Inconsistent(format!("the batch with record {seq} of {node} is not here"))
@@ -80,7 +81,7 @@ pub(in crate::operations) fn moved_between(
                 StorageError::Inconsistent(format!("a batch of {} cannot be read: {error}", origin.node))
             })?;
         for (seq, slot) in (kept.first..).zip(&slots) {
-            if seq > at {
+            if seq > at && seq <= last {
                 for (sku, change) in moved_by(slot) {
                     let sum = sums.entry(sku).or_default();
                     *sum = [*sum, change].into_iter().sum();

@@ -105,6 +105,7 @@ pub fn follow_batch(tx: &mut WriteTransaction<'_>, read: &Readable) -> Result<Ou
             Slot::Withheld { .. } => drop(tx.append_followed(&[], hash)?),
         }
     }
+    tx.take_early_answers()?;
     Ok(Outcome::Committed { acked: tx.head()? })
 }
 

@@ -43,6 +43,7 @@ pub fn promote(
     }
     let head = tx.open_incarnation(now, seed, OpenedReason::Promoted)?;
     tx.end_following()?;
+    tx.forget_early_answers()?;
     // It is no standby of itself.
     tx.remove_standby(SigningKey::from_bytes(&seed.secret_key).verifying_key().to_bytes())?;
     Ok(Promoted { succeeds, head })

@@ -1,15 +1,12 @@
 //! Work on the stock: goods in, losses, counts, and goods that customers bring back.
 
-use std::collections::BTreeSet;
-use std::convert::Infallible;
-
 use finalmarket::domain::money::Currency;
 use finalmarket::domain::sale::{ReturnedLine, TenderKind};
 use finalmarket::domain::stock::{Place, WorkKind, WorkReason};
 use finalmarket::operations::{
-    self, RefundCommand, Request, SaleRef, StatedTender, TakenMark, WorkCommand, WorkEntry, count_mark,
+    self, Others, RefundCommand, Request, SaleRef, StatedTender, TakenMark, WorkCommand, WorkEntry, count_mark,
 };
-use finalmarket::store::{Failure, Fingerprint};
+use finalmarket::store::Fingerprint;
 use rust_decimal::Decimal;
 
 use super::super::facts::Item;
@@ -140,9 +137,7 @@ impl World {
         };
         let now = self.now_at(at);
         // Nobody is asked for a mark: what is known of the others counts as moved before.
-        let mark = self.write(at, |tx| {
-            count_mark(tx, now, &BTreeSet::new()).map_err(Failure::<Infallible>::Storage)
-        });
+        let mark = self.write(at, |tx| count_mark(tx, now, &Others::default()));
         let Some(Ok(TakenMark { number: mark, .. })) = mark else {
             return;
         };

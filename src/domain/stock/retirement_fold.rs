@@ -1,24 +1,24 @@
-//! What this node's journal says of the replicas that it has retired.
+//! What a parent's journal says of the replicas that it has retired, for whoever checks or rebuilds what it keeps of them.
 
 use std::collections::BTreeMap;
 
+use super::retirement::LateMove;
 use crate::domain::escrow::ReplicaId;
 use crate::domain::fact::Fact;
 use crate::domain::ids::Sku;
-use crate::domain::stock::LateMove;
 
-/// What this node's own journal says of the replicas that it has retired, record by record: for `verify` and `repair`.
+/// What a parent's own journal says of the replicas that it has retired, record by record.
 #[derive(Debug, Default)]
-pub(in crate::operations) struct RetiredFold {
+pub struct RetiredFold {
     /// By replica: its last record that was here.
     pub retired: BTreeMap<ReplicaId, u64>,
-    /// By item and replica: what nobody may promise.
+    /// By item and replica: what nobody may promise, in thousandths.
     pub unpromised: BTreeMap<(Sku, ReplicaId), u64>,
 }
 
 impl RetiredFold {
     /// Goes on with a record.
-    pub(in crate::operations) fn add_fact(&mut self, fact: &Fact) {
+    pub fn add_fact(&mut self, fact: &Fact) {
         match fact {
             Fact::Retired(retired) => {
                 self.retired.entry(retired.replica.clone()).or_insert(retired.seq);
