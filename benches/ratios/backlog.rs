@@ -119,6 +119,7 @@ async fn drain(node: &Path, hq: &Path) -> Outcome<Drain> {
         listen: "127.0.0.1:0".parse()?,
         broker: broker_at(broker.port())?,
         admission: Admission::Anyone,
+        rights: finalmarket::sync::rights::RightsSettings::default(),
     })
     .await?;
     let gate = Gate::new(broker.port())?;

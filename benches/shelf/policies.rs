@@ -108,8 +108,11 @@ pub fn measure(plan: &Plan, report: &mut Report) -> Outcome<()> {
     Ok(())
 }
 
+/// What makes another policy of a replica's configuration.
+type Policy = fn(&mut RightsConfig);
+
 /// What this project's policy is measured against.
-const BASELINES: [(&str, fn(&mut RightsConfig)); 2] = [
+const BASELINES: [(&str, Policy); 2] = [
     ("everything at the store", at_the_store),
     ("exact shortfall (Antidote)", exact_shortfall),
 ];
