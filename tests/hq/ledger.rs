@@ -307,6 +307,29 @@ fn a_disk_that_was_set_back_or_copied_is_found_by_its_head() {
 }
 
 #[test]
+fn what_another_branch_told_is_taken_back_also_where_it_tells_it_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let hq = open(folder.path());
+    let journal = store(8);
+    let mut copy = store(3);
+    copy.session += 1;
+    for counter in 100..110 {
+        copy.sell(counter);
+    }
+    ingest(&hq, vec![journal.batch(1, 4)]);
+    let tells = || hq.introduce(&copy.node, copy.hello(1), NOW_MS).unwrap();
+    let lag = || hq.nodes().unwrap()[0].incarnations[0].lag();
+    tells();
+    assert_eq!(lag(), copy.head().seq - 4);
+    ingest(&hq, vec![journal.batch(5, 9)]);
+    let branched = Outcome::Branched { acked: journal.head() };
+    assert_eq!(ingest_one(&hq, copy.batch(5, 12)), (branched, 0));
+    assert_eq!(lag(), 0);
+    tells();
+    assert_eq!(lag(), 0);
+}
+
+#[test]
 fn a_headquarters_that_was_set_back_notes_the_hole_and_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let hq = open(folder.path());

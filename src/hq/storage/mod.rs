@@ -76,6 +76,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0016_history.sql")),
     M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
     M::up(include_str!("../../../migrations/hq/0019_counts_of_retired.sql")),
+    M::up(include_str!("../../../migrations/hq/0021_branched_session.sql")),
 ];
 
 /// How many connections wait for readers between reads.

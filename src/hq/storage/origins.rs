@@ -44,11 +44,17 @@ pub(in crate::hq) struct Origin {
     pub told_before_seq: u64,
     /// When another branch of it was last offered, in milliseconds since 1970; 0 for never.
     pub branched_ms: u64,
+    /// The session in which it was; 0 for none.
+    pub branched_session: u64,
 }
 
 impl Origin {
     /// The node has told of records up to a number.
     pub fn told(&mut self, seq: u64, session: u64, now_ms: u64) {
+        // An introduction that comes twice or late, after the other branch was found: it is of that branch.
+        if session == self.branched_session {
+            return;
+        }
         if seq < self.told_seq {
             if self.told_session != session {
                 // Where the one that told more turns out to be of another branch, this still stands.
@@ -67,7 +73,7 @@ impl Origin {
     /// Another branch of it was offered in a session. What that session told was of that branch and comes under another
     /// incarnation; what others told is still to come.
     pub fn branched(&mut self, session: u64, now_ms: u64) {
-        self.branched_ms = now_ms;
+        (self.branched_ms, self.branched_session) = (now_ms, session);
         if self.told_session == session {
             self.told_seq = self.told_before_seq.max(self.acked.seq);
             self.told_session = 0;
@@ -92,7 +98,7 @@ pub(in crate::hq) struct NewOrigin<'a> {
 
 const COLUMNS: &str = "id, node, counter, random, public_key, site, reason, predecessor, state, acked_seq, acked_hash, \
     session, last_heard_ms, told_seq, told_ms, branched_ms, \
-    told_session, told_before_seq";
+    told_session, told_before_seq, branched_session";
 
 impl Reading<'_> {
     /// The origin of a node's incarnation, where it is known.
@@ -155,6 +161,7 @@ impl Writing<'_> {
             told_session: 0,
             told_before_seq: 0,
             branched_ms: 0,
+            branched_session: 0,
         };
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO origin (id, node, counter, random, public_key, site, state, acked_seq, acked_hash, session,
@@ -189,7 +196,7 @@ impl Writing<'_> {
         let mut statement = self.connection.prepare_cached(
             "UPDATE origin SET site = ?2, reason = ?3, predecessor = ?4, state = ?5, acked_seq = ?6, acked_hash = ?7,
                  session = ?8, last_heard_ms = ?9, told_seq = ?10, told_ms = ?11, branched_ms = ?12,
-                 told_session = ?13, told_before_seq = ?14
+                 told_session = ?13, told_before_seq = ?14, branched_session = ?15
              WHERE id = ?1",
         )?;
         statement.execute((
@@ -207,6 +214,7 @@ impl Writing<'_> {
             number(origin.branched_ms)?,
             origin.told_session.cast_signed(),
             number(origin.told_before_seq)?,
+            origin.branched_session.cast_signed(),
         ))?;
         Ok(())
     }
@@ -237,6 +245,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Origin> {
         told_session: row.get::<_, i64>(16)?.cast_unsigned(),
         told_before_seq: unsigned(row, 17)?,
         branched_ms: unsigned(row, 15)?,
+        branched_session: row.get::<_, i64>(18)?.cast_unsigned(),
     })
 }
 
