@@ -257,15 +257,17 @@ impl RightsLoop {
     async fn on_moved(&self, running: &mut Running, moved: RightsMoved) -> Vec<(SiteId, Input)> {
         match moved {
             RightsMoved::Retired { replica } => {
-                let Some(session) = running.session_of(&replica) else {
-                    return Vec::new();
-                };
-                if let Some(word) = self.retired_word(session, replica.clone()).await {
-                    let _ = self.to_nodes.send((replica.node, Down::Retired(word))).await;
+                let mut inputs = Vec::new();
+                if let Some(session) = running.session_of(&replica) {
+                    if let Some(word) = self.retired_word(session, replica.clone()).await {
+                        let _ = self.to_nodes.send((replica.node, Down::Retired(word))).await;
+                    }
+                    let gone = running.peers.remove(&session);
+                    inputs.extend(gone.map(|peer| (peer.site, Input::Disconnected { peer: peer.replica })));
                 }
-                let gone = running.peers.remove(&session);
-                let gone = gone.map(|peer| (peer.site, Input::Disconnected { peer: peer.replica }));
-                gone.into_iter().collect()
+                // What it owed is headquarters' debt now, which asks others of its site for rights.
+                inputs.extend(self.rows_at_start().await);
+                inputs
             }
             RightsMoved::Posted { site, skus } => {
                 let rows = self.rows(site.clone(), skus).await.into_iter();

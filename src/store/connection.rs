@@ -10,9 +10,8 @@ const STATEMENTS_MAX: usize = 128;
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// A reader's page cache; there are a few readers, and a node has 120 MB in all.
 const READER_CACHE_KIB: i64 = 4 * 1024;
-/// The log is written back when it has this many pages (63 MiB). Sales touch the same hot pages again and again, so
-/// that a longer log writes each of them back less often, and fewer sales wait while it happens: at 64 tills one in a
-/// hundred. After a crash the log is read whole, which takes a fraction of a second.
+/// The log is written back when it has this many pages (63 MiB), where no thread does it beside the writer: see
+/// `writer/write_back.rs`.
 const CHECKPOINT_PAGES: i64 = 16_000;
 /// A log that one large transaction made longer than this is cut when it is reused.
 const LOG_BYTES_KEPT: i64 = 96 << 20;

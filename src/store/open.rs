@@ -20,7 +20,7 @@ use super::options::{Faults, NewNode, StoreOptions, database_path, lock_path};
 use super::quarantine::{set_aside, set_aside_before};
 use super::readers::Readers;
 use super::schema::{self, Found};
-use super::writer::{AnswerGate, State, Writer, WriterCore, WriterThread};
+use super::writer::{AnswerGate, State, WriteBack, Writer, WriterCore, WriterThread};
 use super::{Failure, OnCommit, RunningClock, Snapshot, StorageError};
 use crate::domain::fact::{Entry, OpenedReason};
 use crate::domain::journal::Head;
@@ -140,10 +140,15 @@ impl Store {
         }
         let readers = Readers::open(&options.directory, options.vfs.as_deref(), options.readers)?;
         let (devices, running) = (core.devices(), core.running());
-        let (thread, writer) = WriterThread::start(core).map_err(|error| OpenError::Io {
+        let io = |error| OpenError::Io {
             path: options.directory.clone(),
             error,
-        })?;
+        };
+        let path = database_path(&options.directory);
+        let beside =
+            open_writer(&path, options.vfs.as_deref(), options.faults.synchronous_off).map_err(StorageError::from)?;
+        let write_back = WriteBack::start(beside).map_err(io)?;
+        let (thread, writer) = WriterThread::start(core, write_back).map_err(io)?;
         Ok(Self {
             writer,
             readers,

@@ -221,3 +221,34 @@ fn a_retired_store_comes_back_under_another_incarnation() {
     });
     tree.close(Vec::new());
 }
+
+#[test]
+fn what_a_retired_store_owed_is_settled_by_another_node_of_its_site() {
+    let mut tree = Tree::open();
+    tree.publish_goods();
+    tree.store().has_goods();
+    let store = &tree.store().reached;
+    let mut till = Till::pair_alone(store.address, &store.token, "9");
+    till.sell(1).ok(201);
+    till.sell(2).ok(201);
+    tree.has_everything_of(&[tree.store()]);
+    let state = || format!("{:#}", shelf(&tree));
+    eventually("headquarters knows what it owes", state, || shelf(&tree)["owed"] == "2");
+    tree.kill_store();
+    let beside = tree.open_beside("store-1-till-2");
+    beside.has_goods();
+    goods_in(&beside, "five", "5");
+    let state = || format!("{:#}", shelf(&tree));
+    eventually("headquarters knows what is there", state, || {
+        shelf(&tree)["on_hand"] == "3"
+    });
+    assert_eq!(shelf(&tree)["owed"], "2", "who owes is not there to ask");
+
+    let at = tree.disk("hq").display().to_string();
+    done(&["retire", "--at", &at, "store-1", "--reason", "it burned"]);
+    let state = || format!("{:#}", shelf(&tree));
+    eventually("what it owed is settled", state, || shelf(&tree)["owed"] == "0");
+    let state = || format!("{:#}", stock(&beside));
+    eventually("the rest can be promised", state, || hold(&beside, "three", "3") == 201);
+    tree.close(vec![beside]);
+}

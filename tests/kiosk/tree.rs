@@ -155,6 +155,13 @@ impl Tree {
         Node::start(site, command.args(["--broker", &broker]), &self.disk(site))
     }
 
+    /// Starts another node of the store's site, beside the store's and as near to headquarters.
+    pub fn open_beside(&self, name: &str) -> Node {
+        let mut command = node(name, &self.disk(name), "127.0.0.1:0");
+        let broker = format!("127.0.0.1:{}", self.broker.port());
+        Node::start(name, command.args(["--broker", &broker]), &self.disk(name))
+    }
+
     pub fn kill_headquarters(&mut self) {
         self.hq.take().expect("it runs").kill();
     }

@@ -121,6 +121,11 @@ impl WriterCore {
         Ok(())
     }
 
+    /// The writing connection.
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Sets who is told what each committed group changed.
     pub fn on_commit(&mut self, tell: OnCommit) {
         self.on_commit = Some(tell);

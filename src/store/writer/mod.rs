@@ -9,6 +9,7 @@ mod gate;
 mod state;
 mod thread;
 mod transaction;
+mod write_back;
 
 pub use core::{Job, WriterCore};
 pub use gate::{AnswerGate, GateState};
@@ -16,3 +17,4 @@ pub(super) use state::{OpenReceiptSeries, State, Tip};
 pub use thread::Writer;
 pub(super) use thread::WriterThread;
 pub use transaction::WriteTransaction;
+pub(super) use write_back::WriteBack;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::core::{Job, WriterCore};
 use super::transaction::WriteTransaction;
+use super::write_back::WriteBack;
 use crate::store::{Failure, StorageError};
 
 /// The most jobs of one group: the more, the longer its first waits for its last.
@@ -92,11 +93,11 @@ fn answer_to<T>(answer: oneshot::Sender<T>) -> impl FnOnce(T) {
 }
 
 impl WriterThread {
-    pub(in crate::store) fn start(core: WriterCore) -> std::io::Result<(Self, Writer)> {
+    pub(in crate::store) fn start(core: WriterCore, write_back: WriteBack) -> std::io::Result<(Self, Writer)> {
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || run(core, &waiting))?;
+            .spawn(move || run(core, write_back, &waiting))?;
         let writer = Writer { queue: queue.clone() };
         let thread = Some(thread);
         Ok((Self { queue, thread }, writer))
@@ -115,11 +116,12 @@ impl Drop for WriterThread {
     }
 }
 
-fn run(mut core: WriterCore, waiting: &Receiver<Message>) {
+fn run(mut core: WriterCore, mut write_back: WriteBack, waiting: &Receiver<Message>) {
+    WriteBack::watch(core.connection());
     let mut stop = false;
     while !stop {
         let Ok(Message::Job(first)) = waiting.recv() else {
-            return;
+            break;
         };
         let mut group = vec![first];
         while group.len() < GROUP_MAX {
@@ -133,5 +135,8 @@ fn run(mut core: WriterCore, waiting: &Receiver<Message>) {
             }
         }
         core.run_group(group);
+        write_back.look(core.connection());
     }
+    // First, so that the writer's is the last connection, which takes the log into the database as it closes.
+    drop(write_back);
 }
