@@ -4,7 +4,7 @@
 //! that count under no name of this disk any more have none. Must never: move a shelf itself, or be part of a sale.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use crate::domain::escrow::{ReplicaId, Row, Shelf};
 use crate::domain::fact::{Entry, Fact};
@@ -12,12 +12,15 @@ use crate::domain::ids::{NodeId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{Growth, Place, StepKind, effects, effects_of_copy};
 use crate::store::{
-    HistoryRow, IncarnationRow, JournalRow, Position, ReplicaIx, Rows, Snapshot, StorageError, WriteTransaction,
+    HistoryCursor, HistoryRow, IncarnationRow, JournalRow, Position, ReplicaIx, Rows, Snapshot, StorageError,
+    WriteTransaction,
 };
 
 /// How many records one step reads, so that no sale waits long behind it: a sale's three items cost it about as much as
 /// the sale itself did.
 const STEP: usize = 16;
+/// How many shelves one step follows. A delivery of a thousand lines takes many steps.
+const STEP_SHELVES: usize = 64;
 
 /// Reads the next records up to `to` into the history. Gives whether there are more of them: whoever waits for it does
 /// not wait for what is sold meanwhile.
@@ -25,7 +28,8 @@ const STEP: usize = 16;
 /// # Errors
 /// Why the store could not keep it.
 pub fn follow_history(tx: &mut WriteTransaction<'_>, to: Position) -> Result<bool, StorageError> {
-    let through = tx.history_through()?;
+    let cursor = tx.history_cursor()?;
+    let through = cursor.through;
     let mut found: Vec<JournalRow> = Vec::new();
     tx.walk_journal(through, to, |row| {
         if row.position > through {
@@ -38,22 +42,32 @@ pub fn follow_history(tx: &mut WriteTransaction<'_>, to: Position) -> Result<boo
             ControlFlow::Continue(())
         })
     })?;
-    let Some(last) = found.last().map(|row| row.position) else {
+    if found.is_empty() {
         return Ok(false);
-    };
+    }
     let lives = Lives::read(tx)?;
     let mut fold = HistoryFold::over(Rows::Followed);
+    let mut reached = cursor;
+    let mut left = STEP_SHELVES;
     for row in &found {
-        for (place, sku, step) in fold.record(tx, &lives, row)? {
+        let shelves = reached.shelves..reached.shelves.saturating_add(left);
+        let followed = fold.record(tx, &lives, row, shelves.clone())?;
+        for (place, sku, step) in followed.steps {
             tx.put_history(place, &sku, &step)?;
             tx.put_alert_due(&sku)?;
         }
+        if followed.shelves > shelves.end {
+            reached.shelves = shelves.end;
+            break;
+        }
+        left -= followed.shelves.saturating_sub(shelves.start).min(left);
+        reached = HistoryCursor::through(row.position);
     }
     for ((replica, place, sku), row) in fold.rows {
-        tx.put_shelf_row(Rows::Followed, (place, &sku, replica), &row, last)?;
+        tx.put_shelf_row(Rows::Followed, (place, &sku, replica), &row, reached.through)?;
     }
-    tx.set_history_through(last)?;
-    Ok(last < to)
+    tx.set_history_cursor(reached)?;
+    Ok(reached.through < to)
 }
 
 /// The last record, where the history lacks it.
@@ -90,6 +104,17 @@ impl Lives {
     }
 }
 
+/// All shelves of a record.
+pub(super) const ALL_SHELVES: Range<usize> = 0..usize::MAX;
+
+/// What following a record came to.
+#[derive(Default)]
+pub(super) struct Followed {
+    pub steps: Vec<(Place, Sku, HistoryRow)>,
+    /// How many shelves the record names in all.
+    pub shelves: usize,
+}
+
 /// Rows as the history goes through the journal, and what they come to.
 pub(super) struct HistoryFold {
     /// Where a row stands that was not met before.
@@ -109,20 +134,22 @@ impl HistoryFold {
         }
     }
 
-    /// The steps of one record. What cannot be read, and what a row refuses, moves nothing.
+    /// The steps of one record on some of its shelves, by their order of place and SKU. What cannot be read, and what a
+    /// row refuses, moves nothing.
     pub(super) fn record(
         &mut self,
         snapshot: &Snapshot<'_>,
         lives: &Lives,
         found: &JournalRow,
-    ) -> Result<Vec<(Place, Sku, HistoryRow)>, StorageError> {
+        some: Range<usize>,
+    ) -> Result<Followed, StorageError> {
         let (Some(replica), Ok(entry)) = (lives.of(found.position), Entry::decode(&found.record)) else {
-            return Ok(Vec::new());
+            return Ok(Followed::default());
         };
         let copied = match &entry.fact {
             Fact::Rehomed(copy) => match Entry::decode(&copy.record) {
                 Ok(copied) => Some(copied.fact),
-                Err(_) => return Ok(Vec::new()),
+                Err(_) => return Ok(Followed::default()),
             },
             _ => None,
         };
@@ -131,16 +158,31 @@ impl HistoryFold {
             None => (&entry.fact, effects(&entry.fact)),
         };
         let Some(kind) = StepKind::of(fact) else {
-            return Ok(Vec::new());
+            return Ok(Followed::default());
         };
         // A record may name an item on many lines; it has one step of it.
         let mut grown: BTreeMap<(Place, &Sku), Growth> = BTreeMap::new();
         for effect in &effects {
+            grown.insert((effect.place, effect.sku), Growth::default());
+        }
+        let shelves = grown.len();
+        if some != ALL_SHELVES {
+            let among = |at: &usize| some.contains(at);
+            grown = grown
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| among(at))
+                .map(|(_, shelf)| shelf)
+                .collect();
+        }
+        for effect in &effects {
+            let Some(sum) = grown.get_mut(&(effect.place, effect.sku)) else {
+                continue;
+            };
             let row = self.row(snapshot, replica, effect.place, effect.sku)?;
             let before = Growth::of(row);
             let _refused_moves_nothing = effect.verb.apply(row, &Shelf::default());
             let growth = Growth::of(row).since(before);
-            let sum = grown.entry((effect.place, effect.sku)).or_default();
             *sum = sum.and(growth);
         }
         let mut steps = Vec::with_capacity(grown.len());
@@ -166,7 +208,7 @@ impl HistoryFold {
             };
             steps.push((place, sku.clone(), step));
         }
-        Ok(steps)
+        Ok(Followed { steps, shelves })
     }
 
     /// The rows that were met, which are not empty.

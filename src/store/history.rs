@@ -27,6 +27,26 @@ pub struct HistoryRow {
     pub reserved: Quantity,
 }
 
+/// How far the history has followed the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryCursor {
+    /// The last record that it has whole.
+    pub through: Position,
+    /// Of the next record it has so many shelves, by their order of place and SKU.
+    pub shelves: usize,
+}
+
+impl HistoryCursor {
+    /// Before the first record.
+    pub(crate) const START: Self = Self::through(Position::NONE);
+
+    /// Behind a whole record.
+    #[must_use]
+    pub const fn through(through: Position) -> Self {
+        Self { through, shelves: 0 }
+    }
+}
+
 /// Many steps of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistorySum {
@@ -47,12 +67,20 @@ const ROW: &str = "SELECT position, kind, at_ms, added, removed, held, freed, gi
 const SUMS: &str = "sum(added), sum(removed), sum(held), sum(freed), sum(given), sum(accepted), sum(debt), sum(repaid)";
 
 impl Snapshot<'_> {
-    /// The last record that the history has.
+    /// The last record that the history has whole.
     pub(crate) fn history_through(&self) -> Result<Position, StorageError> {
-        let found = self.one("SELECT position FROM history_cursor", (), |row| {
-            row.get(0).map(Position)
+        Ok(self.history_cursor()?.through)
+    }
+
+    /// How far the history has followed.
+    pub(crate) fn history_cursor(&self) -> Result<HistoryCursor, StorageError> {
+        let found = self.one("SELECT position, shelves FROM history_cursor", (), |row| {
+            Ok(HistoryCursor {
+                through: Position(row.get(0)?),
+                shelves: usize::try_from(row.get::<_, i64>(1)?).unwrap_or_default(),
+            })
         })?;
-        Ok(found.unwrap_or(Position::NONE))
+        Ok(found.unwrap_or(HistoryCursor::START))
     }
 
     /// The last record of all.
@@ -219,10 +247,10 @@ impl WriteTransaction<'_> {
     }
 
     /// Says how far the history has followed.
-    pub(crate) fn set_history_through(&mut self, through: Position) -> Result<(), StorageError> {
-        let sql = "INSERT INTO history_cursor (one, position) VALUES (1, ?1) \
-            ON CONFLICT (one) DO UPDATE SET position = excluded.position";
-        self.write(sql, (through.0,))?;
+    pub(crate) fn set_history_cursor(&mut self, cursor: HistoryCursor) -> Result<(), StorageError> {
+        let sql = "INSERT INTO history_cursor (one, position, shelves) VALUES (1, ?1, ?2) \
+            ON CONFLICT (one) DO UPDATE SET position = excluded.position, shelves = excluded.shelves";
+        self.write(sql, (cursor.through.0, row_count(cursor.shelves as u64)))?;
         Ok(())
     }
 
@@ -249,7 +277,7 @@ impl WriteTransaction<'_> {
         self.write("DELETE FROM history", ())?;
         self.write("DELETE FROM shelf_followed", ())?;
         self.write("INSERT INTO shelf_followed SELECT * FROM shelf_base", ())?;
-        self.set_history_through(Position::NONE)
+        self.set_history_cursor(HistoryCursor::START)
     }
 }
 

@@ -63,7 +63,7 @@ pub use documents::{DayTotals, Document, DocumentKind};
 pub use error::{Failure, StorageError};
 pub use feeds::{CATALOG_FEED, PRICES_FEED};
 pub use following::{DiskState, Following, Succeeded, disk_state, move_succeeded_aside};
-pub use history::{HistoryRow, HistorySum};
+pub use history::{HistoryCursor, HistoryRow, HistorySum};
 pub use holds::{HoldRow, RunningClock};
 pub use idempotency::{Answer, Answered, Fingerprint, IDEMPOTENCY_DAYS, IdempotencyKey, IdempotencyKeyError};
 pub use incarnations::{IncarnationRow, Left};

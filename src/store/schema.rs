@@ -25,6 +25,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0018_counts.sql")),
     M::up(include_str!("../../migrations/node/0020_known_at_mark.sql")),
     M::up(include_str!("../../migrations/node/0021_early_answers.sql")),
+    M::up(include_str!("../../migrations/node/0022_history_in_parts.sql")),
 ];
 
 /// The version that this program writes.

@@ -6,12 +6,12 @@ use finalmarket::domain::stock::{
     Account, HoldLine, HoldPurpose, MovementKind, Place, StatementHead, StepKind, statement,
 };
 use finalmarket::operations::{
-    HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, explain, hold, prune_before, receive, reincarnate,
-    release_hold, repair, save_ack, verify,
+    HoldCommand, ReceiveAmount, ReceiveCommand, ReceiveLine, explain, follow_history, hold, import_catalog,
+    prune_before, receive, reincarnate, release_hold, repair, save_ack, verify,
 };
 use finalmarket::store::{Device, HoldRow, TokenHash};
 
-use crate::shop::{DAY_MS, Shop, command, incarnation_seed, line, node, request};
+use crate::shop::{DAY_MS, Shop, command, incarnation_seed, item, line, node, request};
 
 fn moved(shop: &mut Shop, kind: MovementKind, reference: &str, sku: &str, change: &str) {
     let movement = ReceiveCommand {
@@ -216,4 +216,58 @@ fn a_branch_that_was_left_counts_in_its_copies() {
     assert_eq!(explained.replicas.len(), 2);
     assert_eq!(explained.places.len(), 1);
     assert_eq!(explained.places[0].place, Place::Sellable);
+}
+
+#[test]
+fn a_long_delivery_is_followed_in_parts_and_the_books_are_sound_between_them() {
+    let mut shop = Shop::new();
+    let goods: Vec<_> = (0..150)
+        .map(|number| item(&format!("part-{number:03}"), "A part", "1.00"))
+        .collect();
+    shop.write(|tx, _| import_catalog(tx, &goods)).unwrap();
+    shop.follow();
+    let line = |number: u32| ReceiveLine {
+        sku: format!("part-{number:03}").parse().unwrap(),
+        amount: ReceiveAmount::By("2".parse().unwrap()),
+    };
+    let delivery = ReceiveCommand {
+        kind: MovementKind::Receipt,
+        reference: None,
+        lines: (0..150).map(line).collect(),
+    };
+    let now = shop.now();
+    let request = request(&Device::operator(TokenHash::of("t")), &delivery, None);
+    shop.core.run(|tx| receive(tx, now, &request, &delivery)).unwrap();
+    moved(&mut shop, MovementKind::Receipt, "one more", "part-000", "1");
+
+    let mut steps = Vec::new();
+    loop {
+        let more = shop
+            .write(|tx, _| {
+                let last = tx.last_position()?;
+                follow_history(tx, last)
+            })
+            .unwrap();
+        let verified = shop.core.read(|snapshot| verify(snapshot, |_, _| {})).unwrap();
+        assert_eq!(verified.differences, []);
+        steps.push(more);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(steps.len(), 3, "64 items, 64 items, and the rest with the correction");
+    let told = |sku: &str| {
+        let sku = sku.parse().unwrap();
+        let newest = |snapshot: &finalmarket::store::Snapshot<'_>| snapshot.history(Place::Sellable, &sku, None, 9);
+        let history = shop.core.read(newest).unwrap();
+        history
+            .iter()
+            .map(|step| step.on_hand.thousandths())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (told("part-000"), told("part-149")),
+        (vec![3_000, 2_000], vec![2_000]),
+        "the newest first"
+    );
 }

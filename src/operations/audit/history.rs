@@ -1,13 +1,13 @@
 //! Compares the history of shelves with what the journal says, as far as it has followed.
 
 use super::difference::Difference;
-use crate::operations::follow_history::{HistoryFold, Lives};
-use crate::store::{JournalRow, Position, Rows, Snapshot, StorageError};
+use crate::operations::follow_history::{ALL_SHELVES, HistoryFold, Lives};
+use crate::store::{HistoryCursor, JournalRow, Rows, Snapshot, StorageError};
 
 /// The history as the journal says, over all incarnations.
 pub(in crate::operations) struct HistoryCheck {
     /// How far the stored one has followed; it says nothing of what is behind.
-    through: Position,
+    cursor: HistoryCursor,
     lives: Lives,
     fold: HistoryFold,
     steps: u64,
@@ -17,7 +17,7 @@ impl HistoryCheck {
     /// From what the pruned records had done.
     pub(in crate::operations) fn new(snapshot: &Snapshot<'_>) -> Result<Self, StorageError> {
         Ok(Self {
-            through: snapshot.history_through()?,
+            cursor: snapshot.history_cursor()?,
             lives: Lives::read(snapshot)?,
             fold: HistoryFold::over(Rows::Base),
             steps: 0,
@@ -31,10 +31,16 @@ impl HistoryCheck {
         found: &JournalRow,
         mut differs: impl FnMut(Difference),
     ) -> Result<(), StorageError> {
-        if found.position > self.through {
+        let shelves = if found.position <= self.cursor.through {
+            ALL_SHELVES
+        } else {
+            // Of the record that it is at it may have some.
+            0..std::mem::take(&mut self.cursor.shelves)
+        };
+        if shelves.is_empty() {
             return Ok(());
         }
-        for (place, sku, step) in self.fold.record(snapshot, &self.lives, found)? {
+        for (place, sku, step) in self.fold.record(snapshot, &self.lives, found, shelves)?.steps {
             self.steps += 1;
             if snapshot.history_row(place, &sku, found.position)? != Some(step) {
                 let position = found.position.get();
