@@ -38,11 +38,18 @@ impl Book {
             self.stock_after_ms = now_ms + stock_retry_ms;
             // The row may have been told before this word of it, and customers here may have taken of it since.
             let gained = (self.risen + self.rises(figures)).saturating_sub(ask.risen);
-            // Whoever gave all that it was asked for may have more.
+            if let Some((_, rights)) = self.known.iter_mut().find(|(of, _)| of == from) {
+                // Whoever gave all that it was asked for may have more.
+                *rights = if gained < ask.needed {
+                    rights.saturating_sub(gained)
+                } else {
+                    (*rights).max(gained.saturating_mul(4))
+                };
+            }
             if gained < ask.needed {
                 self.note_word(from, ask.word_at(now_ms));
-            } else if let Some((_, rights)) = self.known.iter_mut().find(|(of, _)| of == from) {
-                *rights = (*rights).max(gained.saturating_mul(4));
+            } else if let Some(word) = self.words.iter_mut().find(|word| word.of == *from) {
+                word.had = 0;
             }
         }
     }
@@ -55,8 +62,25 @@ impl Book {
 
     fn note_word(&mut self, of: &ReplicaId, stamp: u64) {
         let stamp = stamp.max(self.word_of(of));
+        let had = self.known_of(of);
         self.words.retain(|word| word.of != *of);
-        self.words.push(Word { of: of.clone(), stamp });
+        self.words.push(Word {
+            of: of.clone(),
+            stamp,
+            had,
+        });
+    }
+
+    /// What a child is known to have.
+    fn known_of(&self, child: &ReplicaId) -> u64 {
+        let known = self.known.iter().find(|(id, _)| id == child);
+        known.map_or(0, |(_, parts)| *parts)
+    }
+
+    /// What a child may be asked for with some hope: what it had when it gave nothing is spoken for.
+    fn hoped_of(&self, child: &ReplicaId) -> u64 {
+        let word = self.words.iter().find(|word| word.of == *child);
+        self.known_of(child).saturating_sub(word.map_or(0, |word| word.had))
     }
 
     /// Repeats what was not answered, and gives up what was not answered in time.
@@ -143,14 +167,9 @@ impl Book {
             self.look_up(desk);
             return;
         }
-        let known = |of: &ReplicaId| {
-            self.known
-                .iter()
-                .find(|(id, _)| id == of)
-                .map_or(0, |(_, parts)| *parts)
-        };
-        let mut children: Vec<(u64, ReplicaId)> = desk.children().map(|id| (known(id), id.clone())).collect();
-        children.sort_by_key(|(rights, _)| std::cmp::Reverse(*rights));
+        // Among equals whoever was not asked for the longest time: where there is little room for words, all get their turn.
+        let mut children: Vec<(u64, ReplicaId)> = desk.children().map(|id| (self.hoped_of(id), id.clone())).collect();
+        children.sort_by_key(|(rights, id)| (std::cmp::Reverse(*rights), self.word_of(id)));
         for (rights, child) in children.iter().filter(|(rights, _)| *rights > 0) {
             self.ask_one(desk, child, *rights);
         }

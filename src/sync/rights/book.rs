@@ -73,6 +73,8 @@ pub(super) struct Ask {
 pub(super) struct Word {
     pub of: ReplicaId,
     pub stamp: u64,
+    /// What it was known to have then, in vain: its own customers wait for that.
+    pub had: u64,
 }
 
 /// Our last word to a neighbour.

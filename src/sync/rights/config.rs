@@ -117,7 +117,7 @@ impl RightsConfig {
             debt_retry_ms_max: 60_000,
             grant_repeat_ms: 1_000,
             grant_repeat_ms_max: 30_000,
-            messages_per_second_max: 200,
+            messages_per_second_max: 1_000,
             shelves_max: 20_000,
         }
     }

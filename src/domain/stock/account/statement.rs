@@ -268,7 +268,7 @@ fn ended(text: &mut Text, account: &Account) {
     if ended.is_empty() {
         return;
     }
-    text.heading("HOLDS THAT ENDED, of the movements that are listed below, the newest first");
+    text.heading("HOLDS THAT ENDED, of the movements that are listed below, in the same order");
     for hold in ended {
         text.line(ended_line(hold));
     }
@@ -288,8 +288,8 @@ fn ended_line(EndedHold { id, end, opened }: EndedHold<'_>) -> String {
             quantity(growth.removed),
             end.particulars.why.as_deref().unwrap_or("a transfer")
         ),
-        StepKind::HoldReleased => "released: its units can be promised again".into(),
-        StepKind::HoldExpired => "run out: its units can be promised again".into(),
+        StepKind::HoldReleased => "released: its units repay debt first, and can then be promised again".into(),
+        StepKind::HoldExpired => "run out: its units repay debt first, and can then be promised again".into(),
         _ => format!(
             "handed on with its rights {}",
             end.particulars.why.as_deref().unwrap_or_default()
@@ -385,7 +385,7 @@ fn debt(text: &mut Text, account: &Account) {
         return;
     }
     text.line(format!(
-        "  made {} - repaid {} = {} units owed (the oldest is repaid first)",
+        "  made {} - repaid {} = {} units owed (the oldest is repaid first: by goods that come in, holds that end, rights that others send)",
         quantity(total.debt),
         quantity(total.repaid),
         total.owed()
@@ -447,9 +447,10 @@ fn sums(text: &mut Text, account: &Account) {
         total.on_hand()
     ));
     let none = if available < Quantity::ZERO {
-        " (shown as 0)"
+        let short = minus(Quantity::ZERO, available);
+        format!(" (shown as 0): {short} units are promised that are not there")
     } else {
-        ""
+        String::new()
     };
     text.line(format!(
         "  on hand {} - reserved {} = {available} units available{none}",

@@ -126,3 +126,26 @@ fn where_half_of_the_time_is_over_all_are_asked_at_once() {
         assert!(asked.contains(&child.to_owned()), "{asked:?}");
     }
 }
+
+#[test]
+fn who_gave_nothing_of_what_it_has_is_asked_last_and_counted_on_no_more() {
+    let mut bench = Bench::new(RightsConfig::store(), 3, 0);
+    bench.known = [(0, 9), (1, 5), (2, 2)]
+        .map(|(child, n)| (replica(&format!("child-{child}")), units(n)))
+        .into();
+    let asked = |outputs: &[Output]| -> Vec<(String, Amount)> {
+        let requests = requests(outputs).into_iter();
+        requests.map(|(to, _, needed)| (to, needed)).collect()
+    };
+    let number = |outputs: &[Output]| requests(outputs)[0].1;
+    let first = bench.want(0, 1, 4);
+    let first = bench.nothing(10, "parent", number(&first));
+    assert_eq!(asked(&first), [("child-0".to_owned(), units(4))]);
+    let next = bench.nothing(20, "child-0", number(&first));
+    assert_eq!(asked(&next), [("child-1".to_owned(), units(4))]);
+    // Its rows still say that it has nine: its own customers wait for them.
+    let second = bench.want(100, 2, 3);
+    let second = bench.nothing(110, "parent", number(&second));
+    let wanted = [("child-2".to_owned(), units(2)), ("child-0".to_owned(), units(1))];
+    assert_eq!(asked(&second), wanted);
+}

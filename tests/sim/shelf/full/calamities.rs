@@ -105,6 +105,11 @@ impl World {
 
     /// Ends a life: what nobody has of it is lost, with the promises that only it knew of.
     fn ends_life(&mut self, life: Life, head: u64) {
+        // A disk that moved, was retired and is restored before it is started again ends no life: that one's parent has
+        // all of it and has closed its rows.
+        if self.model.is_retired(life) {
+            return;
+        }
         let record = &mut self.lives[life];
         let head = usize::try_from(head).unwrap_or(usize::MAX).min(record.past.len() - 1);
         let (model_seq, rows) = record.past[head].clone();

@@ -282,7 +282,11 @@ impl World {
         if !under_way.is_empty() {
             return Some(format!("grants are not taken over: {}", under_way.join("; ")));
         }
-        let over = |life: &Life| self.lives[*life].over && !self.model.is_retired(*life);
+        // Of a life that ended before anybody had heard of it there is nothing to retire.
+        let over = |life: &Life| {
+            let of = &self.lives[*life];
+            of.over && of.seq > 0 && !self.model.is_retired(*life)
+        };
         if let Some(life) = (0..self.lives.len()).find(over) {
             return Some(format!("life {life} is over, and its parent has not all of it"));
         }

@@ -15,7 +15,7 @@ pub(super) fn movements(text: &mut Text, place: &PlaceAccount) {
         ", which are all that are kept"
     };
     text.heading(format!(
-        "THE LAST {} MOVEMENTS of goods {}, the newest first{older}",
+        "THE LAST {} MOVEMENTS of goods {}, as they became known here, the last first{older}",
         place.steps.len(),
         place_words(place.place)
     ));
