@@ -126,4 +126,15 @@ pub const SHELF: &[(u64, &str)] = &[
         374,
         "a store asked its kiosks one after the other, each for what was believed to be there, until the time was over",
     ),
+    (
+        2404,
+        "in a rush of fifty kiosks for the last units the store had no room left to ask one that had some",
+    ),
+    (2926, "the same"),
+    (
+        3854,
+        "the same, while it asked again and again one that had rights which its own customers waited for",
+    ),
+    (4630, "the same"),
+    (6199, "the same"),
 ];
