@@ -20,7 +20,8 @@ use super::promise::{Checked, Promise, Violation};
 use super::requests::DocId;
 use super::world::World;
 
-/// Within so much simulated time everything must be at rest once the trouble is over.
+/// Within so much simulated time everything must be at rest once the trouble is over, and what is pending then must have
+/// gone up one by one.
 const PEACE_MS_MAX: u64 = 600_000;
 /// Bytes that a node may say beyond what its records need: introductions, batches under way when a connection broke.
 const BYTES_BASE: u64 = 60_000;
@@ -104,7 +105,8 @@ impl World {
 
     /// Goes on until nothing is left to happen.
     fn rest(&mut self, when: &str) -> Checked {
-        let until_ms = self.now_ms + PEACE_MS_MAX;
+        let one_ms = 2 * (self.options.delay_ms.1 + self.options.commit_ms_max);
+        let until_ms = self.now_ms + PEACE_MS_MAX + self.pending() * one_ms;
         // A headquarters that has forgotten a session goes on with its feeds when the node introduces itself again.
         let refreshed_ms = self.now_ms + self.options.refresh_ms + 20_000;
         while !(self.now_ms >= refreshed_ms && self.is_at_rest()) && self.step(until_ms)? {
