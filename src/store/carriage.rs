@@ -313,10 +313,9 @@ impl WriteTransaction<'_> {
             let mut merged = known.clone().unwrap_or_default();
             merged.merge(row);
             if known.as_ref() != Some(&merged) {
-                let key = (Place::Sellable, sku, replica);
-                self.put_shelf_row(Rows::Now, key, &merged, Position::NONE)?;
-                self.stock_changed(sku);
-                self.put_alert_due(sku)?;
+                // Its journal may come yet, and begin before what the document contains: a kiosk's at a promoted standby.
+                let contains = if merged == *row { through } else { 0 };
+                self.put_kiosk_row((Place::Sellable, sku, replica), &merged, contains)?;
             }
         }
         Ok(())

@@ -44,6 +44,8 @@ impl KioskRows {
             let key = (effect.place, effect.sku.clone());
             let mut row = match self.rows.remove(&key) {
                 Some((row, _)) => row,
+                // A document has brought the row as it was behind this record: what the record did is in it.
+                None if tx.kiosk_row_seq(effect.place, effect.sku, self.replica)? >= seq => continue,
                 None => tx
                     .shelf_row(Rows::Now, effect.place, effect.sku, self.replica)?
                     .unwrap_or_default(),
