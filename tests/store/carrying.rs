@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 
 use finalmarket::domain::escrow::ReplicaId;
 use finalmarket::domain::ids::NodeId;
+use finalmarket::domain::stock::Place;
 use finalmarket::operations::relay::{ChildBatch, introduce_child, read_child_batch, take_child_batch};
 use finalmarket::operations::{import_catalog, load_batch, streams};
 use finalmarket::store::{Device, Failure, NewNode, StorageError, StoreOptions, WriterCore};
 use finalmarket::sync::carriage::{
-    Archive as _, Carrier, CarrierLimits, Child, Input, Link, Neighbour, Output, Work, perform,
+    Archive as _, Carrier, CarrierLimits, Child, Input, Keep, Link, Neighbour, Output, Work, perform,
 };
 use finalmarket::sync::wire::{Hello, ShelfMessage, WIRE_VERSION};
 use tempfile::TempDir;
@@ -315,4 +316,37 @@ fn a_kiosks_rows_wait_on_the_stores_disk_for_its_journal() {
     // And it is there after a restart, without a word more.
     let [_, store] = pair.ends;
     assert_eq!(store.restart(NAMES[STORE]).shop.stock("1001"), -3_000);
+}
+
+#[test]
+fn what_a_document_has_brought_of_a_kiosks_rows_is_not_moved_again_by_its_journal() {
+    let mut pair = Pair::open();
+    for _ in 0..3 {
+        pair.ends[KIOSK].sell();
+    }
+    // A standby that takes its store's place hears of the rows from headquarters, before the kiosk finds it.
+    let kiosk = &pair.ends[KIOSK].shop.core;
+    let (known, _) = kiosk.read(streams).unwrap();
+    let (sku, own) = ("1001".parse().unwrap(), pair.ends[KIOSK].replica());
+    let row = kiosk
+        .read(|snapshot| snapshot.shelf(Place::Sellable, &sku))
+        .unwrap()
+        .row(&own)
+        .cloned()
+        .unwrap();
+    let rows = Keep::Rows {
+        site: "store_1".parse().unwrap(),
+        writer: own,
+        through: known.last().unwrap().head.head.seq,
+        kept: false,
+        rows: vec![(sku, row)],
+    };
+    let store = &mut pair.ends[STORE].shop;
+    store.write(|tx, _| tx.keep_documents(&[rows])).unwrap();
+    assert_eq!(store.stock("1001"), -3_000);
+    pair.relay_journal();
+    assert_eq!(pair.ends[STORE].shop.stock("1001"), -3_000);
+    pair.ends[KIOSK].sell();
+    pair.relay_journal();
+    assert_eq!(pair.ends[STORE].shop.stock("1001"), -4_000, "and goes on from there");
 }
