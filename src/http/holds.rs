@@ -151,17 +151,14 @@ pub(super) async fn create(
     };
     let first = opening.open(&api).await;
     let kept = match (&api.rights, first) {
-        (Some(rights), Err(Failure::Refused(KeptRefusal::Refused(HoldRefusal::NotEnough(short))))) => {
+        (Some(rights), Err(Failure::Refused(KeptRefusal::Refused(HoldRefusal::NotEnough(_))))) => {
             rights.demand(lines.iter().cloned());
             // Whoever has rights to spare is asked, for a moment. They are kept for this hold until it is open.
-            match rights.want(lines).await {
-                Some(ready) => {
-                    let opened = opening.open(&api).await;
-                    drop(ready);
-                    opened?
-                }
-                None => return Err(HoldRefusal::NotEnough(short).into()),
-            }
+            // Where nobody had any, some may have come by another way meanwhile: the row decides.
+            let ready = rights.want(lines).await;
+            let opened = opening.open(&api).await;
+            drop(ready);
+            opened?
         }
         (Some(rights), Ok(kept)) => {
             if !kept.repeated {

@@ -83,6 +83,18 @@ pub(super) struct Answered {
     pub to: ReplicaId,
     pub id: u64,
     pub nothing: bool,
+    /// What customers or debt wanted and did not get; none where they got it or only stock was wanted.
+    pub missed: Option<Missed>,
+}
+
+/// What a neighbour wanted in vain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Missed {
+    pub needed: u64,
+    /// Less is of no use to it.
+    pub least: u64,
+    /// When it was told that there is nothing.
+    pub at_ms: u64,
 }
 
 /// A grant that the caller is to commit.

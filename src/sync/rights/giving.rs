@@ -1,6 +1,6 @@
 //! Answering neighbours, and repeating grants until they are taken over.
 
-use super::book::{Answered, Book, Claim, Delivery, Desk, Giving};
+use super::book::{Answered, Book, Claim, Delivery, Desk, Giving, Missed};
 use super::message::{Answer, Purpose, Request, RightsMessage};
 use super::outputs::Output;
 use super::policy;
@@ -203,9 +203,34 @@ impl Book {
             to: claim.from.clone(),
             id: claim.id,
             nothing,
+            missed: (nothing && claim.purpose != Purpose::Stock).then_some(Missed {
+                needed: claim.needed,
+                least: claim.least,
+                at_ms: desk.now_ms,
+            }),
         });
         if !nothing {
             self.give(desk, claim.from, parts, Some(claim.id));
+        }
+    }
+
+    /// The parent was told a moment ago that there is nothing, because customers here waited for it. Where those have gone
+    /// without, it lies idle here while the parent's others are asked first, so it goes up without being asked again.
+    pub(super) fn give_what_was_missed(&mut self, desk: &mut Desk<'_>) {
+        let Some(parent) = desk.parent().cloned() else { return };
+        let Some(last) = self.answered.iter_mut().find(|old| old.to == parent) else {
+            return;
+        };
+        let Some(missed) = last.missed else { return };
+        if desk.now_ms > missed.at_ms.saturating_add(desk.config.wait_ms) {
+            last.missed = None;
+            return;
+        }
+        let spare = policy::spare_for_customer(self.available(), desk.terms.floor.parts());
+        if spare > 0 && spare >= missed.least && self.giving.is_empty() {
+            // Asked again, it is looked at afresh.
+            self.answered.retain(|old| old.to != parent);
+            self.give(desk, parent, spare.min(missed.needed), None);
         }
     }
 

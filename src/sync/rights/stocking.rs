@@ -12,6 +12,7 @@ impl Book {
             self.surplus_since_ms = None;
             return;
         }
+        self.give_what_was_missed(desk);
         let target = self.target(desk.now_ms, desk.terms);
         let available = self.available();
         if self.lacks_stock(desk.now_ms, desk.config, desk.terms) {

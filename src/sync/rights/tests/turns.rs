@@ -149,3 +149,28 @@ fn who_gave_nothing_of_what_it_has_is_asked_last_and_counted_on_no_more() {
     let wanted = [("child-2".to_owned(), units(2)), ("child-0".to_owned(), units(1))];
     assert_eq!(asked(&second), wanted);
 }
+
+#[test]
+fn what_lies_idle_after_a_parent_asked_in_vain_goes_up_without_being_asked_again() {
+    let mut bench = Bench::new(RightsConfig::kiosk(), 0, 41);
+    let gives = |outputs: &[Output]| -> Vec<(String, Amount)> {
+        let give = |output: &Output| match output {
+            Output::Give { to, amount, .. } => Some((to.node.to_string(), *amount)),
+            _ => None,
+        };
+        outputs.iter().filter_map(give).collect()
+    };
+    bench.want(0, 1, 76);
+    // The own customer waits for all of it.
+    let few = Request {
+        least: units(1),
+        wait_ms: 20,
+        ..request(7, Purpose::Customer, 1_000)
+    };
+    assert_eq!(gives(&bench.ask(1_900, "parent", few)), []);
+    assert_eq!(gives(&bench.after(1_920, Input::Timeout)), []);
+    // The own customer goes without: the parent's need not.
+    let refused = bench.after(2_000, Input::Timeout);
+    assert!(refused.contains(&resolved(1, Resolution::Refused)), "{refused:?}");
+    assert_eq!(gives(&refused), [("parent".to_owned(), units(41))]);
+}

@@ -172,11 +172,11 @@ impl World {
         };
         let waiting = process.waiting.remove(place);
         self.moved.insert(self.nodes.len());
-        if resolution == Resolution::Refused {
-            return self.is_refused(Seat::Headquarters, &waiting);
-        }
+        // A refusal is tried once more, as the product does: some may have come by another way.
         let opened = self.hq_opens_hold(&waiting.key, &waiting.lines, waiting.lifetime_ms);
-        self.tell_hq(Inner::Rights(site.clone(), Input::Closed { need }));
+        if resolution == Resolution::Ready {
+            self.tell_hq(Inner::Rights(site.clone(), Input::Closed { need }));
+        }
         if opened == Some(false) {
             self.is_refused(Seat::Headquarters, &waiting);
         }

@@ -284,12 +284,11 @@ impl World {
         };
         let waiting = process.waiting.remove(place);
         self.moved.insert(at);
-        if resolution == Resolution::Refused {
-            self.is_refused(super::world::Seat::Node(at), &waiting);
-            return;
-        }
+        // A refusal is tried once more, as the product does: some may have come by another way.
         let opened = self.open_hold(at, &waiting.key, &waiting.lines, waiting.lifetime_ms);
-        self.tell(at, Inner::Rights(Input::Closed { need }));
+        if resolution == Resolution::Ready {
+            self.tell(at, Inner::Rights(Input::Closed { need }));
+        }
         if opened == Some(false) {
             self.is_refused(super::world::Seat::Node(at), &waiting);
         }
