@@ -87,7 +87,7 @@ impl RightsLoop {
             own,
         };
         let mut holds_due = tokio::time::interval(HOLDS_EVERY);
-        let rows = self.rows_at_start().await.into_iter();
+        let rows = self.own_rows().await.into_iter();
         let mut inputs: Vec<_> = rows.map(|(site, input)| (site, found(input))).collect();
         loop {
             for (site, input) in std::mem::take(&mut inputs) {
@@ -103,7 +103,7 @@ impl RightsLoop {
                     Ok(Happening::Rights(moved)) => self.on_moved(&mut running, moved).await,
                     Ok(_) => Vec::new(),
                     // What was missed is asked for, or granted, again.
-                    Err(RecvError::Lagged(_)) => self.rows_at_start().await,
+                    Err(RecvError::Lagged(_)) => self.own_rows().await,
                     Err(RecvError::Closed) => return,
                 },
                 _ = holds_due.tick() => self.expire().await,
@@ -119,7 +119,7 @@ impl RightsLoop {
         self.settings.over(RightsConfig::headquarters(), site)
     }
 
-    async fn rows_at_start(&self) -> Vec<(SiteId, Input)> {
+    async fn own_rows(&self) -> Vec<(SiteId, Input)> {
         let rows = self.ask(|headquarters| headquarters.own_rows()).await;
         let rows = rows.unwrap_or_default().into_iter();
         rows.map(|(site, sku, row)| row_of(site, sku, &row)).collect()
@@ -266,7 +266,7 @@ impl RightsLoop {
                     inputs.extend(gone.map(|peer| (peer.site, Input::Disconnected { peer: peer.replica })));
                 }
                 // What it owed is headquarters' debt now, which asks others of its site for rights.
-                inputs.extend(self.rows_at_start().await);
+                inputs.extend(self.own_rows().await);
                 inputs
             }
             RightsMoved::Posted { site, skus } => {

@@ -82,7 +82,7 @@ impl RightsLoop {
         let mut knows_rows = false;
         loop {
             if !knows_rows && running.has_peers() {
-                inputs.extend(self.rows_at_start().await);
+                inputs.extend(self.own_rows().await);
                 knows_rows = true;
             }
             for input in std::mem::take(&mut inputs) {
@@ -117,7 +117,7 @@ impl RightsLoop {
         }
     }
 
-    async fn rows_at_start(&self) -> Vec<Input> {
+    async fn own_rows(&self) -> Vec<Input> {
         let kept: Vec<Sku> = self.config.kept_items().cloned().collect();
         let read = move |snapshot: &Snapshot<'_>| {
             let mut rows = own_rows(snapshot)?;

@@ -2,8 +2,8 @@
 //!
 //! SQLite can begin its log anew only when all of it has been written back at the moment at which a transaction begins,
 //! and a busy writer always adds to it. So the bulk is written back by a thread of its own while sales go on, and the
-//! writer itself does only what came in meanwhile. Left to SQLite, the writer would do all of it: 30 ms and more during
-//! which every till waits, more than once a second at 64 tills.
+//! writer itself does only what came in meanwhile. Left to SQLite, the writer would do all of it, several times a
+//! second at 64 tills, and every till waits meanwhile.
 
 use std::cell::Cell;
 use std::sync::Arc;
