@@ -57,6 +57,13 @@ fn seeds_of_the_shelf_level_that_once_failed_stay_green() {
         let result = shelf::runner::run_seed(*seed, None);
         assert!(result.is_ok(), "shelf level, seed {seed} ({reason}): {result:?}");
     }
+    for (seed, reason) in regressions::SHELF_FULL {
+        let result = shelf::full::run::run_seed(*seed, None);
+        assert!(
+            result.is_ok(),
+            "shelf level on real disks, seed {seed} ({reason}): {result:?}"
+        );
+    }
 }
 
 #[test]

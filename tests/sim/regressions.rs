@@ -137,4 +137,21 @@ pub const SHELF: &[(u64, &str)] = &[
     ),
     (4630, "the same"),
     (6199, "the same"),
+    (
+        9622,
+        "a kiosk whose own customer went without kept what its store had asked it for in vain",
+    ),
+];
+
+/// Of the shelf level on real disks.
+pub const SHELF_FULL: &[(u64, &str)] = &[
+    (
+        12,
+        "a disk that moved, was retired and then restored ended its life twice, in the model",
+    ),
+    (30, "a life of which nobody had heard was retired, by the model"),
+    (
+        59,
+        "a hold was refused for want of anybody to ask in the instant in which an operator released what it wanted",
+    ),
 ];
