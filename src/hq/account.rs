@@ -18,8 +18,8 @@ use crate::domain::escrow::ReplicaId;
 use crate::domain::ids::{NodeId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::{
-    Account, DebtAccount, Growth, HoldAccount, JournalAccount, KindSum, Part, Particulars, Place, PlaceAccount, Reach,
-    ReplicaAccount, Step, StepKind, debts, quantity,
+    Account, DebtAccount, Growth, HoldAccount, JournalAccount, KindSum, OpenDebts, Part, Particulars, Place,
+    PlaceAccount, Reach, ReplicaAccount, Step, StepKind, debts, quantity,
 };
 use crate::sync::wire::Slot;
 
@@ -27,6 +27,9 @@ use crate::sync::wire::Slot;
 const SETTLING_MAX: usize = 200;
 /// How many steps it looks through for them.
 const LOOKED_THROUGH_MAX: usize = 20_000;
+
+/// How many unpacked batches are kept from one shelf's debts to the next's; each is up to 64 KiB packed.
+const BATCHES_KEPT_MAX: usize = 32;
 
 /// A page of a shelf's history, the newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,25 +85,33 @@ impl Headquarters {
     }
 }
 
-/// The documents whose debt at a site is open, the oldest first, as far as they are known.
-///
-/// # Errors
-/// Where storage fails.
-pub(super) fn owed_documents(
-    reading: &Reading<'_>,
-    headquarters: &NodeId,
-    site: &SiteId,
-    sku: &Sku,
-) -> Result<Vec<String>, StorageError> {
-    let key = (site, Place::Sellable, sku);
-    let folded = reading.all_folded(key)?;
-    let debts = Reader::of(reading, headquarters)?.debts(key, &folded)?;
-    let owed = debts.into_iter().filter(|debt| debt.owed != Quantity::ZERO);
-    let named = owed.map(|debt| {
-        let (document, node) = (debt.step.particulars.document, debt.step.node);
-        document.unwrap_or_else(|| format!("a record of {node}"))
-    });
-    Ok(named.collect())
+/// Says which documents made open debts. Records that were read for one shelf serve the next ones.
+pub(super) struct DebtReader<'r, 'c>(Reader<'r, 'c>);
+
+impl<'r, 'c> DebtReader<'r, 'c> {
+    pub fn of(reading: &'r Reading<'c>, headquarters: &'r NodeId) -> Result<Self, StorageError> {
+        Reader::of(reading, headquarters).map(Self)
+    }
+
+    /// The documents whose debt at a site is open, as far as they are known.
+    pub fn open(&mut self, site: &SiteId, sku: &Sku) -> Result<OpenDebts, StorageError> {
+        let Self(reader) = self;
+        let key = (site, Place::Sellable, sku);
+        let folded = reader.reading.all_folded(key)?;
+        let (debts, kept) = reader.bare_debts(key, &folded)?;
+        let mut open = debts.into_iter().filter(|debt| debt.owed != Quantity::ZERO);
+        let mut named = Vec::new();
+        for mut debt in open.by_ref().take(OpenDebts::NAMED_MAX) {
+            reader.read_particulars(&mut debt.step, &kept)?;
+            let (document, node) = (debt.step.particulars.document, debt.step.node);
+            named.push(document.unwrap_or_else(|| format!("a record of {node}")));
+        }
+        let more = open.count();
+        if reader.batches.len() > BATCHES_KEPT_MAX {
+            reader.batches.clear();
+        }
+        Ok(OpenDebts { named, more })
+    }
 }
 
 /// Reads records for steps: a batch that was unpacked serves all of its records.
@@ -114,6 +125,9 @@ struct Reader<'r, 'c> {
 }
 
 type Key<'a> = (&'a SiteId, Place, &'a Sku);
+
+/// Where the ledger keeps the records of steps, by the steps' numbers.
+type KeptRecords = HashMap<i64, (OriginId, u64)>;
 
 impl<'r, 'c> Reader<'r, 'c> {
     fn of(reading: &'r Reading<'c>, headquarters: &'r NodeId) -> Result<Self, StorageError> {
@@ -223,10 +237,19 @@ impl<'r, 'c> Reader<'r, 'c> {
     }
 
     fn step(&mut self, placed: &PlacedStep) -> Result<Step, StorageError> {
+        let (origin, seq) = placed.step.kept;
+        let particulars = self.particulars(OriginId(origin), seq)?;
+        Ok(Step {
+            particulars,
+            ..self.bare_step(placed)?
+        })
+    }
+
+    /// A step without what its record says of itself.
+    fn bare_step(&self, placed: &PlacedStep) -> Result<Step, StorageError> {
         let told = &placed.step;
         let origin = self.origins.get(&OriginId(told.origin));
         let node = origin.map(|origin| origin.node.clone());
-        let (kept, seq) = told.kept;
         Ok(Step {
             number: i64::try_from(placed.number).unwrap_or(i64::MAX),
             node: node.ok_or_else(|| StorageError::Damaged(format!("origin {} is not there", told.origin)))?,
@@ -235,7 +258,7 @@ impl<'r, 'c> Reader<'r, 'c> {
             growth: told.growth,
             on_hand: placed.on_hand,
             reserved: placed.reserved,
-            particulars: self.particulars(OriginId(kept), seq)?,
+            particulars: Particulars::default(),
         })
     }
 
@@ -304,12 +327,35 @@ impl<'r, 'c> Reader<'r, 'c> {
     }
 
     fn debts(&mut self, key: Key<'_>, folded: &[(OriginId, Folded)]) -> Result<Vec<DebtAccount>, StorageError> {
+        let (mut debts, kept) = self.bare_debts(key, folded)?;
+        for debt in &mut debts {
+            self.read_particulars(&mut debt.step, &kept)?;
+            for repayment in &mut debt.repaid {
+                self.read_particulars(&mut repayment.step, &kept)?;
+            }
+        }
+        Ok(debts)
+    }
+
+    fn read_particulars(&mut self, step: &mut Step, kept: &KeptRecords) -> Result<(), StorageError> {
+        if let Some((origin, seq)) = kept.get(&step.number) {
+            step.particulars = self.particulars(*origin, *seq)?;
+        }
+        Ok(())
+    }
+
+    /// Debts of which only the history is read, and where the ledger keeps their records.
+    fn bare_debts(
+        &self,
+        key: Key<'_>,
+        folded: &[(OriginId, Folded)],
+    ) -> Result<(Vec<DebtAccount>, KeptRecords), StorageError> {
         let owing = folded
             .iter()
             .filter(|(_, folded)| !folded.row.registers().debt.is_zero());
         let owing: Vec<_> = owing.collect();
         if owing.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), KeptRecords::new()));
         }
         let (mut found, mut looked): (Vec<PlacedStep>, usize) = (Vec::new(), 0);
         self.reading.walk_steps(key, None, |placed| {
@@ -324,15 +370,20 @@ impl<'r, 'c> Reader<'r, 'c> {
                 ControlFlow::Continue(())
             }
         })?;
-        let mut all = Vec::new();
+        let (mut all, mut kept) = (Vec::new(), KeptRecords::new());
         for (origin, folded) in owing {
-            let of_it = found.iter().filter(|placed| placed.step.origin == origin.0);
-            let steps: Vec<Step> = of_it.map(|placed| self.step(placed)).collect::<Result<_, _>>()?;
+            let mut steps = Vec::new();
+            for placed in found.iter().filter(|placed| placed.step.origin == origin.0) {
+                let step = self.bare_step(placed)?;
+                let (origin, seq) = placed.step.kept;
+                kept.insert(step.number, (OriginId(origin), seq));
+                steps.push(step);
+            }
             let registers = folded.row.registers();
             all.extend(debts(registers.debt, registers.repaid, &steps));
         }
         all.sort_by_key(|debt| debt.step.number);
-        Ok(all)
+        Ok((all, kept))
     }
 
     /// Headquarters' own holds by its running time, those of nodes as they have told.

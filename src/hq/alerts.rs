@@ -3,14 +3,14 @@
 //!
 //! Promises: told once, over when its cause is, also across restarts. Must never: hold up what is taken in.
 
-use super::account::owed_documents;
+use super::account::DebtReader;
 use super::happenings::Happening;
 use super::headquarters::Headquarters;
 use super::shelves::SiteShelf;
 use super::storage::{Alert, AlertSubject, Reading, StorageError, Writing};
 use crate::domain::ids::{NodeId, SiteId, Sku};
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{AlertKind, Standing, Telling, Transfer, beside, judge, telling};
+use crate::domain::stock::{AlertKind, OpenDebts, Standing, Telling, Transfer, beside, judge, telling};
 
 /// How many shelves one transaction judges.
 const STEP: u32 = 64;
@@ -32,22 +32,48 @@ impl Headquarters {
     /// # Errors
     /// Where storage fails; the rest waits.
     pub fn judge_alerts(&self, low_stock: Quantity, now_ms: u64) -> Result<(), StorageError> {
-        let mut told = false;
-        while !self.database.read(|reading| reading.alerts_due(1))?.is_empty() {
-            let headquarters = self.name().clone();
-            told |= self.database.write(move |writing| {
-                let mut told = false;
-                for (site, sku) in writing.alerts_due(STEP)? {
-                    told |= judge_shelf(writing, &headquarters, (&site, &sku), low_stock, now_ms)?;
-                    writing.remove_alert_due(&site, &sku)?;
-                }
-                Ok::<_, StorageError>(told)
-            })?;
+        while self.judge_some_alerts(low_stock, now_ms)? {}
+        Ok(())
+    }
+
+    /// Judges some of the shelves that have moved, and says whether there were any. They are read beside what is taken in;
+    /// only what there is to tell is written, so that no figure waits for the reading of old records.
+    ///
+    /// # Errors
+    /// Where storage fails; the rest waits.
+    pub(super) fn judge_some_alerts(&self, low_stock: Quantity, now_ms: u64) -> Result<bool, StorageError> {
+        let judged = self.database.read(|reading| {
+            let mut debts = None;
+            let due = reading.alerts_due(STEP)?.into_iter();
+            let judged = due.map(|due| {
+                let wrong = judge_shelf(reading, self.name(), &mut debts, (&due.site, &due.sku), low_stock)?;
+                Ok((due, wrong))
+            });
+            judged.collect::<Result<Vec<_>, StorageError>>()
+        })?;
+        if judged.is_empty() {
+            return Ok(false);
         }
+        let told = self.database.write(move |writing| {
+            let mut told = false;
+            for (due, wrong) in judged {
+                for (kind, wrong) in wrong {
+                    let subject = AlertSubject {
+                        kind,
+                        site: due.site.clone(),
+                        sku: Some(due.sku.clone()),
+                        node: None,
+                    };
+                    told |= tell(writing, &subject, wrong, now_ms)?;
+                }
+                writing.remove_alert_due(&due)?;
+            }
+            Ok::<_, StorageError>(told)
+        })?;
         if told {
             self.watch.tell(Happening::Alerts);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Says whether a node of a site is silent for too long: `silent` says since when, none where it is heard.
@@ -134,45 +160,37 @@ pub(super) fn tell_differences(writing: &Writing<'_>, transfer: &Transfer, now_m
     Ok(told)
 }
 
-fn judge_shelf(
-    writing: &Writing<'_>,
-    headquarters: &NodeId,
+/// Every kind of alert of a shelf with what there is to say, if anything is wrong. `debts` is made at the first debt.
+fn judge_shelf<'r, 'c>(
+    reading: &'r Reading<'c>,
+    headquarters: &'r NodeId,
+    debts: &mut Option<DebtReader<'r, 'c>>,
     (site, sku): (&SiteId, &Sku),
     low_stock: Quantity,
-    now_ms: u64,
-) -> Result<bool, StorageError> {
-    let reading: &Reading<'_> = writing;
+) -> Result<[(AlertKind, Option<String>); 5], StorageError> {
     let shelf = SiteShelf::of(reading, site, sku.clone())?;
     // A shelf of which no row has come yet is not known to be empty.
-    let wrong = if shelf.replicas.is_empty() {
-        AlertKind::OF_ITEMS.map(|kind| (kind, None))
-    } else {
-        let debts = if shelf.owed > Quantity::ZERO {
-            owed_documents(reading, headquarters, site, sku)?
-        } else {
-            Vec::new()
-        };
-        judge(&Standing {
-            sku,
-            on_hand: shelf.on_hand,
-            reserved: shelf.reserved,
-            owed: shelf.owed,
-            threshold: reading.site_threshold(site, sku)?.unwrap_or(low_stock),
-            debts: &debts,
-            count: reading.count_found(site, sku)?,
-        })
-    };
-    let mut told = false;
-    for (kind, wrong) in wrong {
-        let subject = AlertSubject {
-            kind,
-            site: site.clone(),
-            sku: Some(sku.clone()),
-            node: None,
-        };
-        told |= tell(writing, &subject, wrong, now_ms)?;
+    if shelf.replicas.is_empty() {
+        return Ok(AlertKind::OF_ITEMS.map(|kind| (kind, None)));
     }
-    Ok(told)
+    let open = if shelf.owed > Quantity::ZERO {
+        let reader = match debts.take() {
+            Some(reader) => reader,
+            None => DebtReader::of(reading, headquarters)?,
+        };
+        debts.insert(reader).open(site, sku)?
+    } else {
+        OpenDebts::default()
+    };
+    Ok(judge(&Standing {
+        sku,
+        on_hand: shelf.on_hand,
+        reserved: shelf.reserved,
+        owed: shelf.owed,
+        threshold: reading.site_threshold(site, sku)?.unwrap_or(low_stock),
+        debts: &open,
+        count: reading.count_found(site, sku)?,
+    }))
 }
 
 /// Raises, says anew or clears one alert. Gives whether anything changed.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -15,6 +15,8 @@ use crate::http::sync::instant;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(1);
+/// How much of that goes to judging shelves at most.
+const JUDGING_MAX: Duration = Duration::from_millis(500);
 /// How long nodes have to come back after a start before one counts as silent, in milliseconds.
 const COMING_MS: u64 = 60_000;
 
@@ -68,7 +70,9 @@ struct Nodes {
 impl Watch {
     fn look(&self, nodes: &mut Nodes) -> Result<(), StorageError> {
         let now_ms = (self.now_ms)();
-        self.headquarters.judge_alerts(self.config.low_stock, now_ms)?;
+        // What a rush has moved is judged over several looks, so that figures and answers come first.
+        let begun = Instant::now();
+        while self.headquarters.judge_some_alerts(self.config.low_stock, now_ms)? && begun.elapsed() < JUDGING_MAX {}
         let limit_ms = u64::from(self.config.stale_minutes) * 60_000;
         let settled = now_ms.saturating_sub(nodes.started_ms) >= limit_ms.min(COMING_MS);
         for node in self.headquarters.nodes()? {

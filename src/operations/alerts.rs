@@ -6,7 +6,7 @@
 use super::explain::owed;
 use crate::domain::ids::Sku;
 use crate::domain::quantity::Quantity;
-use crate::domain::stock::{AlertKind, Standing, Telling, beside, judge, telling};
+use crate::domain::stock::{AlertKind, OpenDebts, Standing, Telling, beside, judge, telling};
 use crate::store::{AlertRow, Device, Failure, Now, Snapshot, StorageError, WriteTransaction};
 
 /// How many items one step judges, so that no sale waits long behind it.
@@ -138,12 +138,15 @@ fn wrong(
     let Some(figures) = snapshot.stock(sku)? else {
         return Ok(AlertKind::OF_ITEMS.map(|kind| (kind, None)));
     };
-    let mut debts = Vec::new();
+    let mut debts = OpenDebts::default();
     if figures.owed > Quantity::ZERO {
-        debts.extend(owed(snapshot, sku)?.into_iter().map(|debt| {
+        let mut open = owed(snapshot, sku)?.into_iter();
+        let named = open.by_ref().take(OpenDebts::NAMED_MAX).map(|debt| {
             let document = debt.step.particulars.document;
             document.unwrap_or_else(|| format!("record {}", debt.step.number))
-        }));
+        });
+        debts.named = named.collect();
+        debts.more = open.count();
     }
     Ok(judge(&Standing {
         sku,

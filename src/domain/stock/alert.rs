@@ -12,8 +12,6 @@ use crate::domain::quantity::Quantity;
 
 /// From how many bytes on an alert says nothing more beside what it says: what each transfer differs in is with it.
 const DETAIL_MAX: usize = 1_000;
-/// How many sales an alert names.
-const SALES_MAX: usize = 5;
 
 /// What is told to people about stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,10 +124,25 @@ pub struct Standing<'a> {
     pub owed: Quantity,
     /// From how much left on it counts as low.
     pub threshold: Quantity,
-    /// The documents whose debt is open, as far as they are known, the oldest first.
-    pub debts: &'a [String],
+    /// The documents whose debt is open, as far as they are known.
+    pub debts: &'a OpenDebts,
     /// What the last count of it found.
     pub count: Option<CountFound>,
+}
+
+/// The documents whose debt is open: the oldest by name, the others counted. Whoever names them reads records, so that
+/// nobody names more than are said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenDebts {
+    /// The oldest, at most [`OpenDebts::NAMED_MAX`].
+    pub named: Vec<String>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl OpenDebts {
+    /// How many are named.
+    pub const NAMED_MAX: usize = 5;
 }
 
 /// What a count found of one item.
@@ -214,13 +227,13 @@ pub fn judge(standing: &Standing<'_>) -> [(AlertKind, Option<String>); 5] {
     ]
 }
 
-fn named(debts: &[String]) -> String {
-    if debts.is_empty() {
+fn named(debts: &OpenDebts) -> String {
+    if debts.named.is_empty() {
         return "by records that are no longer kept, or by another node".into();
     }
-    let mut named: Vec<String> = debts.iter().take(SALES_MAX).cloned().collect();
-    if debts.len() > SALES_MAX {
-        named.push(format!("and {} more", debts.len() - SALES_MAX));
+    let mut named = debts.named.clone();
+    if debts.more > 0 {
+        named.push(format!("and {} more", debts.more));
     }
     named.join(", ")
 }
@@ -251,7 +264,7 @@ mod tests {
             reserved: units(reserved),
             owed: units(owed),
             threshold: units(10),
-            debts: &[],
+            debts: &OpenDebts::default(),
             count: Some(CountFound {
                 counted: units(3),
                 difference: units(difference),

@@ -25,7 +25,7 @@ pub use account::{
     Account, DebtAccount, EndedHold, GrantAccount, HoldAccount, JournalAccount, KindSum, Part, PlaceAccount, Reach,
     Repayment, ReplicaAccount, StatementHead, Step, debts, rights as rights_of, statement,
 };
-pub use alert::{AlertKind, CountFound, Severity, Standing, Telling, beside, judge, telling};
+pub use alert::{AlertKind, CountFound, OpenDebts, Severity, Standing, Telling, beside, judge, telling};
 pub use count::{CountSettled, NodeMark};
 pub use effects::{Effect, Verb, effects, effects_of_copy, goods_moved, late_moves, left_from_hold};
 pub use hold::{Hold, HoldEnd, HoldEnded, HoldExtended, HoldId, HoldLine, HoldOpened, HoldPurpose};

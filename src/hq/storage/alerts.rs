@@ -56,6 +56,17 @@ pub(in crate::hq) struct ToldCount {
 const COLUMNS: &str = "SELECT id, kind, site, sku, node, raised_ms, detail, acknowledged_ms, acknowledged_by, cleared_ms \
     FROM alert";
 
+/// A shelf that is to be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertDue {
+    /// The site.
+    pub site: SiteId,
+    /// The item.
+    pub sku: Sku,
+    /// How often it has moved since it is due: whoever judges reads first and writes later.
+    pub moved: i64,
+}
+
 impl Reading<'_> {
     /// The threshold that was set for an item at a site.
     pub(in crate::hq) fn site_threshold(&self, site: &SiteId, sku: &Sku) -> Result<Option<Quantity>, StorageError> {
@@ -82,11 +93,17 @@ impl Reading<'_> {
     }
 
     /// Shelves that are to be judged; at most `limit`.
-    pub(in crate::hq) fn alerts_due(&self, limit: u32) -> Result<Vec<(SiteId, Sku)>, StorageError> {
+    pub(in crate::hq) fn alerts_due(&self, limit: u32) -> Result<Vec<AlertDue>, StorageError> {
         let mut statement = self
             .connection
-            .prepare_cached("SELECT site, sku FROM alert_due ORDER BY site, sku LIMIT ?1")?;
-        let due = statement.query_map([limit], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))?;
+            .prepare_cached("SELECT site, sku, moved FROM alert_due ORDER BY site, sku LIMIT ?1")?;
+        let due = statement.query_map([limit], |row| {
+            Ok(AlertDue {
+                site: parsed(row, 0)?,
+                sku: parsed(row, 1)?,
+                moved: row.get(2)?,
+            })
+        })?;
         Ok(due.collect::<Result<_, _>>()?)
     }
 
@@ -196,7 +213,7 @@ impl Writing<'_> {
         for sql in [
             "UPDATE count_found SET provisional = 0 WHERE site = ?1 AND work = ?2",
             "INSERT INTO alert_due (site, sku) SELECT site, sku FROM count_found WHERE site = ?1 AND work = ?2
-             ON CONFLICT (site, sku) DO NOTHING",
+             ON CONFLICT (site, sku) DO UPDATE SET moved = alert_due.moved + 1",
         ] {
             self.connection.prepare_cached(sql)?.execute((site.as_str(), work.0))?;
         }
@@ -205,19 +222,20 @@ impl Writing<'_> {
 
     /// Has a shelf judged.
     pub(in crate::hq) fn put_alert_due(&self, site: &SiteId, sku: &Sku) -> Result<(), StorageError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("INSERT INTO alert_due (site, sku) VALUES (?1, ?2) ON CONFLICT (site, sku) DO NOTHING")?;
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO alert_due (site, sku) VALUES (?1, ?2)
+             ON CONFLICT (site, sku) DO UPDATE SET moved = alert_due.moved + 1",
+        )?;
         statement.execute((site.as_str(), sku.as_str()))?;
         Ok(())
     }
 
-    /// A shelf was judged.
-    pub(in crate::hq) fn remove_alert_due(&self, site: &SiteId, sku: &Sku) -> Result<(), StorageError> {
+    /// A shelf was judged. Where it has moved since it was read it is due still.
+    pub(in crate::hq) fn remove_alert_due(&self, judged: &AlertDue) -> Result<(), StorageError> {
         let mut statement = self
             .connection
-            .prepare_cached("DELETE FROM alert_due WHERE site = ?1 AND sku = ?2")?;
-        statement.execute((site.as_str(), sku.as_str()))?;
+            .prepare_cached("DELETE FROM alert_due WHERE site = ?1 AND sku = ?2 AND moved = ?3")?;
+        statement.execute((judged.site.as_str(), judged.sku.as_str(), judged.moved))?;
         Ok(())
     }
 

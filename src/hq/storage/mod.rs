@@ -77,6 +77,7 @@ const MIGRATIONS: &[M<'_>] = &[
     M::up(include_str!("../../../migrations/hq/0017_alerts.sql")),
     M::up(include_str!("../../../migrations/hq/0019_counts_of_retired.sql")),
     M::up(include_str!("../../../migrations/hq/0021_branched_session.sql")),
+    M::up(include_str!("../../../migrations/hq/0023_alert_due_moved.sql")),
 ];
 
 /// How many connections wait for readers between reads.
