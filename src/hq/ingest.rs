@@ -233,10 +233,14 @@ impl Group<'_> {
                 origin.branched(readable.session, self.now_ms);
                 Outcome::Branched { acked: origin.acked }
             }
-            Verdict::InHole => hub_read::unreadable(
-                header,
-                "headquarters no longer has these records and has gone on behind them".into(),
-            ),
+            // Headquarters was set back and went on behind records that their node had pruned. Whoever still has them
+            // (a copy of that disk) records them anew, and they count by their first place.
+            Verdict::InHole => {
+                tracing::warn!(node = %origin.node, incarnation = %origin.acked.incarnation, first = header.first,
+                    "records came that headquarters had lost and had gone on behind");
+                origin.branched(readable.session, self.now_ms);
+                Outcome::Branched { acked: origin.acked }
+            }
         };
         self.origins.insert(key, origin);
         Ok((outcome, taken))

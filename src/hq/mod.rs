@@ -63,7 +63,7 @@ pub use nodes::{Complete, IncarnationStatus, NodeStatus};
 pub use pickups::PickupError;
 pub use projection::Projection;
 pub use retire::{RetireAsk, RetireError};
-pub use rights::{Given, Outstanding, RightsError};
+pub use rights::{GiveError, Given, Outstanding, RightsError};
 pub use rights_desk::RightsDesk;
 pub use sales::{Repeat, SaleCursor, SaleCursorError, SaleSummary, SalesQuery};
 pub use set_aside::{RepairError, Replacement, ReplacementFact, SetAsideBy, SetAsideRecord};

@@ -50,6 +50,23 @@ pub enum RightsError {
     Storage(#[from] StorageError),
 }
 
+/// Why no rights are handed on.
+#[derive(Debug, thiserror::Error)]
+pub enum GiveError {
+    /// Headquarters' own rights do not allow it, or storage failed.
+    #[error(transparent)]
+    Rights(#[from] RightsError),
+    /// The receiver is retired: nobody would ever take it over.
+    #[error("{0} is retired")]
+    Retired(ReplicaId),
+}
+
+impl From<StorageError> for GiveError {
+    fn from(error: StorageError) -> Self {
+        Self::Rights(error.into())
+    }
+}
+
 /// A shelf on which a node has not taken over all: what was handed on to it in all, the request of the last step, the own
 /// row.
 pub type Outstanding = (SiteId, Sku, Amount, Option<u64>, Row);
@@ -91,7 +108,7 @@ impl Headquarters {
     /// Hands rights on to a node. A request that was answered before is not answered again.
     ///
     /// # Errors
-    /// [`RightsError`]; nothing is handed on then.
+    /// [`GiveError`]; nothing is handed on then.
     pub fn give(
         &self,
         to: ReplicaId,
@@ -99,7 +116,7 @@ impl Headquarters {
         amount: Amount,
         request: Option<u64>,
         now_ms: u64,
-    ) -> Result<Given, RightsError> {
+    ) -> Result<Given, GiveError> {
         let given = self.database.write(move |writing| {
             let before = writing.own_row(&site, &sku)?.given(&to);
             let again = match request {
@@ -107,6 +124,10 @@ impl Headquarters {
                 None => false,
             };
             if !again {
+                // It may have been retired while its wish was waiting.
+                if writing.retired(&to)?.is_some() {
+                    return Err(GiveError::Retired(to));
+                }
                 let after = before.checked_add(amount).unwrap_or(Amount::MAX);
                 let granted = Granted {
                     to: to.clone(),

@@ -70,8 +70,8 @@ pub use retire::{Decision, RetireRefusal, look_at_kiosk, release_left, retire_ki
 pub use retired_myself::{Retirement, retired_myself};
 pub use revoke::{RevokeRefusal, revoke};
 pub use rights::{
-    Given, Outstanding, accept, give, grants_behind, grants_outstanding, hand_over, own_replica, own_row, own_rows,
-    taken_over,
+    GiveRefusal, Given, Outstanding, accept, give, grants_behind, grants_outstanding, hand_over, own_replica, own_row,
+    own_rows, taken_over,
 };
 pub use save_ack::{AckRefusal, save_ack};
 pub use sell::{ItemRef, SellCommand, SellLine, SellRefusal, Sold, sell};

@@ -64,10 +64,21 @@ pub struct Given {
     pub row: Row,
 }
 
+/// Why no rights are handed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GiveRefusal {
+    /// This node's own rights do not allow it.
+    #[error(transparent)]
+    Rights(#[from] Refusal),
+    /// The receiver was retired here: nobody would ever take it over.
+    #[error("{0} is retired")]
+    Retired(ReplicaId),
+}
+
 /// Hands rights on an item on to another replica. A request that was answered before is not answered again.
 ///
 /// # Errors
-/// A [`Refusal`], or why the store could not keep it. Nothing is handed on then.
+/// A [`GiveRefusal`], or why the store could not keep it. Nothing is handed on then.
 pub fn give(
     tx: &mut WriteTransaction<'_>,
     now: Now,
@@ -75,7 +86,7 @@ pub fn give(
     sku: &Sku,
     amount: Amount,
     request: Option<u64>,
-) -> Result<Given, Failure<Refusal>> {
+) -> Result<Given, Failure<GiveRefusal>> {
     let receiver = tx.known_replica(to)?;
     if let Some(request) = request
         && tx.grant_for(receiver, sku, request)?.is_some()
@@ -83,6 +94,10 @@ pub fn give(
         let row = own_row(tx, sku)?;
         let total = row.given(to);
         return Ok(Given { total, row });
+    }
+    // It may have been retired while its wish was waiting.
+    if tx.retired(to)?.is_some() {
+        return Err(Failure::Refused(GiveRefusal::Retired(to.clone())));
     }
     let mut shelves = Shelves::default();
     let effect = Effect {
@@ -92,7 +107,9 @@ pub fn give(
         verb: Verb::Give { to, amount },
     };
     let before = own_row(tx, sku)?.given(to);
-    shelves.apply(tx, &effect)?;
+    shelves
+        .apply(tx, &effect)
+        .map_err(|failure| failure.map_refusal(GiveRefusal::Rights))?;
     let after = before.checked_add(amount).unwrap_or(Amount::MAX);
     let recorded = tx.stamp(now);
     let fact = Fact::Granted(Granted {

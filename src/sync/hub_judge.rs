@@ -20,7 +20,8 @@ pub enum Verdict {
     Gap,
     /// It belongs to another branch: its chain differs from the committed one.
     Branch,
-    /// All of it lies where the parent itself has a hole that was accepted, so that nothing can be said about it.
+    /// All of it lies where the parent itself has a hole that was accepted, so that its chain cannot be compared. It
+    /// cannot be taken there any more either: headquarters has it recorded anew, like a branch.
     InHole,
 }
 

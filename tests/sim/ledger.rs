@@ -151,8 +151,7 @@ impl Ledger {
             }
             Verdict::Repeat => Outcome::Committed { acked },
             Verdict::Gap => Outcome::Gap { acked },
-            Verdict::Branch => Outcome::Branched { acked },
-            Verdict::InHole => unreadable(header, "in a hole".to_owned()),
+            Verdict::Branch | Verdict::InHole => Outcome::Branched { acked },
         }
     }
 
@@ -182,6 +181,30 @@ impl Ledger {
         let stream = self.streams.get(&(of.node.clone(), of.incarnation));
         let place = stream.and_then(|stream| stream.places.get((of.seq as usize).checked_sub(1)?));
         matches!(place, Some((Place::Withheld(_), _)))
+    }
+
+    /// Where a record stands: in its own place, in that of which it is a copy, and in those of all other copies. Of one
+    /// that its node keeps to itself nobody knows what it is a copy of.
+    pub fn places_of_same(&self, of: &RecordId) -> Vec<(Incarnation, u64, Hash)> {
+        let Some(hash) = self.hash_at(&of.node, of.incarnation, of.seq) else {
+            return Vec::new();
+        };
+        let own = (of.incarnation, of.seq, hash);
+        let records = || {
+            let streams = self.streams.iter().filter(|((node, _), _)| *node == of.node);
+            streams.flat_map(|((_, incarnation), stream)| {
+                stream.behind(0).filter_map(|(seq, (place, hash))| match place {
+                    Place::Record(record) => Some(((*incarnation, seq, (*hash)?), copied_from(record))),
+                    Place::Withheld(_) | Place::Hole => None,
+                })
+            })
+        };
+        let first = records().find(|(place, _)| *place == own).and_then(|(_, first)| first);
+        let first = first.unwrap_or(own);
+        let copies = records()
+            .filter(|(_, copied)| *copied == Some(first))
+            .map(|(place, _)| place);
+        [own, first].into_iter().chain(copies).collect()
     }
 
     /// Whether the ledger has something of this record's place.
@@ -305,6 +328,14 @@ impl Stream {
         }
         self.acked.seq = last;
         self.acked.hash = after;
+    }
+}
+
+/// The first place of a record that is a copy.
+fn copied_from(record: &[u8]) -> Option<(Incarnation, u64, Hash)> {
+    match Entry::decode(record).ok()?.fact {
+        Fact::Rehomed(copy) => Some((copy.incarnation, copy.seq, copy.hash)),
+        _ => None,
     }
 }
 

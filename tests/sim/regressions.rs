@@ -28,6 +28,15 @@ pub const PURE: &[(u64, &str)] = &[
         263,
         "the repair of a withheld copy of a record counted it a second time",
     ),
+    (
+        2_562_424_903,
+        "a copied disk offered records for ever that lay where headquarters, set back, had accepted a hole",
+    ),
+    (
+        6_627,
+        "the operator sought a record that could not be read on disks that had it in that very place, and not its copies",
+    ),
+    (5_062, "the same"),
 ];
 
 /// Of the full level.
@@ -141,6 +150,19 @@ pub const SHELF: &[(u64, &str)] = &[
         9622,
         "a kiosk whose own customer went without kept what its store had asked it for in vain",
     ),
+    (
+        977,
+        "kiosks were told that there is nothing in the instant in which the store's own customer went without what was kept",
+    ),
+    (
+        5447,
+        "a kiosk's wish that had waited while it was retired was granted, and nobody ever took it over",
+    ),
+    (9581, "the same, twice"),
+    (
+        7106,
+        "a grant that was lost three times was sent again long after its customer had gone, though the kiosk asked again",
+    ),
 ];
 
 /// Of the shelf level on real disks.
@@ -153,5 +175,9 @@ pub const SHELF_FULL: &[(u64, &str)] = &[
     (
         59,
         "a hold was refused for want of anybody to ask in the instant in which an operator released what it wanted",
+    ),
+    (
+        162,
+        "the check counted on a store whose journal stood because its introduction had not been answered",
     ),
 ];

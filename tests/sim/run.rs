@@ -172,10 +172,12 @@ impl World {
             let set_aside: Vec<_> = self.hub.disk.set_aside().cloned().collect();
             for of in &set_aside {
                 let ledger = self.hub.disk.ledger();
-                let hash = ledger.hash_at(&of.node, of.incarnation, of.seq);
                 let withheld = ledger.is_withheld(of);
-                let holds =
-                    |machine: &super::node_shell::Machine| machine.disk.repair(of.incarnation, of.seq, hash?, withheld);
+                let places = ledger.places_of_same(of);
+                let holds = |machine: &super::node_shell::Machine| {
+                    let mut places = places.iter();
+                    places.find_map(|(incarnation, seq, hash)| machine.disk.repair(*incarnation, *seq, *hash, withheld))
+                };
                 match self.machines.iter().find_map(holds) {
                     Some(record) => {
                         self.note(|| format!("an operator repairs {of}"));

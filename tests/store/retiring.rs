@@ -8,8 +8,9 @@ use finalmarket::domain::quantity::Quantity;
 use finalmarket::domain::stock::{Accepted, GrantLine, Granted, Movement, MovementKind, MovementLine};
 use finalmarket::operations::relay::{ChildBatch, introduce_child, read_child_batch, take_child_batch};
 use finalmarket::operations::{
-    Decision, Difference, ReceiveAmount, ReceiveCommand, ReceiveLine, RetireRefusal, give, grants_of_earlier,
-    import_catalog, look_at_kiosk, own_row, receive, release_left, repair, retire_kiosk, retired_myself, verify,
+    Decision, Difference, GiveRefusal, ReceiveAmount, ReceiveCommand, ReceiveLine, RetireRefusal, give,
+    grants_of_earlier, import_catalog, look_at_kiosk, own_row, receive, release_left, repair, retire_kiosk,
+    retired_myself, verify,
 };
 use finalmarket::store::{Device, Failure, StockFigures, StorageError, TokenHash};
 use finalmarket::sync::carriage::{Done, Link, Work, perform};
@@ -232,6 +233,11 @@ fn an_operator_s_word_lets_it_be_promised_and_repair_brings_back_what_was_lost()
     assert_eq!((free.unpromised, free.available()), (units(0), units(10)));
     let row = shop.core.read(|snapshot| own_row(snapshot, &sku())).unwrap();
     assert_eq!(row.rights(), 10_000);
+
+    // Its wish may have waited since before it was retired: nobody would ever take over what it got.
+    let to = replica(&journal);
+    let given = shop.core.run(|tx| give(tx, now, &to, &sku(), amount(4), Some(9)));
+    assert_eq!(given, Err(Failure::Refused(GiveRefusal::Retired(to))));
     is_sound(&shop);
 }
 

@@ -8,7 +8,7 @@ use super::{RightsLoop, Running};
 use crate::domain::escrow::{Amount, ReplicaId};
 use crate::domain::ids::SiteId;
 use crate::hq::link_loop::wall_ms;
-use crate::hq::rights::RightsError;
+use crate::hq::rights::{GiveError, RightsError};
 use crate::hq::storage::StorageError;
 use crate::sync::rights::{Figures, Input, Output, Resolution, ShelfKey};
 use crate::sync::wire::Down;
@@ -104,7 +104,7 @@ impl RightsLoop {
                 figures: (&given.row).into(),
             },
             failed => {
-                if let Ok(Err(RightsError::Storage(error))) = failed {
+                if let Ok(Err(GiveError::Rights(RightsError::Storage(error)))) = failed {
                     tracing::error!(%error, "rights could not be handed on; they are asked for again");
                 }
                 let rows = self.rows(shelf.site.clone(), vec![shelf.sku.clone()]).await;

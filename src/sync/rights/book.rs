@@ -216,10 +216,14 @@ impl Book {
         self.serve(desk);
         self.start_round(desk);
         self.ask(desk);
-        self.serve_the_rest(desk);
-        self.keep_stock(desk);
+        // What was kept for own customers who go without now is there for others: those are answered after them.
+        let hopeless = self.hopeless_needs(desk);
+        if hopeless.is_empty() {
+            self.serve_the_rest(desk);
+            self.keep_stock(desk);
+        }
         self.deliver(desk);
-        self.hopeless_needs(desk)
+        hopeless
     }
 
     /// Has the caller read what stands in rows.

@@ -37,8 +37,10 @@ impl Book {
             .iter_mut()
             .find(|old| old.to == *from && old.id == request.id);
         if let Some(answered) = known {
-            // A grant is repeated until it is taken over; that there is nothing has to be said again.
+            // That there is nothing has to be said again. A grant is repeated until it is taken over, at longer and
+            // longer pauses; who asks again has not got it, and has a customer who waits.
             if !answered.nothing {
+                self.deliver_soon(now_ms, from);
                 return;
             }
         }
@@ -71,6 +73,7 @@ impl Book {
             Some(delivery) => {
                 delivery.given = delivery.given.max(total);
                 delivery.next_ms = now_ms;
+                delivery.pause_ms = 0;
             }
             None => self.deliveries.push(Delivery {
                 to: to.clone(),
@@ -97,14 +100,18 @@ impl Book {
     }
 
     pub(super) fn on_connected(&mut self, now_ms: u64, peer: &ReplicaId) {
-        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.to == *peer) {
-            delivery.next_ms = now_ms;
-            delivery.pause_ms = 0;
-        }
+        self.deliver_soon(now_ms, peer);
         self.stock_after_ms = now_ms;
         self.stock_pause_ms = 0;
         self.round_after_ms = now_ms;
         self.round_pause_ms = 0;
+    }
+
+    fn deliver_soon(&mut self, now_ms: u64, to: &ReplicaId) {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.to == *to) {
+            delivery.next_ms = now_ms;
+            delivery.pause_ms = 0;
+        }
     }
 
     /// Answers those whose wish is covered, and those who wish for stock.

@@ -211,6 +211,9 @@ impl World {
             book.retired = Some(head);
         }
         if result.is_ok() {
+            if let Some(other) = self.connected_machine(parent, life) {
+                self.disconnect(parent, other);
+            }
             items.into_iter().for_each(|item| self.tell_row(parent, item));
             self.post_if_all(parent, life);
             if self.planted == Some(Fault::RetiredRightsReused) {

@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    fn connected_machine(&self, at: usize, life: Life) -> Option<usize> {
+    pub fn connected_machine(&self, at: usize, life: Life) -> Option<usize> {
         let connected = &self.machines[at].memory.as_ref()?.connected;
         connected
             .iter()
@@ -222,7 +222,15 @@ impl World {
                 return;
             }
         }
-        let result = if done { Ok(()) } else { self.commit(at, fact) };
+        let retired = self.machines[at]
+            .books
+            .get(&life)
+            .is_some_and(|book| book.retired.is_some());
+        let result = match (done, retired) {
+            (true, _) => Ok(()),
+            (false, true) => Err(None),
+            (false, false) => self.commit(at, fact).map_err(Some),
+        };
         let to = to.clone();
         let figures = self.figures(at, item);
         match result {
@@ -242,7 +250,8 @@ impl World {
                     },
                 );
             }
-            Err(Stop::Refused(_)) => self.feed(
+            // The store says no, also to whom was retired while its wish was waiting.
+            Err(None | Some(Stop::Refused(_))) => self.feed(
                 at,
                 Input::NotGiven {
                     to,
@@ -251,7 +260,7 @@ impl World {
                     figures,
                 },
             ),
-            Err(Stop::Crashed) => {}
+            Err(Some(Stop::Crashed)) => {}
         }
     }
 

@@ -174,3 +174,27 @@ fn what_lies_idle_after_a_parent_asked_in_vain_goes_up_without_being_asked_again
     assert!(refused.contains(&resolved(1, Resolution::Refused)), "{refused:?}");
     assert_eq!(gives(&refused), [("parent".to_owned(), units(41))]);
 }
+
+#[test]
+fn whoever_comes_after_own_customers_gets_what_those_go_without() {
+    let mut bench = Bench::new(RightsConfig::store(), 2, 3);
+    bench.want(0, 1, 5);
+    bench.nothing(10, "parent", 100);
+    // What is here waits for the own customer, who came first.
+    let asked = bench.ask(20, "child-0", request(7, Purpose::Customer, 3));
+    assert!(
+        !asked.iter().any(|output| matches!(output, Output::Give { .. })),
+        "{asked:?}"
+    );
+    bench.nothing(30, "child-0", 101);
+    // Nobody is left to be asked, for either of them.
+    let last = bench.nothing(40, "child-1", 102);
+    assert_eq!(last.first(), Some(&resolved(1, Resolution::Refused)));
+    let given = Output::Give {
+        to: replica("child-0"),
+        shelf: shelf(1),
+        amount: units(3),
+        request: Some(7),
+    };
+    assert!(last.contains(&given), "{last:?}");
+}

@@ -6,6 +6,7 @@ use finalmarket::domain::escrow::{Amount, Row};
 use finalmarket::domain::ids::Sku;
 use finalmarket::domain::stock::{Hold, Place};
 use finalmarket::operations::own_row;
+use finalmarket::sync::node::{LinkState, NodeLimits, WakeReason};
 use finalmarket::sync::rights::Figures;
 use finalmarket::sync::wire::StreamState;
 
@@ -209,13 +210,27 @@ impl World {
                     _ if from == parent => child,
                     _ => continue,
                 };
-                let through = node.link.failed_ms < since_ms && self.is_linked(child);
+                let through = node.link.failed_ms < since_ms && self.is_linked(child) && self.moves_up(child, since_ms);
                 if through && !reached.contains(&other) {
                     reached.push(other);
                 }
             }
         }
         reached
+    }
+
+    /// Whether a child's journal, in which what it gives goes up, has not waited for an answer since before then: one
+    /// that was lost is waited for longer than a customer waits.
+    fn moves_up(&self, child: usize, since_ms: u64) -> bool {
+        let Some(process) = self.nodes[child].process.as_ref() else {
+            return false;
+        };
+        let timeout_ms = NodeLimits::default().answer_timeout_ms;
+        let stands = match process.engine.deadline() {
+            Some((due_ms, WakeReason::BatchUnacknowledged)) => due_ms < since_ms + timeout_ms,
+            _ => false,
+        };
+        process.engine.link_state() == LinkState::Online && !stands
     }
 
     /// Whether a child and its parent know each other as givers of rights.

@@ -2,7 +2,7 @@
 
 use finalmarket::domain::escrow::{Amount, ReplicaId};
 use finalmarket::domain::ids::SiteId;
-use finalmarket::hq::{Happening, RightsError, RightsMoved};
+use finalmarket::hq::{GiveError, Happening, RightsError, RightsMoved};
 use finalmarket::sync::carriage;
 use finalmarket::sync::rights::{Input, Output, Place, Resolution, RightsEngine, ShelfKey};
 use finalmarket::sync::wire::Down;
@@ -127,7 +127,7 @@ impl World {
                 total: given.total,
                 figures: (&given.row).into(),
             },
-            Some(Err(RightsError::Storage(error))) => {
+            Some(Err(GiveError::Rights(RightsError::Storage(error)))) => {
                 return self.broken(&format!("headquarters cannot hand rights on: {error}"));
             }
             Some(Err(_)) => {

@@ -172,7 +172,14 @@ impl World {
             return;
         };
         match &whose {
-            None => process.engine.handle(now_ms, input),
+            None => {
+                let before = process.engine.link_state();
+                process.engine.handle(now_ms, input);
+                if process.engine.link_state() == LinkState::Online && before != LinkState::Online {
+                    // What it has given goes up in its journal, and that has stood until now.
+                    self.nodes[at].link.failed_ms = now_ms;
+                }
+            }
             Some(name) => {
                 let (session, hub) = (process.session, process.hub_state.clone());
                 let relay = process.relays.entry(name.clone()).or_insert_with(|| {
