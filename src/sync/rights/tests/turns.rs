@@ -178,23 +178,25 @@ fn what_lies_idle_after_a_parent_asked_in_vain_goes_up_without_being_asked_again
 #[test]
 fn whoever_comes_after_own_customers_gets_what_those_go_without() {
     let mut bench = Bench::new(RightsConfig::store(), 2, 3);
+    bench.known = vec![(replica("child-0"), units(2))];
     bench.want(0, 1, 5);
-    bench.nothing(10, "parent", 100);
+    let asked = bench.nothing(1, "parent", 100);
+    assert_eq!(requests(&asked), [("child-0".to_owned(), 101, units(2))]);
     // What is here waits for the own customer, who came first.
-    let asked = bench.ask(20, "child-0", request(7, Purpose::Customer, 3));
-    assert!(
-        !asked.iter().any(|output| matches!(output, Output::Give { .. })),
-        "{asked:?}"
-    );
-    bench.nothing(30, "child-0", 101);
-    // Nobody is left to be asked, for either of them.
-    let last = bench.nothing(40, "child-1", 102);
-    assert_eq!(last.first(), Some(&resolved(1, Resolution::Refused)));
+    let asked = bench.ask(2, "child-0", request(7, Purpose::Customer, 3));
+    assert_eq!(requests(&asked), [("parent".to_owned(), 102, units(3))]);
+    let asked = bench.nothing(3, "child-0", 101);
+    assert_eq!(requests(&asked), [("child-1".to_owned(), 103, units(2))]);
+    assert_eq!(bench.nothing(4, "parent", 102), []);
+    // With the last answer nobody is left to be asked, for either of them.
     let given = Output::Give {
         to: replica("child-0"),
         shelf: shelf(1),
         amount: units(3),
         request: Some(7),
     };
-    assert!(last.contains(&given), "{last:?}");
+    assert_eq!(
+        bench.nothing(5, "child-1", 103),
+        [resolved(1, Resolution::Refused), given]
+    );
 }
