@@ -349,8 +349,9 @@ fn a_headquarters_that_was_set_back_notes_the_hole_and_goes_on() {
     }
     journal.sell(50);
     assert_eq!(ingest_one(&hq, journal.batch(7, 10)), (committed(journal.head()), 4));
+    // A copy of that disk still has what was pruned. It cannot be taken here any more: the copy is to record it anew.
     let inside = ingest_one(&hq, journal.batch(5, 5)).0;
-    assert!(matches!(inside, Outcome::Unreadable { .. }), "{inside:?}");
+    assert_eq!(inside, Outcome::Branched { acked: journal.head() });
     hq.project().unwrap();
     assert_eq!(total(&hq).sales, 7);
     let status = hq.nodes().unwrap().remove(0);
