@@ -49,9 +49,10 @@ async fn what_is_over_a_limit_that_was_not_announced_is_found_out() {
         in_time(large).await,
         Err(PublishFailed::TooLarge { bytes: 20_001..20_100 })
     ));
+    // The broker may have hung up before it was sent.
     assert!(matches!(
         in_time(larger).await,
-        Err(PublishFailed::TooLarge { bytes: 30_001..30_100 })
+        Err(PublishFailed::TooLarge { bytes: 30_001..30_100 } | PublishFailed::Disconnected)
     ));
     assert_eq!(in_time(small).await, Err(PublishFailed::Disconnected));
     assert_eq!(node.disconnected().await, Trouble::PacketTooLarge);
