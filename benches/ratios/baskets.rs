@@ -54,6 +54,7 @@ pub fn settings() -> Outcome<Settings> {
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
         low_stock: finalmarket::operations::Settings::LOW_STOCK,
+        in_store_codes: Vec::new(),
         unlisted_tax_class: TAX_CLASS.parse()?,
     })
 }

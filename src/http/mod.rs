@@ -12,6 +12,7 @@ mod aside;
 pub(crate) mod body;
 mod caller;
 mod children;
+mod codes;
 mod command;
 mod commits;
 mod devices;

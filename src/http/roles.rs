@@ -49,6 +49,7 @@ pub const RULES: &[Rule] = &[
     rule(&Method::DELETE, "/v1/devices/{device}", MANAGER),
     rule(&Method::GET, "/v1/products", EVERY),
     rule(&Method::GET, "/v1/products/{sku}", EVERY),
+    rule(&Method::GET, "/v1/codes", EVERY),
     rule(&Method::POST, "/v1/products/import", MANAGER),
     rule(&Method::GET, "/v1/stock", EVERY),
     rule(&Method::GET, "/v1/stock/{sku}", EVERY),

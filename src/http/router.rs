@@ -12,7 +12,7 @@ use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
 use super::{
-    alerts, children, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
+    alerts, children, codes, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
     pairing, pickups, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work, sync,
     transfers,
 };
@@ -47,6 +47,7 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(devices::end),
         routes!(products::list),
         routes!(products::by_sku),
+        routes!(codes::read),
         routes!(imports::catalog),
         routes!(stock::list),
         routes!(stock::by_sku),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveTime;
 use serde::Deserialize;
 
+use crate::domain::barcode::InStorePattern;
 use crate::domain::ids::{NodeId, OrgId, SiteId};
 use crate::domain::money::{Currency, Rounding};
 use crate::domain::quantity::Quantity;
@@ -53,6 +54,9 @@ pub struct NodeConfig {
     /// What holds are bounded by.
     #[serde(default)]
     pub holds: HoldsConfig,
+    /// How codes are read.
+    #[serde(default)]
+    pub codes: CodesConfig,
     /// From when on stock is told of.
     #[serde(default)]
     pub stock: StockConfig,
@@ -126,6 +130,14 @@ pub struct SaleConfig {
     /// How many days back a till may date a sale that it made while it was cut off from the node.
     #[serde(default = "default_backdate_days")]
     pub backdate_days: u32,
+}
+
+/// How codes are read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodesConfig {
+    /// The labels of the shop's own scales, such as `21IIIIIWWWWWC`; the first that fits counts.
+    pub in_store: Vec<InStorePattern>,
 }
 
 /// From when on stock is told of.
@@ -297,6 +309,7 @@ impl NodeConfig {
             backdate_days: self.sale.backdate_days,
             holds: self.holds.settings(),
             low_stock: self.stock.low_stock,
+            in_store_codes: self.codes.in_store.clone(),
         }
     }
 
@@ -335,6 +348,7 @@ impl NodeConfig {
             sale,
             holds: HoldsConfig::default(),
             stock: StockConfig::default(),
+            codes: CodesConfig::default(),
             rights: RightsSettings::default(),
             receipt_header: Vec::new(),
             link_switch: false,

@@ -15,6 +15,7 @@ mod follow_history;
 mod hold;
 mod import_catalog;
 mod load_batch;
+mod look_up;
 mod open_holds;
 mod pair;
 mod pickups;
@@ -54,6 +55,7 @@ pub use follow_history::{follow_history, history_is_behind};
 pub use hold::{HoldCommand, HoldLimits, HoldRefusal, Short, hold};
 pub use import_catalog::import_catalog;
 pub use load_batch::{Packed, load_batch};
+pub use look_up::look_up;
 pub use open_holds::{OpenHoldRefusal, expire_holds, extend_hold, release_hold};
 pub use pair::{
     CODE_LIFETIME_MS, PairRefusal, Paired, PairingCode, PairingCodeError, PairingSeed, RedeemRefusal, ShownCode, pair,

@@ -3,6 +3,7 @@
 use chrono::{NaiveTime, TimeDelta};
 
 use super::hold::HoldLimits;
+use crate::domain::barcode::InStorePattern;
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::SaleRules;
 use crate::domain::tax::TaxClass;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub holds: HoldSettings,
     /// From how much left on an item counts as low, where no threshold was set for it.
     pub low_stock: Quantity,
+    /// The labels of the shop's own scales; the first that fits counts.
+    pub in_store_codes: Vec<InStorePattern>,
 }
 
 /// What holds are bounded by, by the role of the device that asks.
@@ -117,6 +120,7 @@ mod tests {
             backdate_days: 7,
             holds: HoldSettings::default(),
             low_stock: Settings::LOW_STOCK,
+            in_store_codes: Vec::new(),
         };
         let day = |at: &str| settings.business_day(at.parse().unwrap()).to_string();
         assert_eq!(day("2024-03-01T03:59:59+01:00"), "2024-02-29");

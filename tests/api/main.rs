@@ -6,6 +6,7 @@ mod alerts;
 mod bounds;
 mod catalog;
 mod client;
+mod codes;
 mod description;
 mod documents;
 mod events;

@@ -188,6 +188,7 @@ pub fn settings() -> Settings {
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
         low_stock: Settings::LOW_STOCK,
+        in_store_codes: Vec::new(),
     }
 }
 

@@ -43,7 +43,7 @@ impl Gtin {
 
 /// The mod-10 check digit for the digits before it (GS1 General Specifications, section 7.9.1): weights 3 and 1 in
 /// turn, from the right.
-fn check_digit(body: impl DoubleEndedIterator<Item = u8>) -> u8 {
+pub(in crate::domain) fn check_digit(body: impl DoubleEndedIterator<Item = u8>) -> u8 {
     let sum: u32 = body
         .rev()
         .zip([3, 1].into_iter().cycle())

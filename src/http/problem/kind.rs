@@ -116,6 +116,9 @@ kinds! {
          very old ones may have been pruned here.";
     ALERT_NOT_FOUND = NOT_FOUND "alert-not-found" "There is no such alert"
         "This node has told no alert under this number, or it was over so long ago that it is no longer kept.";
+    CODE = UNPROCESSABLE_ENTITY "code-unreadable" "The code cannot be read"
+        "What was scanned is damaged or names no item: `detail` says what is wrong and where. Scan it again, or type the \
+         number below it.";
     THRESHOLD = UNPROCESSABLE_ENTITY "threshold" "The threshold is out of range"
         "A threshold is not below 0 and at most a million units; null stands for the site's default.";
     NOTE_MISSING = UNPROCESSABLE_ENTITY "note-missing" "The reason needs a note"

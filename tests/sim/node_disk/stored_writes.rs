@@ -277,6 +277,7 @@ fn settings() -> Settings {
         backdate_days: 7,
         holds: finalmarket::operations::HoldSettings::default(),
         low_stock: finalmarket::operations::Settings::LOW_STOCK,
+        in_store_codes: Vec::new(),
     }
 }
 

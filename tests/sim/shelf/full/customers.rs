@@ -433,5 +433,6 @@ pub fn settings() -> Settings {
         backdate_days: 7,
         holds: HoldSettings::default(),
         low_stock: Settings::LOW_STOCK,
+        in_store_codes: Vec::new(),
     }
 }
