@@ -1,8 +1,8 @@
 //! What a scanner types, read: which item it names, and what else the code says of it.
 //!
-//! Four kinds of code: a bare GTIN; GS1 element strings as in GS1-128, DataBar, DataMatrix and GS1 QR ([`element_string`]);
-//! GS1 Digital Link ([`digital_link`]); numbers of a shop's own scales, which carry a weight or a price, by patterns that the
-//! shop configures ([`in_store`]). Anything else is a text, which may be a SKU: shops print those as bar codes too.
+//! Four kinds of code: a bare GTIN; GS1 element strings as in GS1-128, DataBar, DataMatrix and GS1 QR (`element_string`);
+//! GS1 Digital Link (`digital_link`); numbers of a shop's own scales, which carry a weight or a price, by patterns that the
+//! shop configures (`in_store`). Anything else is a text, which may be a SKU: shops print those as bar codes too.
 //!
 //! Pure: the same characters always say the same. It must never take a damaged code for another item: what has a check
 //! digit is held against it, and an error says what was read and where it is wrong.
