@@ -61,6 +61,8 @@ fn sales(count: u64) -> Vec<Slot> {
             rounding: Rounding::HalfUp,
         },
         tax_rates: [("standard".parse().unwrap(), "8.25".parse().unwrap())].into(),
+        cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+        tips: false,
     };
     let mut now_ms = 1_790_000_000_000_u64;
     let mut counters = [0; 8];
@@ -87,6 +89,7 @@ fn sales(count: u64) -> Vec<Slot> {
                         }),
                         tax_class: "standard".parse().unwrap(),
                         fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
+                        by_hand: None,
                     }
                 })
                 .collect();
@@ -112,6 +115,10 @@ fn sales(count: u64) -> Vec<Slot> {
                     reference: None,
                 }],
                 price_version: 18_601,
+                promotions: Vec::new(),
+                price_notes: Vec::new(),
+                basket_by_hand: None,
+                tip: Minor(0),
             };
             let receipt = format!("STORE-367-R{till}-7KQ2-{:06}", counters[till]).parse().unwrap();
             if dice.below(2) == 0 {

@@ -49,6 +49,8 @@ pub fn settings() -> Outcome<Settings> {
                 rounding: Rounding::HalfUp,
             },
             tax_rates: [(TAX_CLASS.parse()?, TAX_PERCENT.parse()?)].into(),
+            cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+            tips: false,
         },
         day_starts_at: chrono::NaiveTime::default(),
         backdate_days: 7,
@@ -135,6 +137,7 @@ impl Baskets {
             lines,
             basket_discount: None,
             tenders: Vec::new(),
+            tip: None,
         };
         let (kind, amount) = if self.dice.below(2) == 0 {
             (TenderKind::Card, self.total(&command)?)
@@ -195,6 +198,7 @@ impl Baskets {
                 discount,
                 tax_class: TAX_CLASS.parse()?,
                 fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
+                by_hand: None,
             });
         }
         let at = "2024-03-01T12:00:00".parse()?;
@@ -216,6 +220,10 @@ impl Baskets {
                 reference: None,
             }],
             price_version: 0,
+            promotions: Vec::new(),
+            price_notes: Vec::new(),
+            basket_by_hand: None,
+            tip: Minor(0),
         };
         let sale = decide(draft, "A-000001".parse()?, &self.rules)?;
         Ok(Decimal::new(sale.totals.total.0, 2))

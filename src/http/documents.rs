@@ -170,9 +170,18 @@ pub struct TotalsBody<'a> {
     discount: Amount,
     /// The tax by class.
     taxes: Vec<TaxBody<'a>>,
-    /// What is to be paid, tax and all.
+    /// What the goods come to, tax and all.
     #[schema(value_type = String, example = "9.99")]
     total: Amount,
+    /// For the staff.
+    #[schema(value_type = String, example = "0.00")]
+    tip: Amount,
+    /// What rounding a sum paid in coins adds, or takes off.
+    #[schema(value_type = String, example = "0.00")]
+    rounding: Amount,
+    /// What is to be paid: total, tip and rounding.
+    #[schema(value_type = String, example = "9.99")]
+    to_pay: Amount,
     /// What is given back in cash.
     #[schema(value_type = String, example = "10.01")]
     change: Amount,
@@ -342,6 +351,10 @@ fn totals(totals: &Totals, currency: Currency) -> TotalsBody<'_> {
         discount: money(totals.discount),
         taxes: taxes.collect(),
         total: money(totals.total),
+        tip: money(totals.tip),
+        rounding: money(totals.rounding),
+        // It was decided with sums that fit.
+        to_pay: money(totals.to_pay().unwrap_or(totals.total)),
         change: money(totals.change),
     }
 }

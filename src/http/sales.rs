@@ -51,7 +51,10 @@ pub struct SaleRequest {
     lines: Vec<SaleLineRequest>,
     /// Off the whole basket, after the lines' own discounts.
     discount: Option<DiscountRequest>,
-    /// How it is paid; at most 20. In all at least the total; only cash gives change.
+    /// For the staff, where the site takes tips.
+    #[schema(value_type = Option<String>, example = "0.00")]
+    tip: Option<StatedAmount>,
+    /// How it is paid; at most 20. In all at least what is to be paid; only cash gives change.
     tenders: Vec<TenderRequest>,
 }
 
@@ -138,6 +141,7 @@ impl SaleRequest {
             hold: self.hold,
             lines: lines.collect::<Result<_, _>>()?,
             basket_discount: self.discount.map(DiscountRequest::into_stated),
+            tip: self.tip.map(|StatedAmount(tip)| tip),
             tenders: stated_tenders(self.tenders),
         })
     }

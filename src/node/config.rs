@@ -1,25 +1,24 @@
 //! What a node is told by its configuration file. Every value has a meaning of its own type, every mistake is told
 //! with file, line and column, and nothing starts with half a configuration.
 
-use std::collections::BTreeMap;
+mod sale;
+
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use chrono::NaiveTime;
 use serde::Deserialize;
 
 use crate::domain::barcode::InStorePattern;
 use crate::domain::ids::{NodeId, OrgId, SiteId};
-use crate::domain::money::{Currency, Rounding};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::SaleRules;
-use crate::domain::tax::{TaxBasis, TaxClass, TaxPolicy, TaxRate, TaxRoundingBy};
 use crate::lan::ParentAddress;
 use crate::mqtt::BrokerConfig;
 use crate::operations::{HoldLimits, HoldSettings, Settings};
 use crate::sync::carriage::CarrierLimits;
 use crate::sync::rights::{RightsConfig, RightsSettings};
+
+pub use sale::SaleConfig;
 
 /// A node's configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,34 +101,6 @@ pub struct StandbyConfig {
 impl StandbyConfig {
     /// How long an answer waits for a standby at most, in milliseconds, where nothing is said.
     pub const WAIT_MS_MAX: u32 = 500;
-}
-
-/// How sales are computed.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SaleConfig {
-    /// The currency of prices and tenders.
-    pub currency: Currency,
-    /// Whether prices contain tax.
-    #[serde(default = "default_basis")]
-    pub tax_basis: TaxBasis,
-    /// Where tax is rounded.
-    #[serde(default = "default_rounding_by")]
-    pub tax_rounding_by: TaxRoundingBy,
-    /// How tax is rounded.
-    #[serde(default = "default_rounding")]
-    pub tax_rounding: Rounding,
-    /// Each tax class with its rate in per cent.
-    pub tax_rates: BTreeMap<TaxClass, TaxRate>,
-    /// The tax class of what the catalog does not have, where a till that may state prices sells it.
-    #[serde(default = "default_unlisted_tax_class")]
-    pub unlisted_tax_class: TaxClass,
-    /// When a business day begins on the wall's clock: sales before it belong to the day before.
-    #[serde(default)]
-    pub day_starts_at: NaiveTime,
-    /// How many days back a till may date a sale that it made while it was cut off from the node.
-    #[serde(default = "default_backdate_days")]
-    pub backdate_days: u32,
 }
 
 /// How codes are read.
@@ -220,33 +191,12 @@ fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
 }
 
-fn default_unlisted_tax_class() -> TaxClass {
-    // As above.
-    "standard".parse().unwrap_or_else(|_| unreachable!("a valid name"))
-}
-
-const fn default_basis() -> TaxBasis {
-    TaxBasis::Included
-}
-
-const fn default_rounding_by() -> TaxRoundingBy {
-    TaxRoundingBy::Document
-}
-
-const fn default_rounding() -> Rounding {
-    Rounding::HALF_UP
-}
-
 fn default_shelves_pause_ms() -> u64 {
     CarrierLimits::default().sync_point_pause_ms
 }
 
 const fn default_keep_days() -> u32 {
     180
-}
-
-const fn default_backdate_days() -> u32 {
-    7
 }
 
 /// Why a configuration file cannot be used.
@@ -354,37 +304,6 @@ impl NodeConfig {
             link_switch: false,
             keep_days: default_keep_days(),
             shelves_pause_ms: default_shelves_pause_ms(),
-        }
-    }
-}
-
-impl SaleConfig {
-    /// Sales with the default of everything else.
-    #[must_use]
-    pub fn of(currency: Currency, tax_basis: TaxBasis, tax_rates: BTreeMap<TaxClass, TaxRate>) -> Self {
-        Self {
-            currency,
-            tax_basis,
-            tax_rounding_by: default_rounding_by(),
-            tax_rounding: default_rounding(),
-            tax_rates,
-            unlisted_tax_class: default_unlisted_tax_class(),
-            day_starts_at: NaiveTime::default(),
-            backdate_days: default_backdate_days(),
-        }
-    }
-
-    /// The rules as the domain wants them.
-    #[must_use]
-    pub fn rules(&self) -> SaleRules {
-        SaleRules {
-            currency: self.currency,
-            tax_policy: TaxPolicy {
-                basis: self.tax_basis,
-                rounding_by: self.tax_rounding_by,
-                rounding: self.tax_rounding,
-            },
-            tax_rates: self.tax_rates.clone(),
         }
     }
 }

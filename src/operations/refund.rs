@@ -123,7 +123,7 @@ pub fn refund(
     };
     let already = tx.refunded_lines(sold_at)?;
     let receipt = tx.next_receipt(&till.register)?;
-    let refund = decide_refund(&sale, &already, draft, receipt.number).map_err(refused)?;
+    let refund = decide_refund(&sale, &already, draft, receipt.number, settings.sale.cash_rounding).map_err(refused)?;
     let recorded = tx.stamp(now);
     let fact = Fact::Refund(refund.clone());
     let mut shelves = Shelves::default();

@@ -7,6 +7,8 @@ mod lines;
 mod repeat;
 mod take;
 
+use rust_decimal::Decimal;
+
 use super::pickups::pickup_sold;
 use super::request::{Before, Request};
 use super::settings::Settings;
@@ -41,6 +43,8 @@ pub struct SellCommand {
     pub lines: Vec<SellLine>,
     /// Off the whole basket.
     pub basket_discount: Option<StatedDiscount>,
+    /// For the staff, in the sale's currency.
+    pub tip: Option<Decimal>,
     /// How it is paid.
     pub tenders: Vec<StatedTender>,
 }
@@ -137,6 +141,9 @@ pub enum SellRefusal {
         /// What is wrong with it.
         error: MoneyError,
     },
+    /// A tip that is not whole minor units, or too large.
+    #[error("the tip: {0}")]
+    TipAmount(MoneyError),
     /// The sale itself breaks a rule.
     #[error(transparent)]
     Sale(#[from] SaleRefusal),
@@ -155,6 +162,7 @@ impl SellRefusal {
             Self::HoldOfAnother(_) => "hold-of-another",
             Self::DiscountStated { .. } => "discount-not-allowed",
             Self::DiscountAmount { .. } => "discount-amount",
+            Self::TipAmount(_) => "tip-amount",
             Self::Sale(refusal) => refusal.code(),
         }
     }
@@ -193,7 +201,11 @@ pub fn sell(
         customer: command.customer.clone(),
         staff: command.staff.clone(),
         lines: lines::priced(tx, settings, device, &command.lines)?,
+        promotions: Vec::new(),
+        price_notes: Vec::new(),
         basket_discount: lines::basket_discount(settings, device, command)?,
+        basket_by_hand: None,
+        tip: lines::tip(settings, command)?,
         tenders: till::tenders(&command.tenders, settings.sale.currency).map_err(refused)?,
         price_version: lines::price_version(tx, command)?,
     };

@@ -114,6 +114,8 @@ mod tests {
                 currency: Currency::USD,
                 tax_policy,
                 tax_rates: [].into(),
+                cash_rounding: crate::domain::money::CashRounding::NONE,
+                tips: false,
             },
             unlisted_tax_class: "standard".parse().unwrap(),
             day_starts_at: NaiveTime::from_hms_opt(4, 0, 0).unwrap(),

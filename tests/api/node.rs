@@ -220,6 +220,8 @@ fn settings() -> Settings {
                 .iter()
                 .map(|(class, rate)| (class.parse().unwrap(), rate.parse().unwrap()))
                 .collect(),
+            cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+            tips: false,
         },
         day_starts_at: "04:00:00".parse().unwrap(),
         unlisted_tax_class: "standard".parse().unwrap(),

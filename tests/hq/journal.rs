@@ -199,6 +199,8 @@ pub fn sale(till: &str, counter: u64, day: &str, units: u32) -> Sale {
             rounding: Rounding::HALF_UP,
         },
         tax_rates: [("standard".parse().unwrap(), "20".parse().unwrap())].into(),
+        cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+        tips: false,
     };
     let line = |sku: u64, price: &str| DraftLine {
         sku: sku.to_string().parse().unwrap(),
@@ -207,6 +209,7 @@ pub fn sale(till: &str, counter: u64, day: &str, units: u32) -> Sale {
         discount: None,
         tax_class: "standard".parse().unwrap(),
         fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
+        by_hand: None,
     };
     let items = counter % 500 * 7;
     let seconds = counter % 3600;
@@ -231,6 +234,10 @@ pub fn sale(till: &str, counter: u64, day: &str, units: u32) -> Sale {
             reference: None,
         }],
         price_version: 0,
+        promotions: Vec::new(),
+        price_notes: Vec::new(),
+        basket_by_hand: None,
+        tip: Minor(0),
     };
     let receipt = format!("{}-R1-AAAA-{counter:06}", till.to_uppercase()).parse().unwrap();
     decide(draft, receipt, &rules).unwrap()

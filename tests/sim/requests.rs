@@ -132,6 +132,7 @@ impl SaleAsked {
             discount: (line.discount > 0).then_some(Discount::Amount(Minor(line.discount))),
             tax_class: "standard".parse().expect("a tax class"),
             fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
+            by_hand: None,
         };
         SaleDraft {
             id: self.id.clone(),
@@ -144,6 +145,10 @@ impl SaleAsked {
             basket_discount: (self.basket_discount > 0).then_some(Discount::Amount(Minor(self.basket_discount))),
             tenders: cash(self.cash),
             price_version: 0,
+            promotions: Vec::new(),
+            price_notes: Vec::new(),
+            basket_by_hand: None,
+            tip: Minor(0),
         }
     }
 }
@@ -203,6 +208,8 @@ pub fn rules() -> SaleRules {
             rounding: Rounding::HalfUp,
         },
         tax_rates: BTreeMap::from([standard]),
+        cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+        tips: false,
     }
 }
 

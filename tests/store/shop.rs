@@ -182,6 +182,8 @@ pub fn settings() -> Settings {
                 rounding: Rounding::HALF_UP,
             },
             tax_rates: [("standard".parse().unwrap(), "10".parse().unwrap())].into(),
+            cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+            tips: false,
         },
         day_starts_at: Default::default(),
         unlisted_tax_class: "standard".parse().unwrap(),
@@ -221,6 +223,7 @@ pub fn command(counter: u64) -> SellCommand {
             amount: "10".parse().unwrap(),
             reference: None,
         }],
+        tip: None,
     }
 }
 

@@ -17,6 +17,8 @@ pub fn sale(counter: u64) -> Sale {
             rounding: Rounding::HALF_UP,
         },
         tax_rates: [("standard".parse().unwrap(), "20".parse().unwrap())].into(),
+        cash_rounding: finalmarket::domain::money::CashRounding::NONE,
+        tips: false,
     };
     let line = DraftLine {
         sku: (counter * 7_919 % 10_007).to_string().parse().unwrap(),
@@ -25,6 +27,7 @@ pub fn sale(counter: u64) -> Sale {
         discount: None,
         tax_class: "standard".parse().unwrap(),
         fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
+        by_hand: None,
     };
     let draft = SaleDraft {
         id: SaleId {
@@ -44,6 +47,10 @@ pub fn sale(counter: u64) -> Sale {
             reference: None,
         }],
         price_version: 0,
+        promotions: Vec::new(),
+        price_notes: Vec::new(),
+        basket_by_hand: None,
+        tip: Minor(0),
     };
     let receipt = format!("STORE-1-R1-AAAA-{counter:06}").parse().unwrap();
     decide(draft, receipt, &rules).unwrap()

@@ -4,6 +4,7 @@
 //! Rounding happens in [`rounding`] alone, by a named rule.
 
 mod allocate;
+mod cash;
 mod currency;
 mod price;
 pub mod rounding;
@@ -15,6 +16,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 pub use allocate::allocate;
+pub use cash::CashRounding;
 pub use currency::{Currency, CurrencyError};
 pub use price::{Price, PriceError};
 pub use rounding::Rounding;

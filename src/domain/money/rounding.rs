@@ -15,6 +15,8 @@ pub enum Rounding {
     HalfEven,
     /// Towards zero.
     Down,
+    /// To the nearest minor unit, halves towards zero.
+    HalfDown,
 }
 
 impl Rounding {
@@ -44,6 +46,15 @@ impl Rounding {
         self.divide(i128::from(amount.0) * i128::from(part), whole.into())
     }
 
+    /// The multiple of `step` that is nearest to `amount` by this rule.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`] where it does not fit, or where `step` is not over 0.
+    pub fn to_multiple(self, amount: Minor, step: Minor) -> Result<Minor, MoneyError> {
+        let steps = self.divide(amount.0.into(), step.0.into())?;
+        steps.0.checked_mul(step.0).map(Minor).ok_or(MoneyError::TooLarge)
+    }
+
     /// The rule itself, on an exact fraction; `denominator` is over 0.
     fn divide(self, numerator: i128, denominator: i128) -> Result<Minor, MoneyError> {
         if denominator <= 0 {
@@ -53,6 +64,7 @@ impl Rounding {
         let away_from_zero = match self {
             Self::HalfUp => rest >= denominator - rest,
             Self::HalfEven => rest > denominator - rest || (rest == denominator - rest && whole % 2 != 0),
+            Self::HalfDown => rest > denominator - rest,
             Self::Down => false,
         };
         let rounded = whole + if away_from_zero { numerator.signum() } else { 0 };

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 pub use refusal::SaleRefusal;
 
+use super::adjustment::{Adjustment, AdjustmentCause, ByHand, LineShare, PriceNote};
 use super::discount::Discount;
-use super::record::{Fulfilment, Sale, SaleLine, Tender, TenderKind, Totals};
-use super::totals::{TotalsError, sale_totals, sum};
+use super::payment::{cash_rounding, not_cash};
+use super::record::{Fulfilment, Sale, SaleLine, Tender, Totals};
+use super::totals::{Extra, TotalsError, sum, totals_to_pay, with_tenders};
 use crate::domain::ids::{ChannelId, CustomerRef, ReceiptNumber, SaleId, Sku, StaffId};
-use crate::domain::money::{Currency, Minor, MoneyError, Price, allocate};
+use crate::domain::money::{CashRounding, Currency, Minor, MoneyError, Price, allocate};
 use crate::domain::quantity::Quantity;
 use crate::domain::tax::{AppliedTax, TaxClass, TaxPolicy, TaxRate};
 use crate::domain::time::{BusinessDay, LocalTime};
@@ -39,8 +41,16 @@ pub struct SaleDraft {
     pub staff: Option<StaffId>,
     /// What is sold.
     pub lines: Vec<DraftLine>,
+    /// What promotions take off the lines, before any discount by hand.
+    pub promotions: Vec<Adjustment>,
+    /// Why prices of lines are not the items' own.
+    pub price_notes: Vec<PriceNote>,
     /// Off the whole basket, after the lines' own discounts.
     pub basket_discount: Option<Discount>,
+    /// Who gave the basket's discount, where that is to be kept.
+    pub basket_by_hand: Option<ByHand>,
+    /// For the staff, 0 or more.
+    pub tip: Minor,
     /// How it is paid, in minor units of the rules' currency.
     pub tenders: Vec<Tender>,
     /// The version of the price feed that the prices came from; 0 where the till stated them.
@@ -56,8 +66,10 @@ pub struct DraftLine {
     pub quantity: Quantity,
     /// The price of one unit: from the catalog, or stated by a till that may.
     pub unit_price: Price,
-    /// Off this line.
+    /// Off this line, after promotions.
     pub discount: Option<Discount>,
+    /// Who gave that discount, where that is to be kept.
+    pub by_hand: Option<ByHand>,
     /// The class that its tax follows.
     pub tax_class: TaxClass,
     /// How the goods leave.
@@ -73,33 +85,31 @@ pub struct SaleRules {
     pub tax_policy: TaxPolicy,
     /// The rate of each tax class. A class without a rate cannot be sold.
     pub tax_rates: BTreeMap<TaxClass, TaxRate>,
+    /// How a sum that is paid in coins is rounded.
+    pub cash_rounding: CashRounding,
+    /// Whether customers may give tips.
+    pub tips: bool,
 }
 
 /// Decides a sale.
 ///
-/// A line's gross amount is quantity times price, rounded half up. Line discounts come first; the basket's is spread
-/// over what they leave by [`allocate`]. `receipt` is the next number of its series, read in the transaction that
+/// A line's gross amount is quantity times price, rounded half up. Promotions come first, then the lines' own discounts;
+/// the basket's is spread over what they leave by [`allocate`]. What is paid in coins is rounded on the sum. `receipt` is the next number of its series, read in the transaction that
 /// records the sale; the caller moves its counter on only where the answer is a sale, so that a refusal leaves no gap.
 ///
 /// # Errors
 /// A [`SaleRefusal`], which is for people; nothing is recorded then.
 pub fn decide(draft: SaleDraft, receipt: ReceiptNumber, rules: &SaleRules) -> Result<Sale, SaleRefusal> {
     check_counts(&draft)?;
-    let (mut lines, taxes) = price_lines(draft.lines, rules)?;
+    let mut adjustments = draft.promotions;
+    let promoted = taken_by_promotions(&adjustments, draft.lines.len())?;
+    let (mut lines, taxes) = price_lines(draft.lines, &promoted, &mut adjustments, rules)?;
     take_basket_discount(&mut lines, draft.basket_discount, rules.currency)?;
-    check_tenders(&draft.tenders, rules.currency)?;
-    let totals = sale_totals(rules.tax_policy, rules.currency, &taxes, &lines, &draft.tenders).map_err(|error| {
-        let money = |amount: Minor| amount.of(rules.currency);
-        match error {
-            TotalsError::Short { total, given } => SaleRefusal::TendersShort {
-                total: money(total),
-                given: money(given),
-            },
-            // The positions of taxes were given out above, so only a sum can be at fault.
-            TotalsError::Tax(_) => SaleRefusal::TooLarge,
-        }
-    })?;
-    check_change(&draft.tenders, &totals, rules.currency)?;
+    if let Some(by_hand) = draft.basket_by_hand {
+        adjustments.extend(basket_adjustment(&lines, by_hand));
+    }
+    let priced = totals_to_pay(rules.tax_policy, rules.currency, &taxes, &lines).map_err(|_| SaleRefusal::TooLarge)?;
+    let totals = settle(priced, draft.tip, &draft.tenders, rules)?;
     Ok(Sale {
         id: draft.id,
         receipt,
@@ -113,9 +123,64 @@ pub fn decide(draft: SaleDraft, receipt: ReceiptNumber, rules: &SaleRules) -> Re
         tax_policy: rules.tax_policy,
         taxes,
         lines,
+        adjustments,
+        price_notes: draft.price_notes,
         tenders: draft.tenders,
         totals,
     })
+}
+
+/// The totals with what was given: tip and rounding, what is short, what is given back.
+fn settle(priced: Totals, tip: Minor, tenders: &[Tender], rules: &SaleRules) -> Result<Totals, SaleRefusal> {
+    let money = |amount: Minor| amount.of(rules.currency);
+    check_tenders(tenders, rules.currency)?;
+    if tip != Minor(0) && !rules.tips {
+        return Err(SaleRefusal::TipNotTaken);
+    }
+    if tip < Minor(0) {
+        return Err(SaleRefusal::TipNegative { tip: money(tip) });
+    }
+    let due = priced.total.checked_add(tip).ok_or(SaleRefusal::TooLarge)?;
+    let rounding = cash_rounding(rules.cash_rounding, due, tenders).map_err(|_| SaleRefusal::TooLarge)?;
+    let totals = with_tenders(priced, Extra { rounding, tip }, tenders).map_err(|error| match error {
+        TotalsError::Short { total, given } => SaleRefusal::TendersShort {
+            total: money(total),
+            given: money(given),
+        },
+        // The positions of taxes were given out with the lines, so only a sum can be at fault.
+        TotalsError::Tax(_) => SaleRefusal::TooLarge,
+    })?;
+    check_change(tenders, due, rules.currency)?;
+    Ok(totals)
+}
+
+/// What promotions take off each line.
+fn taken_by_promotions(promotions: &[Adjustment], lines: usize) -> Result<Vec<Minor>, SaleRefusal> {
+    let mut taken = vec![Minor(0); lines];
+    for share in promotions.iter().flat_map(|promotion| &promotion.shares) {
+        let line = usize::from(share.line);
+        let wrong = SaleRefusal::PromotionOutOfRange { line: line + 1 };
+        let sum = taken.get_mut(line).ok_or_else(|| wrong.clone())?;
+        let more = sum.checked_add(share.amount).filter(|_| share.amount >= Minor(0));
+        *sum = more.ok_or(wrong)?;
+    }
+    Ok(taken)
+}
+
+/// Who gave the basket's discount, with what it took off each line; none where it took nothing.
+fn basket_adjustment(lines: &[SaleLine], by_hand: ByHand) -> Option<Adjustment> {
+    let share = |(line, at): (&SaleLine, u16)| LineShare {
+        line: at,
+        amount: line.basket_discount,
+    };
+    let shares: Vec<_> = lines
+        .iter()
+        .zip(0..)
+        .map(share)
+        .filter(|share| share.amount != Minor(0))
+        .collect();
+    let cause = AdjustmentCause::BasketByHand(by_hand);
+    (!shares.is_empty()).then_some(Adjustment { cause, shares })
 }
 
 fn check_counts(draft: &SaleDraft) -> Result<(), SaleRefusal> {
@@ -127,10 +192,15 @@ fn check_counts(draft: &SaleDraft) -> Result<(), SaleRefusal> {
     }
 }
 
-fn price_lines(drafts: Vec<DraftLine>, rules: &SaleRules) -> Result<(Vec<SaleLine>, Vec<AppliedTax>), SaleRefusal> {
+fn price_lines(
+    drafts: Vec<DraftLine>,
+    promoted: &[Minor],
+    adjustments: &mut Vec<Adjustment>,
+    rules: &SaleRules,
+) -> Result<(Vec<SaleLine>, Vec<AppliedTax>), SaleRefusal> {
     let mut lines = Vec::with_capacity(drafts.len());
     let mut taxes: Vec<AppliedTax> = Vec::new();
-    for (draft, line) in drafts.into_iter().zip(1..) {
+    for ((draft, promotion), line) in drafts.into_iter().zip(promoted).zip(1..) {
         let quantity = draft.quantity;
         if quantity <= Quantity::ZERO {
             return Err(SaleRefusal::QuantityNotPositive { line, quantity });
@@ -143,20 +213,30 @@ fn price_lines(drafts: Vec<DraftLine>, rules: &SaleRules) -> Result<(Vec<SaleLin
             sku: draft.sku,
             quantity,
             unit_price: draft.unit_price,
-            discount: Minor(0),
+            discount: *promotion,
             basket_discount: Minor(0),
             tax,
             fulfilment: draft.fulfilment,
         };
         let too_large = |_: MoneyError| SaleRefusal::TooLarge;
         let gross = priced.gross(rules.currency).map_err(too_large)?;
+        let left = gross.checked_sub(*promotion).filter(|left| *left >= Minor(0));
+        let left = left.ok_or(SaleRefusal::PromotionOutOfRange { line })?;
         if let Some(discount) = draft.discount {
-            priced.discount = discount.of(gross).map_err(too_large)?;
-            if !(Minor(0)..=gross).contains(&priced.discount) {
+            let discount = discount.of(left).map_err(too_large)?;
+            if !(Minor(0)..=left).contains(&discount) {
                 return Err(SaleRefusal::LineDiscountOutOfRange {
                     line,
-                    discount: priced.discount.of(rules.currency),
-                    gross: gross.of(rules.currency),
+                    discount: discount.of(rules.currency),
+                    gross: left.of(rules.currency),
+                });
+            }
+            priced.discount = promotion.checked_add(discount).ok_or(SaleRefusal::TooLarge)?;
+            if let (Some(by_hand), Ok(at)) = (draft.by_hand, u16::try_from(line - 1)) {
+                let (line, amount) = (at, discount);
+                adjustments.push(Adjustment {
+                    cause: AdjustmentCause::LineByHand(by_hand),
+                    shares: vec![LineShare { line, amount }],
                 });
             }
         }
@@ -222,17 +302,13 @@ fn check_tenders(tenders: &[Tender], currency: Currency) -> Result<(), SaleRefus
     }
 }
 
-/// Change is given from the cash that came in: what came by other means is at most the total.
-fn check_change(tenders: &[Tender], totals: &Totals, currency: Currency) -> Result<(), SaleRefusal> {
-    let not_cash = sum(tenders
-        .iter()
-        .filter(|tender| tender.kind != TenderKind::Cash)
-        .map(|tender| tender.amount))
-    .map_err(|_| SaleRefusal::TooLarge)?;
-    if not_cash > totals.total {
+/// Change is given from the cash that came in: what came by other means is at most what is due.
+fn check_change(tenders: &[Tender], due: Minor, currency: Currency) -> Result<(), SaleRefusal> {
+    let not_cash = not_cash(tenders).map_err(|_| SaleRefusal::TooLarge)?;
+    if not_cash > due {
         return Err(SaleRefusal::ChangeWithoutCash {
             not_cash: not_cash.of(currency),
-            total: totals.total.of(currency),
+            total: due.of(currency),
         });
     }
     Ok(())

@@ -1,7 +1,9 @@
 //! Sales and refunds: what is recorded of them, and the rules that decide them.
 
+mod adjustment;
 mod decide;
 mod discount;
+mod payment;
 #[cfg(test)]
 mod properties;
 mod receipt;
@@ -12,6 +14,10 @@ mod testing;
 mod totals;
 mod words;
 
+pub use adjustment::{
+    Adjustment, AdjustmentCause, ByHand, ByHandReason, CouponCode, LineShare, PriceCause, PriceNote, PromotionId,
+    PromotionName,
+};
 pub use decide::{DraftLine, LINES_MAX, SaleDraft, SaleRefusal, SaleRules, TENDERS_MAX, decide};
 pub use discount::{Discount, Percent, PercentError};
 pub use receipt::{ReceiptStyle, refund_receipt, sale_receipt};

@@ -14,7 +14,13 @@ const CLASSES: [&str; 4] = ["standard", "reduced", "zero", "luxury"];
 const KINDS: [TenderKind; 3] = [TenderKind::Cash, TenderKind::Card, TenderKind::GiftCard];
 
 fn any_rules() -> impl Strategy<Value = SaleRules> {
-    let currency = prop::sample::select(vec![Currency::USD, Currency::JPY, Currency::KWD]);
+    let currency = prop::sample::select(vec![
+        Currency::USD,
+        Currency::JPY,
+        Currency::KWD,
+        Currency::CHF,
+        Currency::SEK,
+    ]);
     let rounding = prop::sample::select(vec![Rounding::HalfUp, Rounding::HalfEven, Rounding::Down]);
     let basis = prop::sample::select(vec![TaxBasis::Included, TaxBasis::Added]);
     let rounding_by = prop::sample::select(vec![TaxRoundingBy::Line, TaxRoundingBy::Document]);
@@ -38,8 +44,19 @@ fn any_rules() -> impl Strategy<Value = SaleRules> {
                     )
                 })
                 .collect(),
+            cash_rounding: crate::domain::money::CashRounding::usual(currency),
+            tips: false,
         },
     )
+}
+
+/// The smallest coin, in minor units.
+fn coin_of(currency: Currency) -> i64 {
+    match currency.code() {
+        "CHF" => 5,
+        "SEK" => 100,
+        _ => 1,
+    }
 }
 
 fn any_percent() -> impl Strategy<Value = Percent> {
@@ -116,10 +133,16 @@ fn refund(sale: &Sale, already: &[RefundedLine], lines: Vec<(u16, Quantity)>) ->
             .collect(),
         tenders: vec![],
     };
-    match decide_refund(sale, already, draft.clone(), number()) {
+    match decide_refund(
+        sale,
+        already,
+        draft.clone(),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    ) {
         Err(RefundRefusal::TendersDiffer { total, .. }) => {
             draft.tenders = vec![tender(TenderKind::Cash, total.minor())];
-            decide_refund(sale, already, draft, number())
+            decide_refund(sale, already, draft, number(), crate::domain::money::CashRounding::NONE)
         }
         other => other,
     }
@@ -148,7 +171,11 @@ proptest! {
         if rules.tax_policy.basis == TaxBasis::Added {
             prop_assert_eq!(net, totals.gross.0 - totals.discount.0);
         }
-        prop_assert_eq!(totals.change.0, (1 << 60) - totals.total.0);
+        prop_assert_eq!(totals.change.0, (1 << 60) - totals.total.0 - totals.rounding.0);
+        // Paid in coins: at most half a coin away from the total, and coins pay it.
+        let coin = coin_of(rules.currency);
+        prop_assert!(totals.rounding.0.abs() <= coin / 2);
+        prop_assert_eq!((totals.total.0 + totals.rounding.0) % coin, 0);
 
         let by_line = sale.paid_by_line().unwrap();
         prop_assert_eq!(by_line.iter().map(|(_, tax)| tax.0).sum::<i64>(), tax);

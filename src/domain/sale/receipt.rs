@@ -7,6 +7,7 @@ mod tests;
 use rust_decimal::Decimal;
 
 use self::layout::Page;
+use super::adjustment::{AdjustmentCause, ByHand, PriceCause};
 use super::record::{Refund, Sale, SaleLine, Tender, TenderKind, Totals};
 use crate::domain::ids::{ReceiptNumber, RegisterId, Sku};
 use crate::domain::money::{Currency, Minor};
@@ -55,26 +56,20 @@ pub fn sale_receipt(sale: &Sale, style: &ReceiptStyle<'_>) -> String {
     let marks = Marks::new(sale.currency, taxes.len());
     head(&mut page, style, &sale.receipt, sale.at, sale.business_day);
     page.rule();
-    for line in &sale.lines {
+    for (line, at) in sale.lines.iter().zip(0..) {
         page.text(&name(style, &line.sku));
         // A record that another program got wrong is still printed: without the figure that it does not have.
         let gross = line
             .gross(sale.currency)
             .map_or_else(|_| "?".into(), |gross| marks.taxed(gross, line.tax));
         page.row(&format!("  {} x {}", line.quantity, line.unit_price), &gross);
-        if line.discount != Minor(0) {
-            page.row("  Discount", &marks.off(line.discount));
-        }
+        line_reductions(&mut page, &marks, sale, at, line.discount);
         let debt = line.fulfilment.debt();
         if debt != Quantity::ZERO {
             page.text(&format!("  Oversold: {debt}"));
         }
     }
-    let of_basket = |line: &SaleLine| Decimal::from(line.basket_discount.0);
-    let basket_discount: Decimal = sale.lines.iter().map(of_basket).sum();
-    if let Some(discount) = i64::try_from(basket_discount).ok().filter(|discount| *discount != 0) {
-        page.row("Basket discount", &marks.off(Minor(discount)));
-    }
+    reductions_of_many_lines(&mut page, &marks, sale);
     page.rule();
     let included = sale.tax_policy.basis == TaxBasis::Included;
     if !included {
@@ -82,6 +77,7 @@ pub fn sale_receipt(sale: &Sale, style: &ReceiptStyle<'_>) -> String {
         tax_table(&mut page, &marks, &sale.totals);
     }
     page.row(&format!("TOTAL {}", sale.currency), &marks.plain(sale.totals.total));
+    beside_the_total(&mut page, &marks, &sale.totals);
     tenders(&mut page, &marks, &sale.tenders);
     if sale.totals.change != Minor(0) {
         page.row("Change", &marks.plain(sale.totals.change));
@@ -123,6 +119,7 @@ pub fn refund_receipt(refund: &Refund, of: &ReceiptNumber, style: &ReceiptStyle<
         &format!("PAID BACK {}", refund.currency),
         &marks.plain(refund.totals.total),
     );
+    beside_the_total(&mut page, &marks, &refund.totals);
     tenders(&mut page, &marks, &refund.tenders);
     if included {
         page.rule();
@@ -130,6 +127,84 @@ pub fn refund_receipt(refund: &Refund, of: &ReceiptNumber, style: &ReceiptStyle<
         tax_table(&mut page, &marks, &refund.totals);
     }
     page.finish()
+}
+
+/// Beneath a line: each promotion that concerns it alone by its name, what a person gave with the reason, the rest of its
+/// discount as such. Promotions over several lines come below all lines, once.
+fn line_reductions(page: &mut Page, marks: &Marks, sale: &Sale, at: u16, discount: Minor) {
+    if let Some(note) = sale.price_notes.iter().find(|note| note.line == at) {
+        let why = match &note.cause {
+            PriceCause::Book { .. } => "  Instead of".to_owned(),
+            PriceCause::Label => "  By its label, instead of".to_owned(),
+            PriceCause::ByHand(by_hand) => with_reason("  Changed by hand, instead of", by_hand),
+        };
+        page.text(&format!("{why} {}", note.list));
+    }
+    let mut rest = Decimal::from(discount.0);
+    for adjustment in &sale.adjustments {
+        let here = adjustment.shares.iter().filter(|share| share.line == at);
+        let amount: Decimal = here.map(|share| Decimal::from(share.amount.0)).sum();
+        let label = match &adjustment.cause {
+            AdjustmentCause::BasketByHand(_) => continue,
+            AdjustmentCause::Promotion { name, .. } => name.to_string(),
+            AdjustmentCause::LineByHand(by_hand) => with_reason("Discount", by_hand),
+        };
+        rest -= amount;
+        if adjustment.shares.len() == 1 {
+            off(page, marks, &format!("  {label}"), amount);
+        }
+    }
+    off(page, marks, "  Discount", rest);
+}
+
+/// Below all lines: promotions over several of them, then what was taken off the whole basket.
+fn reductions_of_many_lines(page: &mut Page, marks: &Marks, sale: &Sale) {
+    let mut label = "Basket discount".to_owned();
+    for adjustment in &sale.adjustments {
+        match &adjustment.cause {
+            AdjustmentCause::Promotion { name, .. } if adjustment.shares.len() > 1 => {
+                let shares = adjustment.shares.iter();
+                off(
+                    page,
+                    marks,
+                    name.as_str(),
+                    shares.map(|share| Decimal::from(share.amount.0)).sum(),
+                );
+            }
+            AdjustmentCause::BasketByHand(by_hand) => label = with_reason(&label, by_hand),
+            AdjustmentCause::Promotion { .. } | AdjustmentCause::LineByHand(_) => {}
+        }
+    }
+    let of_basket = |line: &SaleLine| Decimal::from(line.basket_discount.0);
+    off(page, marks, &label, sale.lines.iter().map(of_basket).sum());
+}
+
+fn with_reason(label: &str, by_hand: &ByHand) -> String {
+    match &by_hand.reason {
+        Some(reason) => format!("{label} ({reason})"),
+        None => label.to_owned(),
+    }
+}
+
+/// What is taken off, where it is anything.
+fn off(page: &mut Page, marks: &Marks, label: &str, minor: Decimal) {
+    if let Some(minor) = i64::try_from(minor).ok().filter(|minor| *minor != 0) {
+        page.row(label, &marks.off(Minor(minor)));
+    }
+}
+
+/// What makes the sum to be paid another one than the total.
+fn beside_the_total(page: &mut Page, marks: &Marks, totals: &Totals) {
+    if totals.tip != Minor(0) {
+        page.row("Tip", &marks.plain(totals.tip));
+    }
+    if totals.rounding != Minor(0) {
+        page.row("Rounding", &marks.plain(totals.rounding));
+    }
+    let to_pay = totals.to_pay().filter(|to_pay| *to_pay != totals.total);
+    if let Some(to_pay) = to_pay {
+        page.row("To pay", &marks.plain(to_pay));
+    }
 }
 
 fn head(page: &mut Page, style: &ReceiptStyle<'_>, receipt: &ReceiptNumber, at: LocalTime, business_day: BusinessDay) {
@@ -185,6 +260,7 @@ fn tenders(page: &mut Page, marks: &Marks, tenders: &[Tender]) {
             TenderKind::Voucher => "Voucher",
             TenderKind::Account => "Account",
             TenderKind::Other => "Other",
+            TenderKind::Exchange => "Exchange",
         };
         let means = match &tender.reference {
             Some(reference) => format!("{means} {reference}"),

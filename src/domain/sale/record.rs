@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::adjustment::{Adjustment, PriceNote};
 use super::words::{RefundReason, TenderReference};
 use crate::domain::ids::{ChannelId, CustomerRef, ReceiptNumber, SaleId, Sku, StaffId};
 use crate::domain::money::{Currency, Minor, Price};
@@ -40,7 +41,11 @@ pub struct Sale {
     pub taxes: Vec<AppliedTax>,
     /// What was sold; at least one line.
     pub lines: Vec<SaleLine>,
-    /// How it was paid; in all at least the total.
+    /// What made the lines' discounts. What none of them tells was stated by the till without more.
+    pub adjustments: Vec<Adjustment>,
+    /// Lines whose price is not the item's own, and why. Prices that a till stated without more have none.
+    pub price_notes: Vec<PriceNote>,
+    /// How it was paid; in all at least [`Totals::to_pay`].
     pub tenders: Vec<Tender>,
     /// The sums.
     pub totals: Totals,
@@ -55,7 +60,7 @@ pub struct SaleLine {
     pub quantity: Quantity,
     /// The price of one unit.
     pub unit_price: Price,
-    /// The line's own discount, from 0 to its gross amount.
+    /// The line's own discount, promotions included, from 0 to its gross amount.
     pub discount: Minor,
     /// Its share of the discount on the whole basket.
     pub basket_discount: Minor,
@@ -109,6 +114,8 @@ pub enum TenderKind {
     Account,
     /// Anything else.
     Other,
+    /// What goods that came back in the same exchange were worth.
+    Exchange,
 }
 
 /// One payment.
@@ -131,10 +138,22 @@ pub struct Totals {
     pub discount: Minor,
     /// The tax by class, in the order of the document's `taxes`.
     pub taxes: Vec<TaxSum>,
-    /// What is to be paid, tax and all.
+    /// What the goods come to, tax and all.
     pub total: Minor,
     /// What was given back in cash.
     pub change: Minor,
+    /// What the rounding of a sum paid in coins adds to the total or, negative, takes off it.
+    pub rounding: Minor,
+    /// What the customer gave beyond the total for the staff; 0 or more.
+    pub tip: Minor,
+}
+
+impl Totals {
+    /// What was to be paid: the total, the tip and the rounding. None where it does not fit.
+    #[must_use]
+    pub fn to_pay(&self) -> Option<Minor> {
+        self.total.checked_add(self.tip)?.checked_add(self.rounding)
+    }
 }
 
 /// Goods brought back against a receipt.
@@ -166,9 +185,9 @@ pub struct Refund {
     pub taxes: Vec<AppliedTax>,
     /// What came back; at least one line.
     pub lines: Vec<RefundLine>,
-    /// How it was paid back; in all exactly the total.
+    /// How it was paid back; in all exactly the total and its rounding.
     pub tenders: Vec<Tender>,
-    /// The sums, as positive amounts paid back. `change` is 0.
+    /// The sums, as positive amounts paid back. `change` and `tip` are 0.
     pub totals: Totals,
 }
 

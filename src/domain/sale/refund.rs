@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 pub use refusal::RefundRefusal;
 
 use super::decide::{LINES_MAX, TENDERS_MAX};
-use super::record::{Refund, RefundLine, Sale, SaleLine, Tender};
+use super::payment::cash_rounding;
+use super::record::{Refund, RefundLine, Sale, SaleLine, Tender, Totals};
 use super::totals::{refund_totals, sum};
 use super::words::RefundReason;
 use crate::domain::ids::{ReceiptNumber, SaleId, StaffId};
-use crate::domain::money::{Minor, MoneyError, Rounding};
+use crate::domain::money::{CashRounding, Minor, MoneyError, Rounding};
 use crate::domain::quantity::Quantity;
 use crate::domain::stock::Place;
 use crate::domain::tax::AppliedTax;
@@ -86,7 +87,7 @@ impl From<&RefundLine> for RefundedLine {
 ///
 /// Amounts are cumulative: with q out of n units back, round(paid × q / n) has been paid back in all, so that partial
 /// refunds sum to exactly what was paid for the line; the tax follows the amount in the same way. `receipt` is the next
-/// number of its series, as for [`decide`](super::decide()).
+/// number of its series, as for [`decide`](super::decide()). What is paid back in cash is rounded by `coins`.
 ///
 /// # Errors
 /// A [`RefundRefusal`], which is for people; nothing is recorded then.
@@ -95,13 +96,15 @@ pub fn decide_refund(
     already: &[RefundedLine],
     draft: RefundDraft,
     receipt: ReceiptNumber,
+    coins: CashRounding,
 ) -> Result<Refund, RefundRefusal> {
     check_counts(&draft)?;
     let before = sum_by_line(already).ok_or(RefundRefusal::RecordsInconsistent)?;
     let back = quantities_back(sale, &before, &draft.lines)?;
     let (lines, taxes) = price_lines(sale, &before, &back).ok_or(RefundRefusal::RecordsInconsistent)?;
     let totals = refund_totals(sale.tax_policy, &taxes, &lines).ok_or(RefundRefusal::RecordsInconsistent)?;
-    check_tenders(sale, &draft.tenders, totals.total)?;
+    let rounding = check_tenders(sale, &draft.tenders, totals.total, coins)?;
+    let totals = Totals { rounding, ..totals };
     Ok(Refund {
         id: draft.id,
         receipt,
@@ -250,18 +253,21 @@ fn tax_position(taxes: &mut Vec<AppliedTax>, applied: &AppliedTax) -> Option<u8>
     u8::try_from(listed.unwrap_or(taxes.len() - 1)).ok()
 }
 
-fn check_tenders(sale: &Sale, tenders: &[Tender], total: Minor) -> Result<(), RefundRefusal> {
+/// The rounding of what is paid back, where the tenders pay back just that.
+fn check_tenders(sale: &Sale, tenders: &[Tender], total: Minor, coins: CashRounding) -> Result<Minor, RefundRefusal> {
     let money = |amount: Minor| amount.of(sale.currency);
     if let Some((wrong, tender)) = tenders.iter().zip(1..).find(|(tender, _)| tender.amount <= Minor(0)) {
         let amount = money(wrong.amount);
         return Err(RefundRefusal::TenderNotPositive { tender, amount });
     }
     let given = sum(tenders.iter().map(|tender| tender.amount)).map_err(|_| RefundRefusal::TooLarge)?;
-    if given != total {
+    let rounding = cash_rounding(coins, total, tenders).map_err(|_| RefundRefusal::TooLarge)?;
+    let to_pay = total.checked_add(rounding).ok_or(RefundRefusal::TooLarge)?;
+    if given != to_pay {
         return Err(RefundRefusal::TendersDiffer {
-            total: money(total),
+            total: money(to_pay),
             given: money(given),
         });
     }
-    Ok(())
+    Ok(rounding)
 }

@@ -17,6 +17,8 @@ pub fn rules() -> SaleRules {
             rounding: Rounding::HalfUp,
         },
         tax_rates: [rate("standard", "19"), rate("reduced", "7"), rate("zero", "0")].into(),
+        cash_rounding: crate::domain::money::CashRounding::NONE,
+        tips: false,
     }
 }
 
@@ -41,6 +43,10 @@ pub fn draft(lines: Vec<DraftLine>, tenders: Vec<Tender>) -> SaleDraft {
         basket_discount: None,
         tenders,
         price_version: 7,
+        promotions: Vec::new(),
+        price_notes: Vec::new(),
+        basket_by_hand: None,
+        tip: Minor(0),
     }
 }
 
@@ -52,6 +58,7 @@ pub fn draft_line(quantity: &str, unit_price: &str, class: &str) -> DraftLine {
         discount: None,
         tax_class: class.parse().unwrap(),
         fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
+        by_hand: None,
     }
 }
 

@@ -60,11 +60,16 @@ impl SaleLine {
 }
 
 impl Sale {
-    /// The totals, from the lines, the tenders and the tax policy alone. None where the sums do not fit, a line names
+    /// The totals, from the lines, the tenders, the tax policy and the recorded rounding and tip alone. None where the sums do not fit, a line names
     /// a tax that is not listed or the tenders do not cover the total: no sale was ever decided so.
     #[must_use]
     pub fn recompute_totals(&self) -> Option<Totals> {
-        sale_totals(self.tax_policy, self.currency, &self.taxes, &self.lines, &self.tenders).ok()
+        let extra = Extra {
+            rounding: self.totals.rounding,
+            tip: self.totals.tip,
+        };
+        let priced = totals_to_pay(self.tax_policy, self.currency, &self.taxes, &self.lines).ok()?;
+        with_tenders(priced, extra, &self.tenders).ok()
     }
 
     /// What is to be paid, from the lines and the tax policy alone. None where the sums do not fit or a line names a
@@ -88,39 +93,47 @@ impl Sale {
 }
 
 impl Refund {
-    /// The totals, from the lines and the tax policy alone. None where the sums do not fit or a line names a tax that
-    /// is not listed.
+    /// The totals, from the lines, the tax policy and the recorded rounding alone. None where the sums do not fit or a
+    /// line names a tax that is not listed.
     ///
     /// The tax is the sum of the lines' own: worked out anew from the rates it could differ by a cent from what the
     /// sale took.
     #[must_use]
     pub fn recompute_totals(&self) -> Option<Totals> {
-        refund_totals(self.tax_policy, &self.taxes, &self.lines)
+        let totals = refund_totals(self.tax_policy, &self.taxes, &self.lines)?;
+        let rounding = self.totals.rounding;
+        Some(Totals { rounding, ..totals })
     }
 }
 
-/// The sums of a sale.
-pub(super) fn sale_totals(
-    policy: TaxPolicy,
-    currency: Currency,
-    taxes: &[AppliedTax],
-    lines: &[SaleLine],
-    tenders: &[Tender],
-) -> Result<Totals, TotalsError> {
-    let totals = totals_to_pay(policy, currency, taxes, lines)?;
+/// What is paid beside the goods.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extra {
+    /// By the rounding of a sum paid in coins.
+    pub rounding: Minor,
+    /// For the staff.
+    pub tip: Minor,
+}
+
+/// The sums of a sale with what was given for it.
+pub(super) fn with_tenders(priced: Totals, extra: Extra, tenders: &[Tender]) -> Result<Totals, TotalsError> {
+    let (rounding, tip) = (extra.rounding, extra.tip);
+    let totals = Totals {
+        rounding,
+        tip,
+        ..priced
+    };
+    let to_pay = totals.to_pay().ok_or(MoneyError::TooLarge)?;
     let given = sum(tenders.iter().map(|tender| tender.amount))?;
-    let change = given.checked_sub(totals.total).ok_or(MoneyError::TooLarge)?;
+    let change = given.checked_sub(to_pay).ok_or(MoneyError::TooLarge)?;
     if change < Minor(0) {
-        return Err(TotalsError::Short {
-            total: totals.total,
-            given,
-        });
+        return Err(TotalsError::Short { total: to_pay, given });
     }
     Ok(Totals { change, ..totals })
 }
 
-/// The sums of a sale that nothing has been given for yet; the change is 0.
-fn totals_to_pay(
+/// The sums of a sale that nothing has been given for yet; change, rounding and tip are 0.
+pub(super) fn totals_to_pay(
     policy: TaxPolicy,
     currency: Currency,
     taxes: &[AppliedTax],
@@ -145,11 +158,11 @@ fn totals_to_pay(
         discount,
         taxes,
         total,
-        change: Minor(0),
+        ..Totals::default()
     })
 }
 
-/// The sums of a refund. None where they do not fit or a line names a tax that is not listed.
+/// The sums of a refund without rounding. None where they do not fit or a line names a tax that is not listed.
 pub(super) fn refund_totals(policy: TaxPolicy, taxes: &[AppliedTax], lines: &[RefundLine]) -> Option<Totals> {
     let mut sums: Vec<TaxSum> = Vec::with_capacity(taxes.len());
     for applied in taxes {
@@ -173,7 +186,7 @@ pub(super) fn refund_totals(policy: TaxPolicy, taxes: &[AppliedTax], lines: &[Re
         discount: Minor(0),
         taxes: sums,
         total,
-        change: Minor(0),
+        ..Totals::default()
     })
 }
 

@@ -221,6 +221,14 @@ kinds! {
         "A discount is from 0 to the line's amount.";
     BASKET_DISCOUNT = UNPROCESSABLE_ENTITY "basket-discount-out-of-range" "The basket's discount is out of range"
         "The discount on the whole basket is from 0 to what the lines' own discounts leave.";
+    PROMOTION_OUT_OF_RANGE = INTERNAL_SERVER_ERROR "promotion-out-of-range" "Promotions take more than a line costs"
+        "A defect of the node: its promotions disagree with its prices. Sell the line at a price stated by hand.";
+    TIP_NOT_TAKEN = UNPROCESSABLE_ENTITY "tip-not-taken" "The site takes no tips"
+        "Leave `tip` out, or set `tips = true` in the node's configuration.";
+    TIP_NEGATIVE = UNPROCESSABLE_ENTITY "tip-negative" "A tip is negative"
+        "A tip is 0 or more.";
+    TIP_AMOUNT = UNPROCESSABLE_ENTITY "tip-amount" "A tip is not an amount of the currency"
+        "A tip is whole minor units of the currency, such as cents.";
     AMOUNT_TOO_LARGE = UNPROCESSABLE_ENTITY "amount-too-large" "An amount is too large"
         "A sum does not fit. A quantity or a price is absurd.";
     TENDER_NOT_POSITIVE = UNPROCESSABLE_ENTITY "tender-not-positive" "A tender is not over 0"

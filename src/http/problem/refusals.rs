@@ -60,6 +60,7 @@ impl From<SellRefusal> for Problem {
             R::PriceStated { line, price, .. } => {
                 on_line(refused(code, detail), line, "/unit_price").with("price", price.to_string())
             }
+            R::TipAmount(_) => refused(code, detail).at("/tip"),
             R::DiscountAmount { line: 0, .. } | R::DiscountStated { line: 0 } => refused(code, detail).at("/discount"),
             R::DiscountAmount { line, .. } | R::DiscountStated { line } => {
                 on_line(refused(code, detail), line, "/discount")
@@ -108,6 +109,8 @@ impl From<SaleRefusal> for Problem {
             R::UnknownTaxClass { line, .. } | R::TooManyTaxClasses { line } => on_line(problem, line, ""),
             R::LineDiscountOutOfRange { line, .. } => on_line(problem, line, "/discount"),
             R::BasketDiscountOutOfRange { .. } => problem.at("/discount"),
+            R::PromotionOutOfRange { line } => on_line(problem, line, ""),
+            R::TipNotTaken | R::TipNegative { .. } => problem.at("/tip"),
             R::TooLarge => problem,
             R::TenderNotPositive { tender, .. } => on_tender(problem, tender),
             R::TendersShort { total, given } => amounts(problem, total, given),

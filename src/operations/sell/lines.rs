@@ -2,7 +2,7 @@
 
 use super::{ItemRef, Refused, SellCommand, SellLine, SellRefusal, refused};
 use crate::domain::ids::Sku;
-use crate::domain::money::Price;
+use crate::domain::money::{Minor, Money, Price};
 use crate::domain::quantity::Quantity;
 use crate::domain::sale::{Discount, DraftLine, Fulfilment, LINES_MAX, SaleRefusal};
 use crate::operations::settings::Settings;
@@ -34,6 +34,7 @@ pub(super) fn priced(
                 discount: discount
                     .transpose()
                     .map_err(|error| refused(SellRefusal::DiscountAmount { line, error }))?,
+                by_hand: None,
                 tax_class: item.tax_class,
                 fulfilment: Fulfilment::InHand { debt: Quantity::ZERO },
             })
@@ -51,6 +52,14 @@ pub(super) fn basket_discount(
         .map(|discount| discount.in_minor(settings.sale.currency))
         .transpose()
         .map_err(|error| refused(SellRefusal::DiscountAmount { line: 0, error }))
+}
+
+/// The tip in minor units.
+pub(super) fn tip(settings: &Settings, command: &SellCommand) -> Result<Minor, Refused> {
+    let tip = command.tip.unwrap_or_default();
+    Money::exact(tip, settings.sale.currency)
+        .map(|tip| Minor(tip.minor()))
+        .map_err(|error| refused(SellRefusal::TipAmount(error)))
 }
 
 /// What is stated off the price, where the device may: staff may at a till, a customer at a kiosk may not.

@@ -5,7 +5,7 @@
 
 use super::{ItemRef, Refused, SellCommand, SellLine, Sold, refused};
 use crate::domain::ids::SaleId;
-use crate::domain::money::{Currency, Minor};
+use crate::domain::money::{Currency, Minor, Money};
 use crate::domain::sale::{Sale, SaleLine};
 use crate::operations::till::{StatedDiscount, TillRefusal, tenders};
 use crate::store::{Answer, Document, DocumentKind, Position, Snapshot, StorageError};
@@ -69,6 +69,7 @@ fn same(snapshot: &Snapshot<'_>, command: &SellCommand, sale: &Sale) -> Result<b
         && command.channel == sale.channel
         && command.customer == sale.customer
         && command.staff == sale.staff
+        && Money::exact(command.tip.unwrap_or_default(), currency).is_ok_and(|tip| tip.minor() == sale.totals.tip.0)
         && tenders(&command.tenders, currency).is_ok_and(|tenders| tenders == sale.tenders)
         && same_discount(command.basket_discount, left, basket, currency)
         && command.lines.len() == sale.lines.len();

@@ -229,8 +229,14 @@ impl State {
                 let sale = sale.ok_or("unknown-sale")?;
                 let line = (of, asked.line);
                 let already = self.refunded.get(&line).cloned().unwrap_or_default();
-                let refund =
-                    decide_refund(&sale, &already, asked.draft(), receipt.clone()).map_err(|refusal| refusal.code())?;
+                let refund = decide_refund(
+                    &sale,
+                    &already,
+                    asked.draft(),
+                    receipt.clone(),
+                    finalmarket::domain::money::CashRounding::NONE,
+                )
+                .map_err(|refusal| refusal.code())?;
                 let lines = refund.lines.iter().map(RefundedLine::from);
                 self.refunded.entry(line).or_default().extend(lines);
                 (Fact::Refund(refund), None)

@@ -299,6 +299,7 @@ fn sell_command(sale: &SaleAsked) -> SellCommand {
         lines: sale.lines.iter().map(line).collect(),
         basket_discount: discount(sale.basket_discount),
         tenders: cash(sale.cash),
+        tip: None,
     }
 }
 

@@ -60,7 +60,7 @@ pub enum SaleRefusal {
         line: usize,
         /// Its discount.
         discount: Money,
-        /// Quantity times price.
+        /// Quantity times price, less promotions.
         gross: Money,
     },
     /// The basket's discount is negative or more than the basket.
@@ -70,6 +70,21 @@ pub enum SaleRefusal {
         discount: Money,
         /// What the lines' own discounts leave.
         basket: Money,
+    },
+    /// What promotions take off a line is negative, more than the line, or of a line that is not there.
+    #[error("line {line}: promotions take more off it than it costs")]
+    PromotionOutOfRange {
+        /// The line.
+        line: usize,
+    },
+    /// A tip where none are taken.
+    #[error("this site takes no tips")]
+    TipNotTaken,
+    /// A tip of less than 0.
+    #[error("a tip is 0 or more, and this one is {tip}")]
+    TipNegative {
+        /// The tip.
+        tip: Money,
     },
     /// A sum of the sale does not fit.
     #[error("the amount of the sale is too large")]
@@ -114,6 +129,9 @@ impl SaleRefusal {
             Self::TooManyTaxClasses { .. } => "too-many-tax-classes",
             Self::LineDiscountOutOfRange { .. } => "line-discount-out-of-range",
             Self::BasketDiscountOutOfRange { .. } => "basket-discount-out-of-range",
+            Self::PromotionOutOfRange { .. } => "promotion-out-of-range",
+            Self::TipNotTaken => "tip-not-taken",
+            Self::TipNegative { .. } => "tip-negative",
             Self::TooLarge => "amount-too-large",
             Self::TenderNotPositive { .. } => "tender-not-positive",
             Self::TendersShort { .. } => "tenders-do-not-cover-total",

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::money::Rounding;
+use crate::domain::sale::TenderKind;
 use crate::domain::sale::testing::{draft, draft_line, number, rules, tender};
 use crate::domain::tax::{TaxBasis, TaxRoundingBy};
 
@@ -270,4 +271,121 @@ fn a_record_that_no_rule_decided_has_no_totals() {
     endless.lines[0].unit_price = "1000000000".parse().unwrap();
     assert_eq!(endless.recompute_totals(), None);
     assert_eq!(endless.paid_by_line(), None);
+}
+
+fn francs() -> SaleRules {
+    let cash_rounding = CashRounding::usual(Currency::CHF);
+    SaleRules {
+        currency: Currency::CHF,
+        cash_rounding,
+        ..rules()
+    }
+}
+
+/// Coins pay to five Rappen, cards to one: the total, and with it the tax, is the same.
+#[test]
+fn what_is_paid_in_coins_is_rounded_and_the_total_is_not() {
+    let line = || vec![draft_line("1", "19.87", "standard")];
+    let paid = |tenders| decide(draft(line(), tenders), number(), &francs()).unwrap().totals;
+    let in_coins = paid(vec![tender(TenderKind::Cash, 2_000)]);
+    assert_eq!(
+        (in_coins.total, in_coins.rounding, in_coins.change),
+        (Minor(1_987), Minor(-2), Minor(15))
+    );
+    assert_eq!(in_coins.to_pay(), Some(Minor(1_985)));
+    let by_card = paid(vec![tender(TenderKind::Card, 1_987)]);
+    assert_eq!((by_card.rounding, by_card.change), (Minor(0), Minor(0)));
+    assert_eq!(by_card.taxes, in_coins.taxes);
+    let split = paid(vec![tender(TenderKind::Card, 500), tender(TenderKind::Cash, 1_485)]);
+    assert_eq!((split.rounding, split.change), (Minor(-2), Minor(0)));
+    let short = decide(
+        draft(line(), vec![tender(TenderKind::Cash, 1_980)]),
+        number(),
+        &francs(),
+    )
+    .unwrap_err();
+    assert_eq!(
+        short.to_string(),
+        "the tenders do not cover the total: 19.80 CHF is given, and 19.85 CHF is to be paid"
+    );
+}
+
+#[test]
+fn a_tip_is_paid_with_the_goods_and_is_not_a_price() {
+    let mut with_tip = draft(
+        vec![draft_line("1", "10.00", "standard")],
+        vec![tender(TenderKind::Card, 1_150)],
+    );
+    with_tip.tip = Minor(150);
+    let refused = decide(with_tip.clone(), number(), &rules()).unwrap_err();
+    assert_eq!(refused, SaleRefusal::TipNotTaken);
+    let rules = SaleRules { tips: true, ..rules() };
+    let totals = decide(with_tip.clone(), number(), &rules).unwrap().totals;
+    assert_eq!(
+        (totals.total, totals.tip, totals.change),
+        (Minor(1_000), Minor(150), Minor(0))
+    );
+    with_tip.tip = Minor(-1);
+    assert_eq!(decide(with_tip, number(), &rules).unwrap_err().code(), "tip-negative");
+}
+
+#[test]
+fn promotions_come_before_what_a_person_gives() {
+    let share = |line, amount| LineShare {
+        line,
+        amount: Minor(amount),
+    };
+    let promotion = |shares| Adjustment {
+        cause: AdjustmentCause::Promotion {
+            promotion: "summer".parse().unwrap(),
+            name: "Summer".parse().unwrap(),
+            coupon: None,
+        },
+        shares,
+    };
+    let mut line = draft_line("1", "10.00", "standard");
+    line.discount = Some(Discount::Percent("50".parse().unwrap()));
+    line.by_hand = Some(ByHand {
+        reason: Some("scratched".parse().unwrap()),
+        ..ByHand::default()
+    });
+    let mut both = draft(
+        vec![line, draft_line("1", "5.00", "zero")],
+        vec![tender(TenderKind::Cash, 2_000)],
+    );
+    both.promotions = vec![promotion(vec![share(0, 200), share(1, 100)])];
+    both.basket_discount = Some(Discount::Amount(Minor(80)));
+    both.basket_by_hand = Some(ByHand::default());
+    let sale = decide(both.clone(), number(), &rules()).unwrap();
+    // 10.00 less 2.00 is 8.00, of which half; 5.00 less 1.00; then 0.80 over 4.00 and 4.00.
+    let discounts: Vec<_> = sale
+        .lines
+        .iter()
+        .map(|line| (line.discount.0, line.basket_discount.0))
+        .collect();
+    assert_eq!(discounts, [(600, 40), (100, 40)]);
+    assert_eq!(sale.totals.total, Minor(720));
+    let amounts: Vec<_> = sale
+        .adjustments
+        .iter()
+        .map(|adjustment| adjustment.amount().unwrap().0)
+        .collect();
+    assert_eq!(
+        amounts,
+        [300, 400, 80],
+        "the promotion, the line's by hand, the basket's by hand"
+    );
+
+    for wrong in [
+        vec![share(0, -1)],
+        vec![share(2, 1)],
+        vec![share(1, 501)],
+        vec![share(0, i64::MAX), share(0, 1)],
+    ] {
+        both.promotions = vec![promotion(wrong)];
+        assert_eq!(
+            decide(both.clone(), number(), &rules()).unwrap_err().code(),
+            "promotion-out-of-range"
+        );
+    }
 }

@@ -50,7 +50,14 @@ fn returned(sale: &Sale, total: i64) -> Refund {
         ],
         tenders: vec![tender(TenderKind::Cash, total)],
     };
-    decide_refund(sale, &[], draft, "STORE-1-R1-7KQ2-000043".parse().unwrap()).unwrap()
+    decide_refund(
+        sale,
+        &[],
+        draft,
+        "STORE-1-R1-7KQ2-000043".parse().unwrap(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap()
 }
 
 fn added() -> SaleRules {

@@ -32,7 +32,14 @@ fn asks(lines: &[(u16, i64)], given: i64) -> RefundDraft {
 }
 
 fn refused(already: &[RefundedLine], draft: RefundDraft, code: &str) -> String {
-    let refusal = decide_refund(&sold(), already, draft, number()).unwrap_err();
+    let refusal = decide_refund(
+        &sold(),
+        already,
+        draft,
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap_err();
     assert_eq!(refusal.code(), code);
     refusal.to_string()
 }
@@ -47,7 +54,14 @@ fn three_partial_refunds_sum_to_what_was_paid() {
     let mut already = Vec::new();
     // 9.08 / 3 = 3.0267: 3.03, then 6.05 in all, then 9.08. The tax, 1.45: 0.48, 0.97, 1.45.
     for (amount, tax) in [(303, 48), (302, 49), (303, 48)] {
-        let refund = decide_refund(&sale, &already, asks(&[(0, 1000)], amount), number()).unwrap();
+        let refund = decide_refund(
+            &sale,
+            &already,
+            asks(&[(0, 1000)], amount),
+            number(),
+            crate::domain::money::CashRounding::NONE,
+        )
+        .unwrap();
         assert_eq!(
             (refund.lines[0].amount, refund.lines[0].tax_amount),
             (Minor(amount), Minor(tax))
@@ -64,7 +78,14 @@ fn three_partial_refunds_sum_to_what_was_paid() {
 #[test]
 fn a_refund_carries_what_its_sale_was() {
     let sale = sold();
-    let refund = decide_refund(&sale, &[], asks(&[(1, 500)], 91), number()).unwrap();
+    let refund = decide_refund(
+        &sale,
+        &[],
+        asks(&[(1, 500)], 91),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap();
     assert_eq!(
         (refund.of, refund.channel, refund.currency),
         (sale.id, sale.channel, sale.currency)
@@ -86,7 +107,8 @@ fn a_refund_carries_what_its_sale_was() {
             discount,
             taxes,
             total,
-            change
+            change,
+            ..Totals::default()
         }
     );
 }
@@ -100,8 +122,22 @@ fn tax_that_was_added_is_paid_back_too() {
     rules.tax_rates.insert("low".parse().unwrap(), "5".parse().unwrap());
     let lines = vec![draft_line("1", "0.10", "low"), draft_line("1", "0.10", "low")];
     let sale = decide(draft(lines, vec![tender(TenderKind::Card, 21)]), number(), &rules).unwrap();
-    let first = decide_refund(&sale, &[], asks(&[(0, 1000)], 11), number()).unwrap();
-    let second = decide_refund(&sale, &[], asks(&[(1, 1000)], 10), number()).unwrap();
+    let first = decide_refund(
+        &sale,
+        &[],
+        asks(&[(0, 1000)], 11),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap();
+    let second = decide_refund(
+        &sale,
+        &[],
+        asks(&[(1, 1000)], 10),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap();
     assert_eq!((first.totals.total, second.totals.total), (Minor(11), Minor(10)));
     assert_eq!(first.totals.taxes[0].net, Minor(10));
 }
@@ -118,7 +154,16 @@ fn a_refund_never_holds_more_tax_than_money() {
     for _ in 0..10 {
         let refund = [0, 1]
             .into_iter()
-            .find_map(|given| decide_refund(&sale, &already, asks(&[(0, 1000)], given), number()).ok())
+            .find_map(|given| {
+                decide_refund(
+                    &sale,
+                    &already,
+                    asks(&[(0, 1000)], given),
+                    number(),
+                    crate::domain::money::CashRounding::NONE,
+                )
+                .ok()
+            })
             .unwrap();
         paid_back.push((refund.totals.total.0, refund.totals.taxes[0].tax.0));
         already.extend(refund.lines.iter().map(RefundedLine::from));
@@ -133,7 +178,14 @@ fn a_refund_never_holds_more_tax_than_money() {
 
 #[test]
 fn a_line_named_twice_counts_as_its_sum() {
-    let refund = decide_refund(&sold(), &[], asks(&[(0, 1000), (1, 500), (0, 1000)], 696), number()).unwrap();
+    let refund = decide_refund(
+        &sold(),
+        &[],
+        asks(&[(0, 1000), (1, 500), (0, 1000)], 696),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap();
     let lines: Vec<_> = refund
         .lines
         .iter()
@@ -154,7 +206,14 @@ fn what_was_given_away_comes_back_for_nothing() {
         &rules(),
     )
     .unwrap();
-    let refund = decide_refund(&sale, &[], asks(&[(0, 1000)], 0), number()).unwrap();
+    let refund = decide_refund(
+        &sale,
+        &[],
+        asks(&[(0, 1000)], 0),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap();
     assert_eq!(refund.totals.total, Minor(0));
 }
 
@@ -227,7 +286,14 @@ fn records_that_do_not_add_up_give_nothing_back() {
     );
     let mut sale = sold();
     sale.lines[1].tax = 9;
-    let refusal = decide_refund(&sale, &[], asks(&[(0, 1000)], 303), number()).unwrap_err();
+    let refusal = decide_refund(
+        &sale,
+        &[],
+        asks(&[(0, 1000)], 303),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap_err();
     assert_eq!(refusal, RefundRefusal::RecordsInconsistent);
     assert!(
         refusal
@@ -235,14 +301,27 @@ fn records_that_do_not_add_up_give_nothing_back() {
             .starts_with("what is recorded of the sale does not add up")
     );
     // An earlier refund that took too much is not made up for, nor asked back.
-    let refund = decide_refund(&sold(), &[earlier(100, 90)], asks(&[(1, 100)], 0), number()).unwrap();
+    let refund = decide_refund(
+        &sold(),
+        &[earlier(100, 90)],
+        asks(&[(1, 100)], 0),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    )
+    .unwrap();
     assert_eq!(refund.totals.total.of(Currency::USD), Money::zero(Currency::USD));
 }
 
 #[test]
 fn a_part_of_a_line_may_go_to_what_is_damaged_and_the_amounts_still_add_up() {
     let sale = sold();
-    let whole = decide_refund(&sale, &[], asks(&[(0, 2_000)], 0), number());
+    let whole = decide_refund(
+        &sale,
+        &[],
+        asks(&[(0, 2_000)], 0),
+        number(),
+        crate::domain::money::CashRounding::NONE,
+    );
     let Err(RefundRefusal::TendersDiffer { total, .. }) = whole else {
         panic!("it says what is to be paid back")
     };
@@ -252,7 +331,7 @@ fn a_part_of_a_line_may_go_to_what_is_damaged_and_the_amounts_still_add_up() {
         ..ReturnedLine::on_sale(0, Quantity::from_thousandths(500))
     };
     draft.lines.push(damaged);
-    let refund = decide_refund(&sale, &[], draft, number()).unwrap();
+    let refund = decide_refund(&sale, &[], draft, number(), crate::domain::money::CashRounding::NONE).unwrap();
     let lines: Vec<_> = refund
         .lines
         .iter()

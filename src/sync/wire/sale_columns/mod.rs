@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::money::{Currency, Price};
-use crate::domain::sale::{Fulfilment, Sale, TenderKind, TenderReference, Totals};
+use crate::domain::sale::{Adjustment, Fulfilment, PriceNote, Sale, TenderKind, TenderReference, Totals};
 use crate::domain::tax::{AppliedTax, TaxPolicy};
 
 pub(super) use reader::SaleReader;
@@ -49,6 +49,11 @@ pub(super) struct SaleColumns {
     /// For each sale: 0 where the totals follow from the rest, else 1 and the next of `odd_totals`.
     totals: Vec<u8>,
     odd_totals: Vec<Totals>,
+    rounding: Vec<i64>,
+    tip: Vec<i64>,
+    /// 0 where nothing explains prices and discounts, else 1 and the next of `explanations`.
+    explained: Vec<u8>,
+    explanations: Vec<(Vec<Adjustment>, Vec<PriceNote>)>,
 
     line_sku: Vec<u32>,
     /// Whole units as `2 n`, others as `2 thousandths + 1`.
@@ -91,7 +96,8 @@ struct Expected {
     prices: HashMap<u32, Price>,
 }
 
-/// What is to be paid as the lines alone tell it; 0 where they do not.
+/// What is to be paid as the lines, the tip and the rounding tell it; 0 where they do not.
 fn total_of(sale: &Sale) -> i64 {
-    sale.to_pay().map_or(0, |total| total.0)
+    let extra = sale.totals.rounding.0.wrapping_add(sale.totals.tip.0);
+    sale.to_pay().map_or(0, |total| total.0).wrapping_add(extra)
 }

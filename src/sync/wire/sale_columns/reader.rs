@@ -6,7 +6,7 @@ use super::{Expected, SaleColumns, total_of};
 use crate::domain::ids::{ReceiptNumber, SaleId, Sku};
 use crate::domain::money::{Minor, Price};
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::{Fulfilment, Sale, SaleLine, Tender, TenderReference, Totals};
+use crate::domain::sale::{Adjustment, Fulfilment, PriceNote, Sale, SaleLine, Tender, TenderReference, Totals};
 use crate::domain::time::{BusinessDay, Hlc, LocalTime};
 
 /// Puts sales together again.
@@ -18,6 +18,7 @@ pub(in crate::sync::wire) struct SaleReader {
     line: usize,
     tender: usize,
     odd_totals: std::vec::IntoIter<Totals>,
+    explanations: std::vec::IntoIter<(Vec<Adjustment>, Vec<PriceNote>)>,
     odd_fulfilments: std::vec::IntoIter<Fulfilment>,
     references: std::vec::IntoIter<TenderReference>,
 }
@@ -40,6 +41,7 @@ impl SaleReader {
         Self {
             skus: numbers.chain(texts).collect(),
             odd_totals: std::mem::take(&mut columns.odd_totals).into_iter(),
+            explanations: std::mem::take(&mut columns.explanations).into_iter(),
             odd_fulfilments: std::mem::take(&mut columns.odd_fulfilments).into_iter(),
             references: std::mem::take(&mut columns.references).into_iter(),
             expected: Expected::default(),
@@ -82,6 +84,10 @@ impl SaleReader {
             receipt_series,
             value!(self.receipt_number[at]),
         );
+        let (adjustments, price_notes) = match value!(self.explained[at]) {
+            0 => Default::default(),
+            _ => self.explanations.next().ok_or("explanations")?,
+        };
         let mut sale = Sale {
             id: SaleId {
                 series: self.id(series)?,
@@ -101,8 +107,14 @@ impl SaleReader {
             tax_policy: settings.tax_policy,
             taxes: settings.taxes,
             lines: Vec::new(),
+            adjustments,
+            price_notes,
             tenders: Vec::new(),
-            totals: Totals::default(),
+            totals: Totals {
+                rounding: Minor(value!(self.rounding[at])),
+                tip: Minor(value!(self.tip[at])),
+                ..Totals::default()
+            },
         };
         for _ in 0..value!(self.line_count[at]) {
             let line = self.next_line()?;

@@ -5,7 +5,7 @@ use crate::domain::fact::{Entry, Fact};
 use crate::domain::ids::{ReceiptNumber, SaleId};
 use crate::domain::money::Minor;
 use crate::domain::quantity::Quantity;
-use crate::domain::sale::{SaleLine, Tender};
+use crate::domain::sale::{AdjustmentCause, ByHand, LineShare, PriceCause, SaleLine, Tender};
 use crate::domain::stock::HoldId;
 use crate::domain::tax::{TaxBasis, TaxRoundingBy, TaxSum};
 use crate::domain::time::{BusinessDay, Hlc, LocalTime};
@@ -43,6 +43,31 @@ prop_compose! {
     }
 }
 
+fn explanations((line, amount, coupon): (u16, i64, Option<String>)) -> (Vec<Adjustment>, Vec<PriceNote>) {
+    let (promotion, name, coupon) = (id("summer"), id("Summer's end"), coupon.map(|code| id(&code)));
+    let amount = Minor(amount);
+    let adjustment = Adjustment {
+        cause: AdjustmentCause::Promotion {
+            promotion,
+            name,
+            coupon,
+        },
+        shares: vec![LineShare { line, amount }],
+    };
+    let by_hand = ByHand {
+        reason: Some(id("scratched")),
+        by: None,
+        approved_by: Some(id("m-1")),
+    };
+    let cause = PriceCause::ByHand(by_hand);
+    let note = PriceNote {
+        line,
+        list: "1.50".parse().unwrap(),
+        cause,
+    };
+    (vec![adjustment], vec![note])
+}
+
 prop_compose! {
     fn sale()(
         series in 0..3u8,
@@ -56,7 +81,10 @@ prop_compose! {
         lines in proptest::collection::vec(line(), 0..6),
         tenders in proptest::collection::vec((any::<bool>(), any::<i32>(), proptest::option::of("[a-z]{1,4}")), 0..3),
         keep in any::<bool>(),
+        extra in (prop_oneof![Just(0), any::<i64>()], prop_oneof![Just(0), any::<i64>()]),
+        explained in proptest::option::of((any::<u16>(), any::<i64>(), proptest::option::of("[a-z]{1,9}"))),
     ) -> Sale {
+        let (adjustments, price_notes) = explained.map(explanations).unwrap_or_default();
         let at = LocalTime::new(chrono::DateTime::from_timestamp(seconds, 0).unwrap().naive_utc(), offset);
         let rate = |percent: &str| AppliedTax { class: id("standard"), rate: percent.parse().unwrap() };
         let tenders = tenders.into_iter().map(|(cash, amount, reference)| Tender {
@@ -81,8 +109,10 @@ prop_compose! {
             },
             taxes: vec![rate("7"), rate("0")],
             lines,
+            adjustments,
+            price_notes,
             tenders: tenders.collect(),
-            totals: Totals::default(),
+            totals: Totals { rounding: Minor(extra.0), tip: Minor(extra.1), ..Totals::default() },
         };
         let sum = TaxSum { applied: rate("7"), net: Minor(1), tax: Minor(2) };
         let odd = Totals { gross: Minor(5), taxes: vec![sum], ..Totals::default() };

@@ -37,6 +37,14 @@ impl SaleWriter {
             self.push_line(line);
         }
         self.push_tenders(sale);
+        self.columns.rounding.push(sale.totals.rounding.0);
+        self.columns.tip.push(sale.totals.tip.0);
+        let explained = !sale.adjustments.is_empty() || !sale.price_notes.is_empty();
+        self.columns.explained.push(u8::from(explained));
+        if explained {
+            let explanation = (sale.adjustments.clone(), sale.price_notes.clone());
+            self.columns.explanations.push(explanation);
+        }
         let follows = sale.recompute_totals().as_ref() == Some(&sale.totals);
         self.columns.totals.push(u8::from(!follows));
         if !follows {

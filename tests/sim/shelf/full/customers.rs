@@ -355,6 +355,7 @@ impl World {
             lines: lines.iter().map(line).collect(),
             basket_discount: None,
             tenders: vec![cash],
+            tip: None,
         };
         let request = Request {
             device: device.ix,
