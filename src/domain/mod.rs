@@ -1,6 +1,7 @@
 //! Nouns and rules of the business. Pure: no disk, no socket, no clock, no randomness.
 
 pub mod barcode;
+pub mod cart;
 pub mod catalog;
 pub mod escrow;
 pub mod fact;

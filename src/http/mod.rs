@@ -11,6 +11,7 @@ mod alerts;
 mod aside;
 pub(crate) mod body;
 mod caller;
+mod carts;
 mod children;
 mod codes;
 mod command;

@@ -34,6 +34,7 @@ const SCHEME: &str = "token";
     components(schemas(ProblemBody)),
     tags(
         (name = "sales", description = "Sales, refunds and their receipts"),
+        (name = "carts", description = "Carts that tills share until they are paid"),
         (name = "products", description = "The catalog and its prices"),
         (name = "stock", description = "What there is"),
         (name = "devices", description = "Pairing and devices"),

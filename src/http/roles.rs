@@ -79,6 +79,11 @@ pub const RULES: &[Rule] = &[
     rule(&Method::POST, "/v1/transfers/{transfer}/dispatch", STAFF),
     rule(&Method::POST, "/v1/transfers/{transfer}/receive", STAFF),
     rule(&Method::POST, "/v1/refunds", STAFF),
+    // A kiosk sees and changes the carts that it began itself; the handlers see to it.
+    rule(&Method::GET, "/v1/carts", EVERY),
+    rule(&Method::GET, "/v1/carts/{cart}", EVERY),
+    rule(&Method::POST, "/v1/carts/{cart}", EVERY),
+    rule(&Method::POST, "/v1/carts/{cart}/checkout", EVERY),
     rule(&Method::POST, "/v1/sales", EVERY),
     rule(&Method::GET, "/v1/sales", STAFF),
     // A kiosk sees its own documents only; the handlers see to it.

@@ -12,9 +12,9 @@ use super::openapi::{self, Description};
 use super::problem::pages;
 use super::state::ApiState;
 use super::{
-    alerts, children, codes, devices, docs, events, explain, health, history, holds, imports, link, metrics, movements,
-    pairing, pickups, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work, sync,
-    transfers,
+    alerts, carts, children, codes, devices, docs, events, explain, health, history, holds, imports, link, metrics,
+    movements, pairing, pickups, products, receipts, refunds, retirements, sales, standbys, status, stock, stock_work,
+    sync, transfers,
 };
 
 /// The whole API. Made once for a state.
@@ -73,6 +73,9 @@ fn routes(api: &ApiState) -> OpenApiRouter<ApiState> {
         routes!(transfers::call_off),
         routes!(transfers::dispatch),
         routes!(transfers::receive),
+        routes!(carts::list),
+        routes!(carts::by_id, carts::edit),
+        routes!(carts::check_out),
         routes!(sales::create, history::list),
         routes!(history::by_identity),
         routes!(history::today),

@@ -21,7 +21,7 @@ use crate::domain::quantity::Quantity;
 use crate::domain::sale::Percent;
 use crate::domain::stock::HoldId;
 use crate::domain::time::LocalTime;
-use crate::operations::{ItemRef, SellCommand, SellLine, StatedDiscount, sell};
+use crate::operations::{ItemRef, SellCommand, SellLine, Sold, StatedDiscount, sell};
 use crate::store::Role;
 
 /// A sale as a till asks for it.
@@ -110,16 +110,23 @@ pub(super) async fn create(
     let sold = api
         .write_sure(move |tx| sell(tx, &settings, now, &device, &request, &command))
         .await?;
-    if sold.repeated {
-        api.metrics.replays.inc();
-    } else {
-        api.metrics.sales.inc();
-        if let Some(rights) = &api.rights {
+    api.sold(&sold);
+    Ok(answer(StatusCode::CREATED, &SaleBody::from(&sold.sale), sold.repeated))
+}
+
+impl ApiState {
+    /// Counts a sale that was answered, and tells whoever sees to stock what was wanted.
+    pub(super) fn sold(&self, sold: &Sold) {
+        if sold.repeated {
+            self.metrics.replays.inc();
+            return;
+        }
+        self.metrics.sales.inc();
+        if let Some(rights) = &self.rights {
             let lines = sold.sale.lines.iter();
             rights.demand(lines.filter_map(|line| Some((line.sku.clone(), line.quantity.try_into().ok()?))));
         }
     }
-    Ok(answer(StatusCode::CREATED, &SaleBody::from(&sold.sale), sold.repeated))
 }
 
 impl SaleRequest {
@@ -170,7 +177,7 @@ impl SaleLineRequest {
 }
 
 impl DiscountRequest {
-    fn into_stated(self) -> StatedDiscount {
+    pub(super) fn into_stated(self) -> StatedDiscount {
         match self {
             Self::Amount(StatedAmount(amount)) => StatedDiscount::Amount(amount),
             Self::Percent(part) => StatedDiscount::Percent(part),

@@ -8,6 +8,7 @@ mod alerts;
 mod apply_feed_page;
 mod apply_site_entry;
 mod audit;
+mod cart;
 mod count;
 mod earlier_grants;
 mod explain;
@@ -48,6 +49,9 @@ mod verify;
 pub use alerts::{AcknowledgeRefusal, acknowledge_alert, alerts_are_due, judge_alerts, judge_stale};
 pub use apply_feed_page::{FeedRefusal, apply_feed_page};
 pub use audit::Difference;
+pub use cart::{
+    CartRefusal, CartStep, CheckoutCommand, CheckoutRefusal, EditCommand, PricedCart, checkout, edit_cart, priced_cart,
+};
 pub use count::{Others, TakenMark, count_mark};
 pub use earlier_grants::grants_of_earlier;
 pub use explain::{explain, pruned_steps, steps};

@@ -4,7 +4,7 @@
 //! content it gets the first answer for as long as the sale is kept; with other content it is refused.
 
 mod lines;
-mod repeat;
+pub(super) mod repeat;
 mod take;
 
 use rust_decimal::Decimal;
@@ -168,7 +168,7 @@ impl SellRefusal {
     }
 }
 
-type Refused = Failure<SellRefusal>;
+pub(super) type Refused = Failure<SellRefusal>;
 
 /// Sells.
 ///
@@ -193,7 +193,7 @@ pub fn sell(
         return repeat::answer(tx, command, &document);
     }
     let at = till::made_at(command.at, device, settings, now).map_err(refused)?;
-    let mut draft = SaleDraft {
+    let draft = SaleDraft {
         id,
         at,
         business_day: settings.business_day(at),
@@ -209,14 +209,28 @@ pub fn sell(
         tenders: till::tenders(&command.tenders, settings.sale.currency).map_err(refused)?,
         price_version: lines::price_version(tx, command)?,
     };
-    let goods = take::take_goods(tx, device, command.hold, &mut draft)?;
+    record(tx, settings, now, device, request, (draft, command.hold))
+}
+
+/// Records a sale that was not recorded before, with what it moves: the end of every way to sell. `hold` is the one that it
+/// ends.
+pub(super) fn record(
+    tx: &mut WriteTransaction<'_>,
+    settings: &Settings,
+    now: Now,
+    device: &Device,
+    request: &Request,
+    (mut draft, hold): (SaleDraft, Option<HoldId>),
+) -> Result<Sold, Refused> {
+    let till = till::till(device).map_err(refused)?;
+    let goods = take::take_goods(tx, device, hold, &mut draft)?;
     let receipt = tx.next_receipt(&till.register)?;
     let sale = decide(draft, receipt.number, &settings.sale).map_err(refused)?;
     let recorded = tx.stamp(now);
     let fact = Fact::Sale(sale.clone());
     let appended = tx.append(&Entry { recorded, fact })?;
     goods.record(tx, now, appended.position)?;
-    if let Some(hold) = command.hold {
+    if let Some(hold) = hold {
         pickup_sold(tx, now, device, hold, (&sale.id, sale.staff.as_ref()))?;
     }
     tx.insert_document(&Document {

@@ -3,6 +3,7 @@
 use super::clock::ClockJump;
 use super::devices::Device;
 use super::keys::Position;
+use crate::domain::cart::CartId;
 use crate::domain::ids::Sku;
 
 /// One thing that a committed job changed.
@@ -28,6 +29,8 @@ pub enum Change {
     Incarnation,
     /// An alert was raised, cleared, or seen.
     Alerts,
+    /// A cart was changed, paid or given up.
+    Cart(CartId),
     /// A pickup or a transfer went further.
     SiteWork,
     /// Something was set aside.

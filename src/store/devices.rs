@@ -10,7 +10,7 @@ use super::changes::Change;
 use super::clock::Now;
 use super::keys::{DeviceIx, SeriesIx, count, row_count};
 use super::receipt_series::till_series;
-use super::snapshot::{parsed_option, unreadable};
+use super::snapshot::{parsed, parsed_option, unreadable};
 use super::{Snapshot, StorageError, WriteTransaction};
 use crate::domain::ids::{RegisterId, Series, tag};
 
@@ -193,6 +193,14 @@ impl Snapshot<'_> {
         self.one("SELECT ix FROM series WHERE name = ?1", (name.as_str(),), |row| {
             row.get(0).map(SeriesIx)
         })
+    }
+
+    /// The name of a series that was given out here.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn series_name(&self, ix: SeriesIx) -> Result<Option<Series>, StorageError> {
+        self.one("SELECT name FROM series WHERE ix = ?1", (ix.0,), |row| parsed(row, 0))
     }
 }
 

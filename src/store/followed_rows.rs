@@ -69,6 +69,8 @@ const SOURCES: &[Source] = &[
     source("count_found", &["sku"]),
     source("served_entry", &["feed", "key"]),
     source("served_epoch", &["feed", "first_version"]),
+    source("cart", &["id"]),
+    source("cart_request", &["cart", "device", "key"]),
     // What headquarters told of them; what was decided here is in the journal too.
     source("pickup", &["ix"]),
     source("transfer", &["ix"]),

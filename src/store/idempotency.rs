@@ -49,7 +49,7 @@ impl fmt::Display for IdempotencyKey {
 
 /// What a request asked for, in 16 bytes: another request under the same key is told apart by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; 16]);
+pub struct Fingerprint(pub(super) [u8; 16]);
 
 impl Fingerprint {
     /// Of a request's content: what it asks (`sale`, `refund`) and its bytes in any fixed form.

@@ -8,6 +8,7 @@ mod alerts;
 mod audit;
 mod backup;
 mod carriage;
+mod carts;
 mod catalog;
 mod changes;
 mod clock;
@@ -54,6 +55,7 @@ mod writer;
 
 pub use alerts::AlertRow;
 pub use backup::{BackupError, back_up};
+pub use carts::CartRow;
 pub use catalog::{Listed, Priced};
 pub use changes::{Change, OnCommit};
 pub use clock::{ClockJump, Now};

@@ -26,6 +26,7 @@ const STEPS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/node/0020_known_at_mark.sql")),
     M::up(include_str!("../../migrations/node/0021_early_answers.sql")),
     M::up(include_str!("../../migrations/node/0022_history_in_parts.sql")),
+    M::up(include_str!("../../migrations/node/0028_carts.sql")),
 ];
 
 /// The version that this program writes.

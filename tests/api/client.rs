@@ -39,6 +39,12 @@ impl Client {
         self
     }
 
+    /// The same device, where the node is reached elsewhere by now.
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
     /// The till's series.
     pub fn series(&self) -> &str {
         self.series.as_deref().unwrap()

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod bounds;
+mod carts;
 mod catalog;
 mod client;
 mod codes;

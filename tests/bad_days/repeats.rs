@@ -73,6 +73,9 @@ fn every_post_is_answered_as_it_was_first() {
     );
 }
 
+/// What begins the cart that is paid.
+const PAID_CART: &str = r#"{"steps": [{"add": {"line": "l-1", "sku": "1001", "quantity": "2"}}]}"#;
+
 /// One request for each POST that the node describes.
 fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     let mut connection = Connection::open(address).unwrap();
@@ -106,6 +109,16 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
     let mut case = |path: &String| {
         let (token, body) = match path.as_str() {
             "/v1/sales" => (&till.token, serde_json::from_str(&sale(2)).unwrap()),
+            "/v1/carts/{cart}" => {
+                let line = json!({"line": "l-1", "sku": SKU, "quantity": "1"});
+                (&till.token, json!({"steps": [{"add": line}]}))
+            }
+            "/v1/carts/{cart}/checkout" => {
+                let request = Request::post("/v1/carts/to-pay", "to-pay", PAID_CART).by(&till.token);
+                let total = connection.ask(request).unwrap().ok(200)["total"].clone();
+                let cash = json!({"kind": "cash", "amount": "100.00"});
+                (&till.token, json!({"counter": 4, "total": total, "tenders": [cash]}))
+            }
             "/v1/refunds" => {
                 let back = json!({"line": 1, "quantity": "1"});
                 let cash = json!({"kind": "cash", "amount": "3.99"});
@@ -166,6 +179,14 @@ fn cases(address: SocketAddr, operator: &str, till: &Till) -> Vec<Case> {
         Case {
             path: path
                 .replace("{hold}", of)
+                .replace(
+                    "{cart}",
+                    if path.ends_with("checkout") {
+                        "to-pay"
+                    } else {
+                        "to-edit"
+                    },
+                )
                 .replace(
                     "{pickup}",
                     &pickup.map_or_else(String::new, |(_, id)| HoldId(*id).to_string()),

@@ -101,15 +101,15 @@ pub struct SaleRules {
 /// A [`SaleRefusal`], which is for people; nothing is recorded then.
 pub fn decide(draft: SaleDraft, receipt: ReceiptNumber, rules: &SaleRules) -> Result<Sale, SaleRefusal> {
     check_counts(&draft)?;
-    let mut adjustments = draft.promotions;
-    let promoted = taken_by_promotions(&adjustments, draft.lines.len())?;
-    let (mut lines, taxes) = price_lines(draft.lines, &promoted, &mut adjustments, rules)?;
-    take_basket_discount(&mut lines, draft.basket_discount, rules.currency)?;
-    if let Some(by_hand) = draft.basket_by_hand {
-        adjustments.extend(basket_adjustment(&lines, by_hand));
-    }
-    let priced = totals_to_pay(rules.tax_policy, rules.currency, &taxes, &lines).map_err(|_| SaleRefusal::TooLarge)?;
-    let totals = settle(priced, draft.tip, &draft.tenders, rules)?;
+    let basket = (draft.basket_discount, draft.basket_by_hand);
+    let quoted = quote(draft.lines, draft.promotions, basket, rules)?;
+    let Quote {
+        lines,
+        taxes,
+        adjustments,
+        totals,
+    } = quoted;
+    let totals = settle(totals, draft.tip, &draft.tenders, rules)?;
     Ok(Sale {
         id: draft.id,
         receipt,
@@ -126,6 +126,47 @@ pub fn decide(draft: SaleDraft, receipt: ReceiptNumber, rules: &SaleRules) -> Re
         adjustments,
         price_notes: draft.price_notes,
         tenders: draft.tenders,
+        totals,
+    })
+}
+
+/// What lines come to before anything is given for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    /// The lines with their discounts.
+    pub lines: Vec<SaleLine>,
+    /// The tax classes that occur, in order of first use.
+    pub taxes: Vec<AppliedTax>,
+    /// What made the discounts.
+    pub adjustments: Vec<Adjustment>,
+    /// The sums; change, rounding and tip are 0.
+    pub totals: Totals,
+}
+
+/// What lines come to: what [`decide`] records of them, before anything is given. `basket` is off the whole of it, and who
+/// gave that.
+///
+/// # Errors
+/// A [`SaleRefusal`] about a line or the basket's discount.
+pub fn quote(
+    lines: Vec<DraftLine>,
+    promotions: Vec<Adjustment>,
+    basket: (Option<Discount>, Option<ByHand>),
+    rules: &SaleRules,
+) -> Result<Quote, SaleRefusal> {
+    let mut adjustments = promotions;
+    let promoted = taken_by_promotions(&adjustments, lines.len())?;
+    let (mut lines, taxes) = price_lines(lines, &promoted, &mut adjustments, rules)?;
+    let (discount, by_hand) = basket;
+    take_basket_discount(&mut lines, discount, rules.currency)?;
+    if let Some(by_hand) = by_hand {
+        adjustments.extend(basket_adjustment(&lines, by_hand));
+    }
+    let totals = totals_to_pay(rules.tax_policy, rules.currency, &taxes, &lines).map_err(|_| SaleRefusal::TooLarge)?;
+    Ok(Quote {
+        lines,
+        taxes,
+        adjustments,
         totals,
     })
 }

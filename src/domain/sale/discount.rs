@@ -1,5 +1,7 @@
 //! Discounts as a till states them: an amount or a part.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::money::{Minor, MoneyError, Rounding};
 use crate::domain::percent::percent;
 
@@ -12,7 +14,7 @@ percent!(
 );
 
 /// Something off a price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Discount {
     /// So much, in minor units of the sale's currency.
     Amount(Minor),

@@ -18,7 +18,7 @@ pub use adjustment::{
     Adjustment, AdjustmentCause, ByHand, ByHandReason, CouponCode, LineShare, PriceCause, PriceNote, PromotionId,
     PromotionName,
 };
-pub use decide::{DraftLine, LINES_MAX, SaleDraft, SaleRefusal, SaleRules, TENDERS_MAX, decide};
+pub use decide::{DraftLine, LINES_MAX, Quote, SaleDraft, SaleRefusal, SaleRules, TENDERS_MAX, decide, quote};
 pub use discount::{Discount, Percent, PercentError};
 pub use receipt::{ReceiptStyle, refund_receipt, sale_receipt};
 pub use record::{Fulfilment, Refund, RefundLine, Sale, SaleLine, Tender, TenderKind, Totals};

@@ -133,12 +133,12 @@ pub fn refund_receipt(refund: &Refund, of: &ReceiptNumber, style: &ReceiptStyle<
 /// discount as such. Promotions over several lines come below all lines, once.
 fn line_reductions(page: &mut Page, marks: &Marks, sale: &Sale, at: u16, discount: Minor) {
     if let Some(note) = sale.price_notes.iter().find(|note| note.line == at) {
-        let why = match &note.cause {
-            PriceCause::Book { .. } => "  Instead of".to_owned(),
-            PriceCause::Label => "  By its label, instead of".to_owned(),
-            PriceCause::ByHand(by_hand) => with_reason("  Changed by hand, instead of", by_hand),
-        };
-        page.text(&format!("{why} {}", note.list));
+        let instead = format!("  Instead of {}", note.list);
+        page.text(&match &note.cause {
+            PriceCause::Book { .. } => instead,
+            PriceCause::Label => format!("{instead} (its label)"),
+            PriceCause::ByHand(by_hand) => with_reason(&instead, by_hand),
+        });
     }
     let mut rest = Decimal::from(discount.0);
     for adjustment in &sale.adjustments {

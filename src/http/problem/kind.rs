@@ -114,6 +114,24 @@ kinds! {
     DOCUMENT_NOT_FOUND = NOT_FOUND "document-not-found" "There is no such sale or refund"
         "This node has recorded no sale or refund under this number. Documents of other nodes are at headquarters; \
          very old ones may have been pruned here.";
+    CART_NOT_FOUND = NOT_FOUND "cart-not-found" "There is no such cart"
+        "No cart has this identity, or it was over days ago. A change of it begins it.";
+    CART_OF_ANOTHER = FORBIDDEN "cart-of-another" "The cart belongs to another device"
+        "A kiosk changes and pays the carts that it began itself.";
+    CART_PAID = CONFLICT "cart-paid" "The cart was paid"
+        "Another till was first. The field `sale` names its sale.";
+    CART_VOID = CONFLICT "cart-void" "The cart was given up"
+        "Begin another one.";
+    CART_TOTAL_CHANGED = CONFLICT "cart-total-changed" "The cart comes to another sum by now"
+        "Another till has changed it, or a price has changed. Look at the cart again and tell the customer its `total`.";
+    NO_SUCH_CART_LINE = UNPROCESSABLE_ENTITY "no-such-cart-line" "The cart has no such line"
+        "Another till may have removed it. Look at the cart again.";
+    CART_LINE_EXISTS = UNPROCESSABLE_ENTITY "cart-line-exists" "The cart has such a line already"
+        "Give each new line an identity of its own, such as a UUID.";
+    CART_QUANTITY = UNPROCESSABLE_ENTITY "cart-quantity" "A line's quantity is out of range"
+        "A line's quantity is over 0.";
+    TOO_MANY_STEPS = UNPROCESSABLE_ENTITY "too-many-steps" "A request has too many steps"
+        "Send them in several requests.";
     ALERT_NOT_FOUND = NOT_FOUND "alert-not-found" "There is no such alert"
         "This node has told no alert under this number, or it was over so long ago that it is no longer kept.";
     CODE = UNPROCESSABLE_ENTITY "code-unreadable" "The code cannot be read"

@@ -5,6 +5,7 @@
 //! makes by itself; a problem never tells the inside of the node: a fault's cause is logged, once, under the number
 //! that the answer's `instance` ends with.
 
+mod cart_refusals;
 mod faults;
 pub mod kind;
 pub(crate) mod pages;

@@ -293,7 +293,7 @@ fn short(lines: Vec<Short>) -> Vec<serde_json::Value> {
     lines.into_iter().map(body).collect()
 }
 
-fn refused(code: &'static str, detail: String) -> Problem {
+pub(super) fn refused(code: &'static str, detail: String) -> Problem {
     match kind::find(code) {
         Some(kind) => Problem::new(kind, detail),
         None => Problem::fault(
@@ -304,7 +304,7 @@ fn refused(code: &'static str, detail: String) -> Problem {
     }
 }
 
-fn on_line(problem: Problem, line: usize, field: &str) -> Problem {
+pub(super) fn on_line(problem: Problem, line: usize, field: &str) -> Problem {
     problem
         .at(format!("/lines/{}{field}", line.saturating_sub(1)))
         .with("line", line)

@@ -11,7 +11,7 @@ use crate::operations::till::{StatedDiscount, TillRefusal, tenders};
 use crate::store::{Answer, Document, DocumentKind, Position, Snapshot, StorageError};
 
 /// The answer to a request that was answered under its key.
-pub(super) fn first_answer(snapshot: &Snapshot<'_>, answer: &Answer) -> Result<Sold, Refused> {
+pub(in crate::operations) fn first_answer(snapshot: &Snapshot<'_>, answer: &Answer) -> Result<Sold, Refused> {
     let Answer::Record(position) = answer else {
         return Err(refused(TillRefusal::KeyReused));
     };
@@ -28,13 +28,26 @@ pub(super) fn answer(snapshot: &Snapshot<'_>, command: &SellCommand, document: &
             Err(used(sold.sale.id, sold.sale.receipt))
         };
     }
-    match snapshot.refund_at(document.position)? {
-        Some(refund) => Err(used(refund.id, refund.receipt)),
-        None => Err(missing("refund", document.position).into()),
-    }
+    Err(used_by(snapshot, document)?)
 }
 
-fn recorded(snapshot: &Snapshot<'_>, position: Position) -> Result<Sold, StorageError> {
+/// What is said where another document has the identity.
+pub(in crate::operations) fn used_by(snapshot: &Snapshot<'_>, document: &Document) -> Result<Refused, StorageError> {
+    let at = document.position;
+    let (id, receipt) = match document.kind {
+        DocumentKind::Sale => {
+            let sold = recorded(snapshot, at)?;
+            (sold.sale.id, sold.sale.receipt)
+        }
+        DocumentKind::Refund => {
+            let refund = snapshot.refund_at(at)?.ok_or_else(|| missing("refund", at))?;
+            (refund.id, refund.receipt)
+        }
+    };
+    Ok(used(id, receipt))
+}
+
+pub(in crate::operations) fn recorded(snapshot: &Snapshot<'_>, position: Position) -> Result<Sold, StorageError> {
     let sale = snapshot.sale_at(position)?;
     Ok(Sold {
         sale: sale.ok_or_else(|| missing("sale", position))?,
