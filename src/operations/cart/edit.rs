@@ -16,7 +16,7 @@ use crate::store::{CartRow, Change, Device, Failure, Now, Role, Snapshot, Storag
 pub struct EditCommand {
     /// The cart; begun where there is none.
     pub cart: CartId,
-    /// What is done, in order; all of it or nothing. At most [`STEPS_MAX`].
+    /// What is done, in order; all of it or nothing. At most 100.
     pub steps: Vec<CartStep>,
 }
 
